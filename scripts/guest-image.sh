@@ -1,0 +1,154 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Assembles the initramfs of a test guest.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(dirname "$here")
+
+usage() {
+	cat <<END
+usage: guest-image.sh [-h] [-n] FLAVOUR OUT.cpio.gz
+
+Packs a small root file system for a guest with Debian's kernel FLAVOUR (6.12
+or 6.1): busybox, the agent that runs commands for the host (tests/guest/),
+the virtio bus modules of that kernel, and what has been built so far of
+
+    \$O/kmod/<release>/*.ko    our kernel modules for it
+    \$O/bin/nd_*               user tools, with the libraries they need
+
+O is the build directory (default: build). A module or tool that is missing is
+an error; -n packs without (for trying out the machinery alone).
+
+Prints the kernel and the image, tab-separated, once OUT is up to date. Nothing
+is done when OUT was made from the same inputs.
+
+example: scripts/guest-image.sh 6.12 build/guest-6.12.cpio.gz
+END
+}
+
+die() {
+	echo "guest-image: $*" >&2
+	exit 1
+}
+
+bare=0
+while getopts hn opt; do
+	case $opt in
+	h) usage; exit 0 ;;
+	n) bare=1 ;;
+	*) usage >&2; exit 2 ;;
+	esac
+done
+shift $((OPTIND - 1))
+[ $# -eq 2 ] || { usage >&2; exit 2; }
+flavour=$1
+out=$2
+build=${O:-$root/build}
+
+# name of every program the agent's scripts and tests may call
+modules=(virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci)
+tools=(nd_info nd_ping)
+
+line=$("$here/kernel-fetch.sh" "$flavour" | tail -n 1)
+IFS=$'\t' read -r release vmlinuz moddir _ <<<"$line"
+[ -n "${release:-}" ] && [ -f "${vmlinuz:-}" ] && [ -d "${moddir:-}" ] ||
+	die "kernel-fetch.sh $flavour gave no usable kernel: '$line'"
+
+busybox=$(command -v busybox) || die "busybox is missing: scripts/setup.sh guest"
+
+# --- inputs -----------------------------------------------------------------
+our_modules() {
+	local f
+	for f in "$build/kmod/$release/"*.ko; do
+		[ ! -e "$f" ] || echo "$f"
+	done
+}
+
+our_tools() {
+	local t
+	for t in "${tools[@]}"; do
+		if [ -x "$build/bin/$t" ]; then
+			echo "$build/bin/$t"
+		elif [ "$bare" = 0 ]; then
+			die "$build/bin/$t is not built"
+		fi
+	done
+}
+
+kos=$(our_modules)
+[ -n "$kos" ] || [ "$bare" = 1 ] || die "no module in $build/kmod/$release"
+bins=$(our_tools)
+
+key=$(
+	{
+		echo "$release $bare ${modules[*]}"
+		# shellcheck disable=SC2086 # one path a word is meant
+		cat "$0" "$root"/tests/guest/* "$busybox" $kos $bins
+	} | sha256sum | cut -d' ' -f1
+)
+if [ -f "$out" ] && [ "$(cat "$out.key" 2>/dev/null)" = "$key" ]; then
+	printf '%s\t%s\n' "$vmlinuz" "$out"
+	exit 0
+fi
+
+# --- tree -------------------------------------------------------------------
+mkdir -p "$(dirname "$out")"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+tree=$work/root
+mkdir -p "$tree"/{bin,usr/bin,proc,sys,dev,tmp,run,lib/modules/"$release"}
+
+cp "$busybox" "$tree/bin/busybox"
+for applet in $("$busybox" --list); do
+	ln -sf busybox "$tree/bin/$applet"
+done
+cp "$root/tests/guest/init" "$tree/init"
+"${CC:-cc}" -std=gnu11 -Wall -Wextra -O2 -static -o "$tree/bin/vragent" \
+	"$root/tests/guest/vragent.c"
+
+# A module's own name is its file's, maybe packed.
+add_kernel_module() {
+	local f dst=$tree/lib/modules/$release
+	f=$(find "$moddir/" -name "$1.ko*" | head -n 1)
+	case $f in
+	'') die "$1.ko is not under $moddir" ;;
+	*.xz) xz -dc "$f" >"$dst/$1.ko" ;;
+	*.zst) zstd -qdc "$f" >"$dst/$1.ko" ;;
+	*) cp "$f" "$dst/$1.ko" ;;
+	esac
+}
+
+for m in "${modules[@]}"; do
+	add_kernel_module "$m"
+done
+for f in $kos; do
+	cp "$f" "$tree/lib/modules/$release/"
+done
+for f in modules.builtin modules.builtin.modinfo modules.order; do
+	[ ! -f "$moddir/$f" ] || cp "$moddir/$f" "$tree/lib/modules/$release/"
+done
+depmod -b "$tree" "$release"
+
+# A tool's libraries go where its interpreter looks for them.
+add_tool() {
+	local lib
+	cp "$1" "$tree/usr/bin/"
+	{ ldd "$1" 2>/dev/null || true; } | grep -o '/[^ ]*' | while read -r lib; do
+		mkdir -p "$tree$(dirname "$lib")"
+		cp -L "$lib" "$tree$lib"
+	done
+}
+for f in $bins; do
+	add_tool "$f"
+done
+
+# --- image ------------------------------------------------------------------
+(cd "$tree" && find . -print0 | sort -z |
+	cpio --quiet --null --create --format=newc --owner=0:0 --reproducible) |
+	gzip -1n >"$work/image"
+mv "$work/image" "$out"
+chmod 0644 "$out"
+echo "$key" >"$out.key"
+echo "guest-image: $out for $release, $(wc -c <"$out") bytes" >&2
+printf '%s\t%s\n' "$vmlinuz" "$out"
