@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * backend.h - the contract between the device model and a transport
+ *
+ * DOC: Two halves, two threads.
+ *
+ * A backend carries connections (control thread) and moves the bytes of
+ * queue pairs (worker thread).  Each function here belongs to exactly one of
+ * the two; a crossing is by message only.  The model owns queues, memory
+ * checks, completions and the NetworkDirect rules; a backend owns its wire.
+ *
+ *	control thread			worker thread
+ *	--------------			-------------
+ *	ops: listen connect accept	ops: attach run stop
+ *	     reject complete
+ *	     disconnect abort
+ *	upcalls: struct be_cm_events	upcalls: the be_sq_, be_rq_, be_sg_ and
+ *					be_qp_ functions below
+ *
+ * What each end of a connection sees, in this order:
+ *
+ *	active				passive
+ *	ops->connect		->	ev->request
+ *	ev->accepted		<-	ops->accept
+ *	ops->complete		->	ev->established
+ *	ops->disconnect		->	ev->disconnected	(graceful)
+ *	ev->disconnected	<-	ops->disconnect
+ *
+ * or, from any state, ev->rejected or ev->aborted, after which nothing more
+ * comes.  An upcall is never made from inside an ops function of the same
+ * connection: it arrives later, from the control thread's loop.
+ */
+#ifndef VRDMA_BACKEND_H
+#define VRDMA_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "virtio_rdma.h"
+
+struct be_conn;		/* a backend's part of a connection */
+struct be_listener;	/* a backend's part of a listener */
+struct be_qp;		/* the model's queue pair, opaque to a backend */
+
+/* Private data with its exact length */
+struct be_private {
+	uint16_t length;
+	uint8_t data[VIRTIO_RDMA_MAX_PRIVATE];
+};
+
+/* Addresses in host order of the ABI structure's fields: see be_addr_equal() */
+struct be_addr {
+	uint8_t family;		/* VIRTIO_RDMA_AF_xxx */
+	uint16_t port;		/* host byte order */
+	uint32_t scope_id;
+	uint8_t ip[16];		/* network byte order */
+};
+
+struct be_read_limits {
+	uint32_t inbound;
+	uint32_t outbound;
+};
+
+struct be_request {
+	struct be_addr local;
+	struct be_addr peer;
+	struct be_read_limits limits;	/* of the side that sends it */
+	struct be_private priv;
+};
+
+/* Upcalls of connection management.  Control thread; cm is the pointer that
+ * the model gave with connect() or set with accept(); lst that of listen(). */
+struct be_cm_events {
+	/* Return 0 and set *cm to take it, -errno to have it refused
+	 * (-ECONNREFUSED: backlog full or paused) */
+	int (*request)(void *lst, struct be_conn *conn,
+		       const struct be_request *req, void **cm);
+	void (*accepted)(void *cm, const struct be_read_limits *limits,
+			 const struct be_private *priv);
+	void (*rejected)(void *cm, const struct be_private *priv);
+	void (*established)(void *cm);
+	void (*disconnected)(void *cm);	/* the peer's graceful notification */
+	void (*aborted)(void *cm, enum virtio_rdma_reason reason);
+};
+
+struct backend {
+	const char *name;
+	uint32_t max_caller_data;	/* bytes of private data it can carry */
+	uint32_t max_callee_data;
+
+	/* control thread; 0 or -errno */
+	int (*start)(struct backend *be, const struct be_cm_events *ev);
+	void (*shutdown)(struct backend *be);
+	int (*listen)(struct backend *be, const struct be_addr *addr,
+		      uint32_t backlog, void *lst, struct be_listener **out);
+	void (*unlisten)(struct be_listener *l);
+	/* Starts a request; the outcome is an upcall.  -EHOSTUNREACH,
+	 * -ENETUNREACH, -EADDRINUSE may come at once. */
+	int (*connect)(struct backend *be, const struct be_request *req,
+		       void *cm, struct be_conn **out);
+	int (*accept)(struct be_conn *c, const struct be_read_limits *limits,
+		      const struct be_private *priv);
+	int (*reject)(struct be_conn *c, const struct be_private *priv);
+	int (*complete)(struct be_conn *c);
+	/* Graceful notification; the peer's arrives as ev->disconnected */
+	int (*disconnect)(struct be_conn *c);
+	/* Ends what there is, tells the peer (with reason), frees c.  No
+	 * upcall for c after it.  Its QP was stopped before, if attached. */
+	void (*abort)(struct be_conn *c, enum virtio_rdma_reason reason);
+
+	/* worker thread */
+	/* Data may flow between qp and the connection.  Inbound data can come
+	 * before the peer's queue pair is attached, and waits. */
+	void (*attach)(struct be_conn *c, struct be_qp *qp);
+	/* The send queue has work, or the receive queue got some.  Does a
+	 * bounded piece of it; true: call again, false: wait for the next
+	 * be_qp_wake() or post. */
+	bool (*run)(struct be_conn *c);
+	/* No byte of the QP's memory moves after be_qp_stopped(), which may be
+	 * called from inside.  Requests taken and not completed are the
+	 * model's again. */
+	void (*stop)(struct be_conn *c);
+};
+
+/* ---------------------------------------------------------------------
+ * What the model offers to a backend's worker half.  Worker thread only.
+ */
+
+/* A walk over registered memory or inline bytes, made and checked by the model.
+ * It holds references; a region that is deregistered in between ends it. */
+struct be_sg;
+
+/* Next piece of at most max bytes: 1 and a pointer, 0 at the end, -EACCES
+ * when the memory is no longer registered.  The pointer is good until the
+ * backend returns to the worker's loop. */
+int be_sg_next(struct be_sg *sg, size_t max, void **ptr, size_t *len);
+uint64_t be_sg_left(const struct be_sg *sg);
+/* Copies min(left, left, max) bytes; bytes copied, or -EACCES with *dst_bad
+ * telling whose memory failed. */
+int64_t be_sg_copy(struct be_sg *dst, struct be_sg *src, uint64_t max,
+		   bool *dst_bad);
+
+struct be_wr {
+	uint64_t length;		/* bytes of all its elements */
+	uint64_t remote_addr;		/* WRITE, READ */
+	uint32_t remote_token;		/* WRITE, READ, SEND_INVALIDATE */
+	uint16_t flags;			/* VIRTIO_RDMA_WR_xxx */
+	uint8_t opcode;			/* enum virtio_rdma_opcode */
+	struct be_sg *sg;		/* local memory, the right one for opcode */
+	void *priv;			/* the backend's own, NULL at first */
+};
+
+/* Takes the next send request, checked; NULL: none, or the queue is stopped.
+ * A request that fails its checks never gets here: the model fails the QP. */
+struct be_wr *be_sq_next(struct be_qp *qp);
+/* Ends one, in the order in which they were taken.  A status other than
+ * SUCCESS puts the queue pair in error (be_qp_fail is implied). */
+void be_sq_complete(struct be_qp *qp, struct be_wr *wr,
+		    enum virtio_rdma_wc_status status);
+
+/* The same for a receive.  length: bytes placed */
+struct be_wr *be_rq_next(struct be_qp *qp);
+void be_rq_complete(struct be_qp *qp, struct be_wr *wr,
+		    enum virtio_rdma_wc_status status, uint32_t length,
+		    bool solicited);
+
+/* One-sided access by the peer: the range behind a remote token of qp's PD.
+ * access: VIRTIO_RDMA_ACCESS_REMOTE_xxx.  Released by be_sg_put(). */
+enum virtio_rdma_wc_status be_remote_sg(struct be_qp *qp, uint32_t token,
+					uint64_t addr, uint64_t length,
+					uint32_t access, struct be_sg **out);
+void be_sg_put(struct be_sg *sg);
+
+/* run() shall be called soon, as after a post */
+void be_qp_wake(struct be_qp *qp);
+/* The transport under qp broke.  The model puts it in error, flushes it and
+ * indicates.  Legal from anywhere in the worker. */
+void be_qp_fail(struct be_qp *qp, enum virtio_rdma_reason reason);
+/* Answer to stop(): nothing of qp is in motion any more */
+void be_qp_stopped(struct be_qp *qp);
+/* Monotonic nanoseconds of the worker's loop, and: run() no later than then */
+uint64_t be_now(void);
+void be_qp_wake_at(struct be_qp *qp, uint64_t deadline_ns);
+uint32_t be_qp_rnr_timeout_ms(struct be_qp *qp);
+
+#endif /* VRDMA_BACKEND_H */
