@@ -18,6 +18,7 @@
 # are.  The mirror is the one the system itself uses, asked from apt at run
 # time, because a machine may only reach that one.
 
+# shellcheck disable=SC2034 # for the scripts that source this
 VR_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 VRDMA_CACHE=${VRDMA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vrdma}
 case $VRDMA_CACHE in /*) ;; *) VRDMA_CACHE=$PWD/$VRDMA_CACHE ;; esac
@@ -101,7 +102,7 @@ debian_codename() {
 	local id name
 	id=$(os_field ID)
 	name=$(os_field VERSION_CODENAME)
-	[ "$id" = debian ] && [ -n "$name" ] ||
+	[ "$id" = debian ] ||
 		die "this is '${id:-unknown}', not Debian; the scripts know Debian 12 and 13 only"
 	case $name in
 	bookworm | trixie) ;;
