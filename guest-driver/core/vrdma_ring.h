@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-or-later */
+/*
+ * vrdma_ring.h - posting to and polling the rings in shared memory
+ *
+ * DOC: Used twice, by the miniport core and by the user-mode library, so the
+ * ordering rules of docs/protocol.md are written down in code only here.
+ * No locks: one poster per queue, one poller per CQ (the consumer's promise,
+ * or its wrapper's lock).
+ */
+#ifndef VRDMA_RING_H
+#define VRDMA_RING_H
+
+#include "virtio_rdma.h"
+
+#ifdef __KERNEL__
+#include <linux/types.h>
+#include <linux/string.h>
+#else
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#endif
+
+/* --- barriers, named by use ------------------------------------------- */
+
+/* pair R: the entry is in memory before the tail that announces it */
+static inline void vrdma_publish32(vr_le32 *p, uint32_t v)
+{
+	__atomic_store_n(p, vr_to_le32(v), __ATOMIC_RELEASE);
+}
+
+static inline uint32_t vrdma_observe32(const vr_le32 *p)
+{
+	return vr_from_le32(__atomic_load_n(p, __ATOMIC_ACQUIRE));
+}
+
+/* --- context page ------------------------------------------------------ */
+
+/*
+ * Tell the worker that a queue pair's ring has work.  True: the worker sleeps,
+ * notify the context's wake-up queue.  The two atomic ORs are full barriers on
+ * every CPU the ABI names; the fence keeps the load of worker behind them.
+ */
+static inline bool vrdma_ring_bell(struct virtio_rdma_context_page *ctx,
+				   uint32_t slot)
+{
+	uint32_t w = slot / 64;
+
+	__atomic_fetch_or(&ctx->work[w], vr_to_le64(1ull << (slot % 64)),
+			  __ATOMIC_SEQ_CST);
+	__atomic_fetch_or(&ctx->summary[w / 64], vr_to_le64(1ull << (w % 64)),
+			  __ATOMIC_SEQ_CST);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return vr_from_le32(__atomic_load_n(&ctx->worker, __ATOMIC_RELAXED)) ==
+	       VIRTIO_RDMA_WORKER_ASLEEP;
+}
+
+/* --- work queues -------------------------------------------------------- */
+
+/* One direction of a queue pair, the poster's private view of it */
+struct vrdma_wq {
+	uint8_t *ring;
+	vr_le32 *tail_p;		/* in the record, ours */
+	const vr_le32 *head_p;		/* in the record, the device's */
+	uint32_t tail;			/* entries ever posted */
+	uint32_t depth;			/* power of two */
+	uint32_t stride;
+	uint32_t limit;			/* depth the consumer asked for */
+};
+
+static inline void vrdma_sq_init(struct vrdma_wq *q, void *buffer,
+				 uint32_t offset, uint32_t depth,
+				 uint32_t stride, uint32_t limit)
+{
+	struct virtio_rdma_qp_record *rec = buffer;
+
+	*q = (struct vrdma_wq){
+		.ring = (uint8_t *)buffer + offset, .tail_p = &rec->sq_tail,
+		.head_p = &rec->sq_head, .depth = depth, .stride = stride,
+		.limit = limit,
+	};
+}
+
+static inline void vrdma_rq_init(struct vrdma_wq *q, void *buffer,
+				 uint32_t offset, uint32_t depth,
+				 uint32_t stride, uint32_t limit)
+{
+	struct virtio_rdma_qp_record *rec = buffer;
+
+	*q = (struct vrdma_wq){
+		.ring = (uint8_t *)buffer + offset, .tail_p = &rec->rq_tail,
+		.head_p = &rec->rq_head, .depth = depth, .stride = stride,
+		.limit = limit,
+	};
+}
+
+/* The entry to fill next, or NULL when as many as the consumer asked for are
+ * outstanding */
+static inline void *vrdma_wq_next(const struct vrdma_wq *q)
+{
+	if (q->tail - vrdma_observe32(q->head_p) >= q->limit)
+		return NULL;
+	return q->ring + (uint64_t)(q->tail & (q->depth - 1)) * q->stride;
+}
+
+static inline void vrdma_wq_post(struct vrdma_wq *q)
+{
+	vrdma_publish32(q->tail_p, ++q->tail);
+}
+
+/* --- completion queue --------------------------------------------------- */
+
+struct vrdma_cqring {
+	struct virtio_rdma_cq_record *rec;
+	const struct virtio_rdma_cqe *ring;
+	uint32_t head;			/* entries ever taken */
+	uint32_t depth;			/* power of two */
+};
+
+static inline void vrdma_cqring_init(struct vrdma_cqring *c, void *buffer,
+				     uint32_t offset, uint32_t depth)
+{
+	*c = (struct vrdma_cqring){
+		.rec = buffer,
+		.ring = (const struct virtio_rdma_cqe *)
+			((uint8_t *)buffer + offset),
+		.depth = depth,
+	};
+}
+
+/* pair C: the device stores the status byte, with its phase, last */
+static inline bool vrdma_cqring_ready(const struct vrdma_cqring *c)
+{
+	const struct virtio_rdma_cqe *e = &c->ring[c->head & (c->depth - 1)];
+	uint8_t phase = c->head & c->depth ? 0 : VIRTIO_RDMA_CQE_PHASE;
+
+	return (__atomic_load_n(&e->status, __ATOMIC_ACQUIRE) &
+		VIRTIO_RDMA_CQE_PHASE) == phase;
+}
+
+static inline bool vrdma_cqring_take(struct vrdma_cqring *c,
+				     struct virtio_rdma_cqe *out)
+{
+	if (!vrdma_cqring_ready(c))
+		return false;
+	*out = c->ring[c->head & (c->depth - 1)];
+	out->status &= (uint8_t)~VIRTIO_RDMA_CQE_PHASE;
+	vrdma_publish32(&c->rec->head, ++c->head);
+	return true;
+}
+
+/*
+ * Arm, then look again: returns true when a completion that may have raced
+ * with the arming is there *and* the arm was taken back, so that the caller
+ * signals by itself; false: the device will, or did, send an event.  A
+ * stronger arm dominates a weaker one.
+ */
+static inline bool vrdma_cqring_arm(struct vrdma_cqring *c, uint32_t kind)
+{
+	vr_le32 old = __atomic_load_n(&c->rec->arm, __ATOMIC_RELAXED);
+
+	while (vr_from_le32(old) < kind &&
+	       !__atomic_compare_exchange_n(&c->rec->arm, &old,
+					    vr_to_le32(kind), false,
+					    __ATOMIC_SEQ_CST,
+					    __ATOMIC_RELAXED))
+		;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (kind != VIRTIO_RDMA_ARM_ANY || !vrdma_cqring_ready(c))
+		return false;
+	return __atomic_exchange_n(&c->rec->arm,
+				   vr_to_le32(VIRTIO_RDMA_ARM_NONE),
+				   __ATOMIC_SEQ_CST) !=
+	       vr_to_le32(VIRTIO_RDMA_ARM_NONE);
+}
+
+#endif /* VRDMA_RING_H */
