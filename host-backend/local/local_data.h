@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * local_data.h - bytes between two queue pairs of this process
+ *
+ * DOC: A pipe has two ends, one per connection.  The worker only ever looks
+ * at the pipe, never at the other end's connection, so the control thread may
+ * free that at any time; the pipe lives until both connections have dropped
+ * their reference.  An end whose queue pair is not there yet, or was stopped,
+ * makes the other one wait: how that ends is connection management's business.
+ */
+#ifndef VRDMA_LOCAL_DATA_H
+#define VRDMA_LOCAL_DATA_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "../backend.h"
+
+struct local_end {
+	/* worker only */
+	struct be_qp *qp;		/* NULL before attach and after stop */
+	struct be_wr *wr;		/* request in work */
+	struct be_wr *rwr;		/* receive of the peer that it fills */
+	struct be_sg *remote;		/* peer's memory that it reads or writes */
+	uint64_t rnr_deadline;		/* 0: not waiting for a receive */
+};
+
+struct local_pipe {
+	atomic_uint refs;
+	struct local_end end[2];
+};
+
+/* Control thread: two references, one for each connection, or NULL */
+struct local_pipe *local_pipe_new(void);
+void local_pipe_put(struct local_pipe *p);
+
+/* Worker: the data half of struct backend, given the end by its connection */
+void local_data_attach(struct local_pipe *p, unsigned int side,
+		       struct be_qp *qp);
+bool local_data_run(struct local_pipe *p, unsigned int side);
+void local_data_stop(struct local_pipe *p, unsigned int side);
+
+#endif /* VRDMA_LOCAL_DATA_H */

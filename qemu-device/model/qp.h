@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * qp.h - queue pairs
+ *
+ * DOC: Who uses what.  The commands and the functions of the first block
+ * belong to the control thread.  struct vr_qp says per group of fields which
+ * thread may touch it.  A connector borrows a queue pair with qp_reserve()
+ * and gives it back with qp_release().
+ */
+#ifndef VRDMA_QP_H
+#define VRDMA_QP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../../host-backend/backend.h"
+#include "gmem.h"
+#include "list.h"
+#include "sg.h"
+#include "timer_wheel.h"
+
+struct command;
+struct connector;
+struct guest;
+struct vr_context;
+struct vr_cq;
+struct vr_pd;
+struct vr_qp;
+struct worker;
+
+/* -------------------------------------------------- control thread: commands */
+void cmd_create_qp(struct command *cmd);
+void cmd_destroy_qp(struct command *cmd);
+void cmd_flush_qp(struct command *cmd);
+/* Part of guest_reset(), after the connectors: takes every queue pair away.
+ * No completion is written any more when it returns. */
+void qp_reset_all(struct guest *g);
+
+/* ------------------------------------------------- control thread: connector */
+
+/* Borrows an unconnected, unused queue pair for cm.  OK, INVALID_HANDLE,
+ * CONNECTION_ACTIVE (another connector has it, or it was connected once) or
+ * INVALID_STATE (flushed or failed). */
+enum virtio_rdma_status qp_reserve(struct guest *g, uint32_t handle,
+				   struct connector *cm, struct vr_qp **out);
+/* The connector ended: without a connection (refused, timed out) the queue
+ * pair is as new; after one it can only be destroyed.  Stopped before, if it
+ * was connected.  Nothing is called for the connector after it. */
+void qp_release(struct vr_qp *qp);
+/* State CONNECTED; data flows from here on.  A queue pair that broke in the
+ * meantime is not attached: connector_qp_failed() follows. */
+void qp_connect(struct vr_qp *qp, const struct backend *be,
+		struct be_conn *conn);
+/* Rule D3.  Stops the transport, state ERROR, flushes both queues.  done(cm)
+ * runs in the control thread, never from inside qp_stop(), when no byte moves
+ * any more and each cancelled completion is in its CQ.  Any state, any number
+ * of times; done may be NULL. */
+void qp_stop(struct vr_qp *qp, void (*done)(void *cm), void *cm);
+/* done(cm) of an earlier qp_stop() shall not be called */
+void qp_stop_cancel(struct vr_qp *qp, void *cm);
+/* For a reset.  Stops and writes no completions; true when the transport is
+ * at rest already, which with "local" is always. */
+bool qp_stop_now(struct vr_qp *qp);
+/* The peer disconnected gracefully and this side's queues stay as they are
+ * (NDKPI): nothing is sent or failed until qp_stop().  The record says
+ * CONNECTED until then. */
+void qp_detach_peer(struct vr_qp *qp);
+uint32_t qp_handle(const struct vr_qp *qp);
+uint32_t qp_flags(const struct vr_qp *qp);	/* VIRTIO_RDMA_QP_xxx */
+
+/* The connector's side: the queue pair of cm broke by itself.  It is flushed
+ * or about to be; the transport is stopped.  Control thread, from its loop;
+ * at most once, and not after qp_release(). */
+void connector_qp_failed(struct connector *cm, enum virtio_rdma_reason reason);
+
+/* ------------------------------------------------------------------- inside */
+
+/*
+ * States, all changes by qp_set_state() in the worker.
+ *
+ *	INIT		rings exist; receives wait, sends wait
+ *	CONNECTED	attached to a transport
+ *	STOPPING	the transport was told to stop and has not answered
+ *	ERROR		at rest; whatever is posted completes cancelled
+ *
+ *	INIT -> CONNECTED | ERROR, CONNECTED -> STOPPING, STOPPING -> ERROR
+ */
+enum qp_state {
+	QP_INIT,
+	QP_CONNECTED,
+	QP_STOPPING,
+	QP_ERROR,
+	QP_STATE_COUNT
+};
+
+struct be_qp {
+	struct worker *worker;
+};
+
+/* Requests that a backend holds at the same time, per queue */
+#define QP_WINDOW	32
+/* Accesses of the peer that are in work at the same time */
+#define QP_REMOTE_SGS	32
+
+struct vr_wr {
+	struct be_wr be;
+	uint64_t wr_id;
+	uint8_t bad;			/* wc_status found by the checks, 0: none */
+	struct be_sg sg;		/* segments behind it */
+};
+
+/* One of the two queues.  Counts run freely like those of the record */
+struct qp_queue {
+	/* constant after create */
+	uint32_t depth;
+	uint32_t offset;		/* of the ring in the buffer */
+	uint16_t stride;
+	uint16_t max_sge;
+	uint32_t window;		/* power of two */
+	size_t wr_size;
+	uint8_t *wrs;			/* window entries of wr_size */
+	uint8_t *inline_copy;		/* window entries of max_inline, or NULL */
+	const _Atomic uint32_t *tail_le;	/* in guest memory */
+	_Atomic uint32_t *head_le;		/* in guest memory */
+	struct vr_cq *cq;
+
+	/* worker only */
+	uint32_t tail;			/* last value read and checked */
+	uint32_t taken;			/* read from the ring */
+	uint32_t ended;
+	bool broken;			/* the guest's tail made no sense */
+	bool closed;			/* an entry failed its checks: take no more */
+};
+
+struct vr_qp {
+	struct be_qp be;
+
+	/* constant after create */
+	struct guest *guest;
+	uint32_t handle;
+	uint32_t flags;
+	uint32_t max_inline;
+	uint32_t slot;
+	uint64_t qp_context;		/* as the guest gave it, little-endian */
+	struct vr_pd *pd;
+	struct vr_context *context;
+	struct gmem_pages pages;	/* record and rings */
+	_Atomic uint32_t *state_le;	/* in guest memory */
+
+	/* control thread only */
+	struct connector *connector;
+	bool used;			/* connected once */
+	bool stopped;			/* qp_stop() was called */
+	bool dead;			/* destroyed or reset, awaits its free */
+	struct list_head stops;		/* struct qp_stop_req */
+
+	/* worker only */
+	enum qp_state state;
+	bool failing;			/* to be stopped by the worker's loop */
+	bool detached;			/* the peer is gone, see qp_detach_peer() */
+	bool mute;			/* reset: no completion is written */
+	bool free_at_rest;
+	bool tell_failure;
+	enum virtio_rdma_reason reason;
+	const struct backend *backend;
+	struct be_conn *conn;
+	struct qp_queue sq;
+	struct qp_queue rq;
+	struct list_head run;		/* in guest_data.run */
+	struct list_head dying;		/* in the worker's list */
+	struct list_head on_send_cq;	/* in vr_cq.senders */
+	struct list_head on_recv_cq;	/* in vr_cq.receivers */
+	struct list_head waiting_stops;	/* struct qp_stop_req */
+	struct wheel_timer timer;
+	uint32_t remote_free;		/* bit per entry of remote[] */
+	struct remote_sg *remote;
+};
+
+static inline struct vr_qp *vr_qp_of(struct be_qp *be)
+{
+	return (struct vr_qp *)be;	/* the first member */
+}
+
+/* Worker: the guest posted, the timer ended, or the transport asked */
+void qp_doorbell(struct vr_qp *qp);
+void qp_make_runnable(struct vr_qp *qp);
+/* Worker: one turn of the transport; true: it wants another */
+bool qp_run(struct vr_qp *qp);
+/* Worker: outside of any backend function */
+void qp_bury(struct vr_qp *qp);
+void qp_fail(struct vr_qp *qp, enum virtio_rdma_reason reason);
+
+/* wr.c */
+struct vr_wr *wr_next(struct vr_qp *qp, struct qp_queue *q);
+void wr_flush(struct vr_qp *qp, struct qp_queue *q);
+void wr_drop(struct vr_qp *qp, struct qp_queue *q);
+
+#endif /* VRDMA_QP_H */

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * sg.h - a walk over the memory of one request
+ *
+ * DOC: Segments were checked when the request was copied in, and each holds
+ * a user of its region.  What can still happen is that the region is
+ * deregistered; be_sg_next() finds that and ends the walk.  Host pointers are
+ * never kept between two steps.
+ */
+#ifndef VRDMA_SG_H
+#define VRDMA_SG_H
+
+#include <stdint.h>
+
+#include "../../host-backend/backend.h"
+
+struct vr_mr;
+struct vr_qp;
+
+struct sg_seg {
+	struct vr_mr *mr;	/* NULL: base is host memory (inline bytes) */
+	uint8_t *base;
+	uint64_t off;		/* of the segment in the region */
+	uint64_t len;
+};
+
+struct be_sg {
+	uint64_t left;		/* bytes not yet walked */
+	uint64_t pos;		/* in the segment cur */
+	uint32_t cur;
+	uint32_t count;
+	struct sg_seg *seg;
+};
+
+/* One piece of a region that the peer reads or writes */
+struct remote_sg {
+	struct be_sg sg;
+	struct sg_seg seg;
+	struct vr_qp *qp;
+};
+
+/* Forgets everything; the segments' array stays */
+void sg_reset(struct be_sg *sg);
+void sg_add(struct be_sg *sg, struct vr_mr *mr, uint64_t off, uint64_t len);
+void sg_add_bytes(struct be_sg *sg, void *base, uint64_t len);
+/* Gives the regions back */
+void sg_put_all(struct be_sg *sg);
+
+#endif /* VRDMA_SG_H */

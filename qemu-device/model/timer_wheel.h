@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * timer_wheel.h - deadlines of queue pairs, one millisecond coarse
+ *
+ * A guest can have a deadline per queue pair, so setting, clearing and firing
+ * one must not depend on how many there are.
+ */
+#ifndef VRDMA_TIMER_WHEEL_H
+#define VRDMA_TIMER_WHEEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "list.h"
+
+#define WHEEL_SLOTS	256
+#define WHEEL_TICK_NS	1000000u
+
+struct wheel_timer {
+	struct list_head link;
+	uint64_t tick;
+};
+
+struct timer_wheel {
+	uint64_t tick;			/* the next one to look at */
+	uint32_t count;
+	struct list_head slot[WHEEL_SLOTS];
+};
+
+void wheel_init(struct timer_wheel *w, uint64_t now_ns);
+void wheel_timer_init(struct wheel_timer *t);
+/* Fires not before deadline_ns; replaces an earlier deadline of t */
+void wheel_set(struct timer_wheel *w, struct wheel_timer *t,
+	       uint64_t deadline_ns);
+void wheel_clear(struct timer_wheel *w, struct wheel_timer *t);
+/* Calls fire for each timer whose time has come; fire may set it again */
+void wheel_advance(struct timer_wheel *w, uint64_t now_ns,
+		   void (*fire)(struct wheel_timer *t));
+/* Milliseconds until something may fire: -1 never */
+int wheel_timeout_ms(const struct timer_wheel *w, uint64_t now_ns);
+
+#endif /* VRDMA_TIMER_WHEEL_H */

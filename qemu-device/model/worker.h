@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * worker.h - the thread that moves bytes
+ *
+ * DOC: One worker owns every object of the data path: contexts, queue pairs,
+ * completion queues, memory regions.  The control thread creates them, hands
+ * them over and takes them back, all by worker_call(): fn runs in the worker
+ * while the control thread waits.  The worker never waits for the control
+ * thread; it speaks to it with loop_post(), whose order is that of the calls.
+ * So a structure that was taken back is freed by one more loop_post(): each
+ * message that names it was delivered before.
+ */
+#ifndef VRDMA_WORKER_H
+#define VRDMA_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "list.h"
+
+struct gmem_map;
+struct guest;
+struct loop;
+struct vr_context;
+struct vr_mr;
+struct vr_qp;
+struct worker;
+
+struct worker_conf {
+	uint32_t poll_us;	/* spin so long without work before sleeping */
+};
+
+/* What happened, for the log and the tests.  Read with worker_stats() */
+struct worker_stats {
+	uint64_t passes;
+	uint64_t sleeps;
+	uint64_t kicks;
+	uint64_t runs;
+};
+
+/* Control thread.  0 or -errno.  The thread runs when it returns. */
+int worker_start(const struct worker_conf *conf, struct loop *loop,
+		 struct worker **out);
+/* Ends the thread.  Every guest was reset before. */
+void worker_stop(struct worker *w);
+/* Runs fn(arg) in the worker and returns when it has run */
+void worker_call(struct worker *w, void (*fn)(void *arg), void *arg);
+void worker_stats(struct worker *w, struct worker_stats *out);
+struct loop *worker_loop(struct worker *w);
+
+/* Kick descriptors of the wake-up queues.  The worker reads fd and keeps no
+ * duplicate: close it after worker_del_kick() returned. */
+int worker_add_kick(struct worker *w, int fd);
+void worker_del_kick(struct worker *w, int fd);
+
+/*
+ * The worker's part of a guest; struct guest embeds one as "data".
+ * guest_data_init/fini: control thread, at the start and the end of a guest.
+ */
+struct guest_data {
+	/* constant after init */
+	struct worker *worker;
+	uint32_t max_mr;
+	uint32_t max_transfer;
+	uint32_t max_read_sge;
+	uint32_t rnr_timeout_ms;	/* 0: wait for a receive without end */
+
+	/* worker only */
+	struct gmem_map *map;		/* for the privileged token; a reference */
+	struct vr_mr **mr;		/* by index of the token, max_mr entries */
+	struct vr_mr *phys;		/* what the privileged token means */
+	struct list_head run;		/* queue pairs with work */
+	struct list_head runnable;	/* in the worker's round of guests */
+	bool paused;			/* session stopped: rings are left alone */
+};
+
+int guest_data_init(struct guest *g, struct worker *w);
+void guest_data_fini(struct guest *g);
+/* The guest's memory changed; map may be NULL.  When it returns the worker
+ * uses the old map no more, except through regions and rings, which hold
+ * references of their own. */
+void guest_data_set_map(struct guest *g, struct gmem_map *map);
+/* The session's rings stop or go on; state is kept */
+void guest_data_pause(struct guest *g, bool paused);
+
+#endif /* VRDMA_WORKER_H */
