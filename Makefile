@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# vRDMA: `make help` lists what there is.  Each part brings a build.mk of its
+# own; this file holds what they share and the targets that span parts.
+#
+#   O=DIR          where results go (default build)
+#   SAN=address    AddressSanitizer and UBSan;  SAN=thread: ThreadSanitizer
+#   CC=clang       the other compiler
+#   VRDMA_CACHE=   downloads, QEMU, kernels (default ~/.cache/vrdma)
+#   V=1            show commands
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+
+O ?= build
+SAN ?=
+V ?= 0
+Q := $(if $(filter 1,$(V)),,@)
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+VRDMA_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vrdma
+export VRDMA_CACHE O
+
+WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes \
+	-Wvla -Wpointer-arith -Wwrite-strings -Werror
+SAN_address := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer
+SAN_thread := -fsanitize=thread -fno-omit-frame-pointer
+SAN_coverage := --coverage
+ifneq ($(SAN),)
+SAN_FLAGS := $(or $(SAN_$(SAN)),$(error SAN=$(SAN): use address, thread or coverage))
+HARDENING :=
+OPT ?= -O1
+else
+HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+OPT ?= -O2
+endif
+CFLAGS_COMMON = -std=gnu11 $(OPT) -g -D_GNU_SOURCE -pthread -fPIC -MMD -MP \
+	$(WARNINGS) $(HARDENING) $(SAN_FLAGS)
+LDFLAGS_COMMON = -pthread $(SAN_FLAGS) -Wl,-z,relro,-z,now
+
+# Named by hand, in the order of dependence, so that a missing part is an error.
+include qemu-device/model/build.mk
+include guest-driver/core/build.mk
+include guest-driver/ndspi/build.mk
+include guest-driver/linux/build.mk
+include tests/build.mk
+
+##@ Build
+all: vrdmad core ndspi ndk-tool ## the daemon, the core, the NDSPI library and the tools
+deps: ## install the Debian packages that building needs
+	$(Q)scripts/setup.sh build
+qemu: ## QEMU with the vhost-user-rdma-pci device, once, into the cache
+	$(Q)scripts/qemu-build.sh
+
+##@ The two commands
+demo: ## install, build, boot two guests, run the main job (DEMO_ARGS=--plain: without libvirt)
+	$(Q)scripts/setup.sh build guest
+	$(Q)$(MAKE) --no-print-directory all kmod
+	$(Q)python3 scripts/demo.py $(DEMO_ARGS)
+test: ## install, build, all tests; the last line is "N passed, N failed"
+	$(Q)scripts/test.sh
+
+##@ Tests
+check: deps ## all tests that need no VM, under two minutes
+	$(Q)$(MAKE) --no-print-directory check-run
+check-asan: deps ## the same with AddressSanitizer and UBSan
+	$(Q)$(MAKE) --no-print-directory check-run O=build-asan SAN=address
+check-tsan: deps ## the same with ThreadSanitizer
+	$(Q)$(MAKE) --no-print-directory check-run O=build-tsan SAN=thread
+check-vm: ## two guests, each kernel
+	$(Q)scripts/setup.sh build guest
+	$(Q)$(MAKE) --no-print-directory all kmod
+	$(Q)python3 tests/vm/run.py
+bench: deps ## ratios against peers, in one run
+	$(Q)$(MAKE) --no-print-directory bench-run
+coverage: deps ## line coverage of the tests that need no VM
+	$(Q)scripts/coverage.sh
+
+##@ Source
+lint: ## formatting, clang-tidy, cppcheck, shellcheck, sparse, include borders
+	$(Q)scripts/setup.sh build lint
+	$(Q)scripts/lint.sh
+layers: ## which part may include which
+	$(Q)scripts/check-layers.sh
+format: ## rewrite our C to .clang-format
+	$(Q)git ls-files -z '*.c' '*.h' ':!qemu-device/frontend' | xargs -0 clang-format -i
+clean: ## remove build*/, leave the cache
+	rm -rf build build-*
+
+help: ## this text
+	$(Q)awk 'BEGIN { FS = ":.*## "; print "usage: make TARGET [O=DIR] [CC=clang] [SAN=address|thread]" } \
+		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: all deps qemu demo test check check-asan check-tsan check-vm bench \
+	coverage lint layers format clean help
