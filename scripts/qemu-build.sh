@@ -132,8 +132,9 @@ add_our_files() {
 	run_logged "$1/../patch.log" patch -d "$1" -p1 --fuzz=0 -i "$FRONTEND/qemu.patch"
 }
 
-# configure_qemu TREE BUILD: no feature but those named; firmware where Debian
-# puts it, because the binary will not run from its build tree.
+# configure_qemu TREE BUILD: no feature but those named, nothing from the network
+# (a missing libfdt would be cloned); firmware where Debian puts it, because the
+# binary will not run from its build tree.
 configure_qemu() {
 	(cd "$2" && run_logged "$2/configure.log" "$1/configure" \
 		--python=/usr/bin/python3 --target-list=x86_64-softmmu \
@@ -142,6 +143,7 @@ configure_qemu() {
 		--enable-tcg --enable-kvm --enable-vhost-user \
 		--disable-docs --disable-tools --disable-install-blobs \
 		--enable-trace-backends=nop --disable-werror --disable-debug-info \
+		--disable-download --disable-fdt \
 		--firmwarepath=/usr/share/qemu:/usr/share/seabios:/usr/lib/ipxe/qemu)
 }
 
