@@ -101,15 +101,16 @@ mkdir -p "$tree"/{bin,usr/bin,proc,sys,dev,tmp,run,lib/modules/"$release"}
 
 cp "$busybox" "$tree/bin/busybox"
 for applet in $("$busybox" --list); do
-	ln -sf busybox "$tree/bin/$applet"
+	[ "$applet" = busybox ] || ln -sf busybox "$tree/bin/$applet"
 done
 cp "$root/tests/guest/init" "$tree/init"
 "${CC:-cc}" -std=gnu11 -Wall -Wextra -O2 -static -o "$tree/bin/vragent" \
 	"$root/tests/guest/vragent.c"
 
-# A module's own name is its file's, maybe packed.
+# A module's file may be packed, or the kernel may have it built in.
 add_kernel_module() {
 	local f dst=$tree/lib/modules/$release
+	! grep -qs "/$1\.ko\$" "$moddir/modules.builtin" || return 0
 	f=$(find "$moddir/" -name "$1.ko*" | head -n 1)
 	case $f in
 	'') die "$1.ko is not under $moddir" ;;

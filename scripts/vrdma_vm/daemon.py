@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""vrdmad for a set of guests: starts, dies, starts again."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List, Optional, Sequence
+
+from .process import Child, listening_sockets
+from .transcript import Transcript
+from .wait import VmError, wait_until
+
+
+@dataclass
+class GuestConfig:
+    """One guest's part of the configuration."""
+
+    name: str
+    socket: str
+    ipv4: str
+    ipv6: str
+
+
+class Vrdmad:
+    """The device model's daemon; its log goes to the transcript."""
+
+    def __init__(self, program: str, guests: Sequence[GuestConfig],
+                 rundir: Path, transcript: Transcript,
+                 extra: Sequence[str] = ()) -> None:
+        self.guests = list(guests)
+        self.log: List[str] = []
+        self._program = program
+        self._extra = list(extra)
+        self._config = rundir / "vrdmad.conf"
+        self._transcript = transcript
+        self._child: Optional[Child] = None
+
+    def config_text(self) -> str:
+        raise NotImplementedError
+
+    def start(self, timeout: float = 10) -> None:
+        """Until every guest's socket listens."""
+        self._config.write_text(self.config_text(), encoding="utf-8")
+        self._child = Child([self._program, "--config", str(self._config),
+                             *self._extra], self._take)
+        wait_until("vrdmad to listen", self._listens, timeout, 0.02)
+
+    def _listens(self) -> bool:
+        assert self._child is not None
+        if self._child.status is not None:
+            self._child.wait(1)
+            raise VmError(f"vrdmad ended with {self._child.status}: "
+                          f"{self._child.last}")
+        listening = listening_sockets()
+        return all(g.socket in listening for g in self.guests)
+
+    def kill(self) -> None:
+        """No goodbye to anybody."""
+        self._signal(signal.SIGKILL)
+
+    def stop(self, timeout: float = 10) -> int:
+        """Asks it to end; gives its exit status."""
+        return self._signal(signal.SIGTERM, timeout)
+
+    @property
+    def running(self) -> bool:
+        return self._child is not None and self._child.status is None
+
+    @property
+    def pid(self) -> int:
+        if self._child is None:
+            raise VmError("vrdmad is not started")
+        return self._child.pid
+
+    def _signal(self, sig: int, timeout: float = 10) -> int:
+        if self._child is None:
+            raise VmError("vrdmad is not started")
+        child, self._child = self._child, None
+        child.signal(sig)
+        try:
+            status = child.wait(timeout)
+        except VmError:
+            child.signal(signal.SIGKILL)
+            child.wait(timeout)
+            raise
+        self._transcript.add("vrdmad", f"[ended: {status}]")
+        return status
+
+    def _take(self, line: str) -> None:
+        self.log.append(line)
+        self._transcript.add("vrdmad", line)

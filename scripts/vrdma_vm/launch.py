@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How a guest's QEMU comes up: by plain command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List, Optional, Protocol
+
+from .process import Child, LineSink
+
+
+@dataclass
+class MachineSpec:
+    """One boot of one guest."""
+
+    name: str
+    qemu: str
+    kernel: str
+    image: str
+    rundir: Path
+    accel: str                  # "tcg" or "kvm"
+    vhost_socket: Optional[str]     # None: no RDMA device
+    cpus: int = 2
+    memory_mib: int = 512
+    append: str = "console=ttyS0 loglevel=7 panic=-1 printk.time=1"
+
+    def path(self, what: str) -> str:
+        """Sockets and files of this guest; short, as socket names must be."""
+        return str(self.rundir / f"{self.name}.{what}")
+
+    @property
+    def cpu(self) -> str:
+        return "host" if self.accel == "kvm" else "max"
+
+    def rdma_args(self) -> List[str]:
+        """The device itself, the same words on a command line and in XML.
+
+        The address is fixed: libvirt hands out slots without knowing of it.
+        """
+        if self.vhost_socket is None:
+            return []
+        return ["-chardev", f"socket,id=crdma,path={self.vhost_socket},"
+                            "reconnect-ms=500",
+                "-device", "vhost-user-rdma-pci,chardev=crdma,"
+                           "bus=pcie.0,addr=0x1e"]
+
+    def control_args(self) -> List[str]:
+        return ["-qmp", f"unix:{self.path('qmp')},server=on,wait=off",
+                "-pidfile", self.path("pid")]
+
+
+class Launcher(Protocol):
+    """Starts QEMU; Guest finds and ends it by the pid file."""
+
+    def launch(self, spec: MachineSpec, log: LineSink) -> None: ...
+
+    def forget(self, spec: MachineSpec) -> None:
+        """QEMU is gone: clean up what the launcher kept about it."""
+
+    def explain(self, spec: MachineSpec) -> str:
+        """Where to look when QEMU went by itself."""
+
+    def close(self) -> None: ...
+
+
+class PlainLauncher:
+    """QEMU as our child."""
+
+    def __init__(self) -> None:
+        self._children: dict[str, Child] = {}
+
+    @staticmethod
+    def argv(spec: MachineSpec) -> List[str]:
+        accel = "tcg,thread=multi" if spec.accel == "tcg" else spec.accel
+        argv = [spec.qemu, "-name", spec.name, "-nodefaults", "-no-user-config",
+                "-display", "none", "-no-reboot",
+                "-machine", "q35,memory-backend=ram", "-accel", accel,
+                "-cpu", spec.cpu, "-smp", str(spec.cpus),
+                "-m", f"{spec.memory_mib}M",
+                "-object", "memory-backend-memfd,id=ram,share=on,"
+                           f"size={spec.memory_mib}M",
+                "-kernel", spec.kernel, "-initrd", spec.image,
+                "-append", spec.append]
+        for line in ("console", "agent"):
+            argv += ["-chardev", f"socket,id={line},path={spec.path(line)},"
+                                 "server=on,wait=off",
+                     "-device", f"isa-serial,chardev={line}"]
+        return argv + spec.control_args() + spec.rdma_args()
+
+    def launch(self, spec: MachineSpec, log: LineSink) -> None:
+        self._children[spec.name] = Child(self.argv(spec), log)
+
+    def forget(self, spec: MachineSpec) -> None:
+        child = self._children.pop(spec.name, None)
+        if child:
+            child.end()
+
+    def explain(self, spec: MachineSpec) -> str:
+        child = self._children.get(spec.name)
+        if not child or child.status is None:
+            return "QEMU runs"
+        child.wait(1)
+        return f"QEMU ended with {child.status}: {child.last or 'said nothing'}"
+
+    def close(self) -> None:
+        for child in self._children.values():
+            child.end()
+        self._children.clear()

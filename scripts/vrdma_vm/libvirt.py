@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How a guest's QEMU comes up: by libvirt, from scripts/domain.xml.in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import List, Optional, Tuple
+from xml.sax.saxutils import escape, quoteattr
+
+from .launch import MachineSpec
+from .paths import SCRIPTS
+from .process import LineSink, Stranger, run
+from .wait import VmError, wait_until
+
+
+class LibvirtDaemon:
+    """The libvirtd that runs here, or one of our own while we need it."""
+
+    def __init__(self, rundir: Path) -> None:
+        # A user's own session needs no rights and starts its daemon itself.
+        self.uri = "qemu:///system" if os.geteuid() == 0 else "qemu:///session"
+        self._rundir = rundir
+        self._ours: List[Tuple[str, Stranger]] = []
+
+    def virsh(self, *args: str, timeout: float = 60) -> Tuple[int, str]:
+        return run(["virsh", "-q", "-c", self.uri, *args], timeout)
+
+    def answers(self) -> bool:
+        return self.virsh("version", timeout=30)[0] == 0
+
+    def ensure(self) -> str:
+        """Makes sure one answers; says which."""
+        if not shutil.which("virsh"):
+            raise VmError("libvirt is not installed: scripts/setup.sh guest, "
+                          "or use --plain")
+        if self.answers():
+            return f"the libvirt that runs here ({self.uri})"
+        if os.geteuid() != 0:
+            raise VmError(f"libvirt does not answer on {self.uri}: see `virsh -c "
+                          f"{self.uri} version`, or use --plain")
+        os.makedirs("/var/log/libvirt/qemu", exist_ok=True)
+        self._start("virtlogd", "/run/libvirt/virtlogd-sock")
+        self._start("libvirtd", "/run/libvirt/libvirt-sock")
+        wait_until("answer of our own libvirtd", self.answers, 30)
+        return f"a libvirtd of our own ({self.uri})"
+
+    def _start(self, name: str, socket: str) -> None:
+        program = shutil.which(name, path="/usr/sbin:/usr/bin")
+        if not program:
+            raise VmError(f"{name} is not installed: scripts/setup.sh guest")
+        pidfile = self._rundir / f"{name}.pid"
+        status, text = run([program, "-d", "-p", str(pidfile)], 30)
+        if status:
+            if os.path.exists(socket):
+                return      # one runs already
+            raise VmError(f"{name} does not start: {text}")
+        pid = wait_until(f"pid file of {name}", lambda: read_pid(pidfile), 10)
+        self._ours.append((name, Stranger(pid)))
+
+    def close(self) -> None:
+        """Ends what we started, unless somebody else's domain lives there."""
+        if self._ours and self.virsh("list", "--name")[1]:
+            return
+        while self._ours:
+            _, process = self._ours.pop()
+            process.signal(signal.SIGTERM)
+            process.gone(10)
+            process.close()
+
+
+def read_pid(path: Path) -> Optional[int]:
+    """The pid in a file that may not be there, or not be written, yet."""
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+class LibvirtLauncher:
+    """QEMU through `virsh create`."""
+
+    def __init__(self, rundir: Path) -> None:
+        self.daemon = LibvirtDaemon(rundir)
+        self.template = (SCRIPTS / "domain.xml.in").read_text(encoding="utf-8")
+
+    def xml(self, spec: MachineSpec) -> str:
+        qemu_args = "\n".join(
+            f"    <qemu:arg value={quoteattr(arg)}/>"
+            for arg in spec.control_args() + spec.rdma_args())
+        values = {
+            "TYPE": "kvm" if spec.accel == "kvm" else "qemu",
+            "CPU": "host-passthrough" if spec.accel == "kvm" else "maximum",
+            "NAME": self._domain(spec), "MEMORY": str(spec.memory_mib),
+            "VCPUS": str(spec.cpus), "KERNEL": spec.kernel,
+            "INITRD": spec.image, "CMDLINE": spec.append,
+            "EMULATOR": spec.qemu, "CONSOLE": spec.path("console"),
+            "AGENT": spec.path("agent"),
+            "OWNER": f"+{os.getuid()}:+{os.getgid()}",
+        }
+        text = self.template.replace("@QEMU_ARGS@", qemu_args)
+        for key, value in values.items():
+            text = text.replace(f"@{key}@", escape(value, {"'": "&apos;"}))
+        return text
+
+    def launch(self, spec: MachineSpec, log: LineSink) -> None:
+        path = spec.path("xml")
+        Path(path).write_text(self.xml(spec), encoding="utf-8")
+        log(f"virsh create {path}")
+        status, text = self.daemon.virsh("create", path, timeout=90)
+        if status:
+            raise VmError(f"{spec.name}: virsh create {path}: {text}; "
+                          "--plain does without libvirt")
+
+    def forget(self, spec: MachineSpec) -> None:
+        """A transient domain goes with its QEMU, once libvirtd noticed."""
+        wait_until(f"{spec.name}: libvirt to forget the domain",
+                   lambda: self.daemon.virsh("domid", self._domain(spec))[0],
+                   20)
+
+    def explain(self, spec: MachineSpec) -> str:
+        return f"see /var/log/libvirt/qemu/{self._domain(spec)}.log"
+
+    def close(self) -> None:
+        self.daemon.close()
+
+    @staticmethod
+    def _domain(spec: MachineSpec) -> str:
+        # other runs on this machine have guests of the same name
+        return f"vrdma-{spec.name}-{os.getpid()}"

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Bounded waits, and the one error this package raises."""
+
+from __future__ import annotations
+
+import time
+from typing import Callable, TypeVar
+
+T = TypeVar("T")
+
+
+class VmError(Exception):
+    """What went wrong, where, and how to mend it, in one line."""
+
+
+def wait_until(what: str, probe: Callable[[], T], timeout: float,
+               every: float = 0.05) -> T:
+    """Polls `probe` until it gives something true; raises after `timeout`.
+
+    For conditions nobody notifies us of (a file or socket that appears, a
+    process that goes). Whatever has a reader thread uses a condition variable.
+    """
+    end = time.monotonic() + timeout
+    while True:
+        got = probe()
+        if got:
+            return got
+        if time.monotonic() >= end:
+            raise VmError(f"{what}: not within {timeout:g} s")
+        time.sleep(every)
