@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-or-later */
+/*
+ * vrdma_core.h - the miniport core as an OS shell sees it
+ *
+ * DOC: One struct vrdma_core per device.  Its life:
+ *
+ *	vrdma_core_create	before the queues exist
+ *	vrdma_core_start	after DRIVER_OK, queues up, interrupts delivered
+ *	vrdma_core_queue_event	from then on, for each queue with used chains
+ *	vrdma_core_device_lost	the device needs a reset, or is gone
+ *	vrdma_core_start	the device came back (any number of times)
+ *	vrdma_core_destroy	after device_lost, all adapters closed
+ *
+ * NDK objects belong to the start (the "epoch") in which they were made.  When
+ * the device is lost they stay valid for the consumer, fail every call with
+ * STATUS_DEVICE_REMOVED, and close locally.  Their work requests, commands and
+ * connections have ended, each once, when vrdma_core_device_lost() returns.
+ */
+#ifndef VRDMA_CORE_H
+#define VRDMA_CORE_H
+
+#include "ndk.h"
+#include "vrdma_os.h"
+
+struct vrdma_core;
+
+/* The interface version that the core implements */
+#define VRDMA_NDK_MAJOR		2
+#define VRDMA_NDK_MINOR		1
+
+/**
+ * vrdma_core_create - make a core for one device
+ * @ops: complete table, must outlive the core
+ * @os: passed to every operation
+ *
+ * Passive.  0, -EINVAL (-22: a hole in @ops) or -ENOMEM (-12).  Touches no
+ * device.
+ */
+int vrdma_core_create(const struct vrdma_os_ops *ops, void *os,
+		      struct vrdma_core **out);
+
+/**
+ * vrdma_core_start - bring the device into use, first time or again
+ *
+ * Passive, blocks for one command: vrdma_core_queue_event() must be able to
+ * run meanwhile.  Reads the configuration, posts the event and
+ * completion-event buffers, asks for the addresses.  0; -EPROTO (-71: layout
+ * version or limits that this driver cannot use, the log says which); -ENOMEM;
+ * -ENODEV (-19: lost meanwhile); -ETIMEDOUT (-110: no answer for 30 s).  After
+ * a failure the shell resets the device and calls vrdma_core_device_lost().
+ */
+int vrdma_core_start(struct vrdma_core *core);
+
+/**
+ * vrdma_core_queue_event - chains were used
+ * @queue: virtqueue number
+ *
+ * <= DISPATCH_LEVEL, never from inside an operation of the OS table.  Runs
+ * consumer callbacks.  May run on several CPUs at once, for one queue too.
+ * Not after vrdma_core_device_lost() began, until the next start.
+ */
+void vrdma_core_queue_event(struct vrdma_core *core, uint32_t queue);
+
+/**
+ * vrdma_core_device_lost - the device died or was reset
+ *
+ * Passive.  The shell has reset the device and deleted its queues, so nothing
+ * is in flight, and no vrdma_core_queue_event() runs or will.  Ends everything
+ * of the epoch: commands with STATUS_DEVICE_REMOVED, posted requests with a
+ * cancelled completion in their CQ, connections with a DisconnectEvent of
+ * reason VIRTIO_RDMA_R_DEVICE_RESET, armed CQs with their callback.  Harmless
+ * when called twice.
+ */
+void vrdma_core_device_lost(struct vrdma_core *core);
+
+/**
+ * vrdma_core_destroy - free it.  Passive; device lost, no adapter open.
+ */
+void vrdma_core_destroy(struct vrdma_core *core);
+
+/* How many virtqueues the device's configuration asks for, from a copy of its
+ * configuration space; 0: not a configuration we can use */
+uint32_t vrdma_core_num_queues(const struct virtio_rdma_config *cfg);
+
+/* --- adapters ------------------------------------------------------------- */
+
+#define VRDMA_ADAPTER_USER	0x1	/* on behalf of a process: its PDs have
+					 * no privileged token */
+
+/**
+ * vrdma_open_adapter - OpenNDKAdapterHandler
+ *
+ * Passive, blocks for one command.  STATUS_SUCCESS, NDIS_STATUS_BAD_VERSION
+ * (major differs, or minor above ours), NDIS_STATUS_ADAPTER_NOT_READY (device
+ * lost or not started), STATUS_INSUFFICIENT_RESOURCES, or the status of the
+ * device.
+ */
+NTSTATUS vrdma_open_adapter(struct vrdma_core *core, NDK_VERSION version,
+			    uint32_t flags, NDK_ADAPTER **out);
+
+/**
+ * vrdma_close_adapter - CloseNDKAdapterHandler
+ *
+ * Passive, blocks until every descendant is closed and every callback has
+ * returned.  Not from inside a callback.
+ */
+void vrdma_close_adapter(NDK_ADAPTER *adapter);
+
+/* Addresses of the adapter, port 0: how many, and up to max of them.  <= DISPATCH */
+uint32_t vrdma_core_addresses(struct vrdma_core *core,
+			      struct virtio_rdma_addr *out, uint32_t max);
+
+/* The device is in use: started and not lost */
+bool vrdma_core_alive(struct vrdma_core *core);
+
+/* Live NDK objects, adapters included: for leak checks and debug output */
+uint32_t vrdma_core_object_count(struct vrdma_core *core);
+
+/* Total: any value of the wire gives a defined NTSTATUS */
+NTSTATUS vrdma_status_from_wire(uint32_t wire);		/* enum virtio_rdma_status */
+NTSTATUS vrdma_status_from_wc(uint32_t wc_status);	/* enum virtio_rdma_wc_status */
+
+/* SOCKADDR <-> wire.  from: STATUS_SUCCESS, STATUS_INVALID_ADDRESS.  to: as the
+ * NDK address queries (BUFFER_TOO_SMALL and the length needed in *len). */
+NTSTATUS vrdma_addr_from_sockaddr(struct virtio_rdma_addr *out,
+				  const SOCKADDR *sa, ULONG len);
+NTSTATUS vrdma_addr_to_sockaddr(const struct virtio_rdma_addr *addr,
+				SOCKADDR *sa, ULONG *len);
+
+#endif /* VRDMA_CORE_H */
