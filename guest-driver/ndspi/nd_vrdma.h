@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-or-later */
+/*
+ * nd_vrdma.h - two interfaces of our own, reached by QueryInterface
+ *
+ * NetworkDirect has no place for the device's limits on objects, nor for why
+ * a connection ended.  Programs that only know NetworkDirect never see these.
+ */
+#ifndef ND_VRDMA_H
+#define ND_VRDMA_H
+
+#include "ndspi.h"
+#include "virtio_rdma.h"
+
+extern const IID IID_IVrdmaAdapter;
+extern const IID IID_IVrdmaConnector;
+
+typedef struct IVrdmaAdapter IVrdmaAdapter;
+typedef struct IVrdmaAdapterVtbl {
+	ND_UNKNOWN_METHODS(IVrdmaAdapter);
+	/* the device's configuration space, little-endian as it stands there */
+	HRESULT(ND_CALL *GetConfig)
+	(IVrdmaAdapter *self, struct virtio_rdma_config *config);
+	/* N of /dev/vrdmaN */
+	ULONG(ND_CALL *GetDeviceNumber)(IVrdmaAdapter *self);
+} IVrdmaAdapterVtbl;
+ND_INTERFACE(IVrdmaAdapter);
+
+typedef struct IVrdmaConnector IVrdmaConnector;
+typedef struct IVrdmaConnectorVtbl {
+	ND_UNKNOWN_METHODS(IVrdmaConnector);
+	/* enum virtio_rdma_reason, VIRTIO_RDMA_R_NONE before the indication */
+	HRESULT(ND_CALL *GetDisconnectReason)
+	(IVrdmaConnector *self, ULONG *reason);
+} IVrdmaConnectorVtbl;
+ND_INTERFACE(IVrdmaConnector);
+
+#endif /* ND_VRDMA_H */
