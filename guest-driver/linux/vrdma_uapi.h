@@ -114,8 +114,9 @@ struct vrdma_uapi_register {
 };
 
 /* DEREGISTER, COMPLETE_CONNECT, NOTIFY_DISCONNECT, DISCONNECT (connector),
- * CQ_NOTIFY: the event of CQ_NOTIFY comes when the device reports the CQ; the
- * caller armed the ring itself before */
+ * CQ_NOTIFY: all that are pending end when the device next reports the CQ.
+ * The caller arms the ring after this call returned STATUS_PENDING: a report
+ * with nobody waiting is dropped */
 struct vrdma_uapi_request {
 	__u32 status;
 	__u32 id;
@@ -175,7 +176,16 @@ struct vrdma_uapi_connection {	/* GET_CONNECTION */
 #define VRDMA_CONN_PEER		0x2
 #define VRDMA_CONN_DATA		0x4	/* priv and read limits */
 
-/* CANCEL: every pending request of the object ends STATUS_CANCELLED */
+/*
+ * CANCEL: every pending request of the object ends STATUS_CANCELLED, with its
+ * event.  NOTIFY_DISCONNECT and CQ_NOTIFY are cancelled without a trace; a
+ * pending CONNECT, ACCEPT, COMPLETE_CONNECT or DISCONNECT takes the connection
+ * with it: the connector is then good for FREE only.  FREE does the same to
+ * what is pending.
+ *
+ * When the device was lost under an open file, every call but FREE, CANCEL
+ * and GET_CONNECTION says STATUS_DEVICE_REMOVED; open the device anew.
+ */
 
 struct vrdma_uapi_event {
 	__u64 overlapped;		/* the request's, or the CQ_NOTIFY's */
