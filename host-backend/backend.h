@@ -36,6 +36,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "virtio_rdma.h"
 
@@ -49,7 +50,7 @@ struct be_private {
 	uint8_t data[VIRTIO_RDMA_MAX_PRIVATE];
 };
 
-/* Addresses in host order of the ABI structure's fields: see be_addr_equal() */
+/* An end point.  ip[] beyond an IPv4 address is zero; see be_addr_equal() */
 struct be_addr {
 	uint8_t family;		/* VIRTIO_RDMA_AF_xxx */
 	uint16_t port;		/* host byte order */
@@ -73,7 +74,8 @@ struct be_request {
  * the model gave with connect() or set with accept(); lst that of listen(). */
 struct be_cm_events {
 	/* Return 0 and set *cm to take it, -errno to have it refused
-	 * (-ECONNREFUSED: backlog full or paused) */
+	 * (-ECONNREFUSED: backlog full or paused), conn being no more then.
+	 * limits and priv of req are what the peer sent. */
 	int (*request)(void *lst, struct be_conn *conn,
 		       const struct be_request *req, void **cm);
 	void (*accepted)(void *cm, const struct be_read_limits *limits,
@@ -96,7 +98,7 @@ struct backend {
 		      uint32_t backlog, void *lst, struct be_listener **out);
 	void (*unlisten)(struct be_listener *l);
 	/* Starts a request; the outcome is an upcall.  -EHOSTUNREACH,
-	 * -ENETUNREACH, -EADDRINUSE may come at once. */
+	 * -ENETUNREACH, -EADDRINUSE may come at once, without a connection. */
 	int (*connect)(struct backend *be, const struct be_request *req,
 		       void *cm, struct be_conn **out);
 	int (*accept)(struct be_conn *c, const struct be_read_limits *limits,
@@ -105,8 +107,15 @@ struct backend {
 	int (*complete)(struct be_conn *c);
 	/* Graceful notification; the peer's arrives as ev->disconnected */
 	int (*disconnect)(struct be_conn *c);
-	/* Ends what there is, tells the peer (with reason), frees c.  No
-	 * upcall for c after it.  Its QP was stopped before, if attached. */
+	/* The end of c, exactly once for each connection, the broken and the
+	 * finished ones too: frees c, no upcall for it after.  Its QP was
+	 * stopped before, if it was attached.  What the peer learns, if it
+	 * does not know already, by reason:
+	 *	NONE		nothing
+	 *	RESET		the consumer closed: ev->disconnected when
+	 *			ops->disconnect was called there, else RESET
+	 *	LOCAL_ERROR	this side's QP broke: RESET
+	 *	others		the same reason */
 	void (*abort)(struct be_conn *c, enum virtio_rdma_reason reason);
 
 	/* worker thread */
@@ -122,6 +131,22 @@ struct backend {
 	 * model's again. */
 	void (*stop)(struct be_conn *c);
 };
+
+/* ---------------------------------------------------------------------
+ * What the model offers to a backend's control half.  Control thread only.
+ */
+
+/* fn(arg) runs later, from the control thread's loop, in the order of calls */
+void be_post(void (*fn)(void *arg), void *arg);
+
+static inline bool be_addr_equal(const struct be_addr *a,
+				 const struct be_addr *b)
+{
+	size_t len = a->family == VIRTIO_RDMA_AF_INET ? 4 : sizeof(a->ip);
+
+	return a->family == b->family && a->port == b->port &&
+	       a->scope_id == b->scope_id && memcmp(a->ip, b->ip, len) == 0;
+}
 
 /* ---------------------------------------------------------------------
  * What the model offers to a backend's worker half.  Worker thread only.
