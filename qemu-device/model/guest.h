@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * guest.h - a guest, and the process that serves several
+ */
+#ifndef VRDMA_GUEST_H
+#define VRDMA_GUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf.h"
+#include "gmem.h"
+#include "handle.h"
+#include "list.h"
+#include "log.h"
+#include "vq.h"
+#include "worker.h"
+
+struct backend;
+struct loop;
+struct session;
+struct worker;
+
+/* The whole process.  Constant after start but for what guests hold. */
+struct model {
+	struct conf *conf;
+	struct loop *loop;
+	struct worker *worker;
+	struct backend *local;		/* guests of this process */
+	struct backend *fabric;		/* everything else, or NULL */
+	uint32_t guest_count;
+	struct guest *guest[CONF_MAX_GUESTS];
+};
+
+struct guest {
+	/* constant after start */
+	const char *name;
+	const struct guest_conf *conf;
+	struct model *model;
+	struct loop *loop;
+	struct worker *worker;
+	struct log_limit log_limit;		/* any thread */
+	struct gmem_account gmem_account;	/* any thread */
+
+	/* control thread: session and memory */
+	struct session *session;	/* NULL without a front end */
+	struct gmem_map *map;		/* NULL without memory */
+	struct vq_state *vq;
+	uint32_t epoch;			/* counts resets */
+	bool broken;			/* NEEDS_RESET */
+	bool paused;
+
+	/* control thread: objects by handle */
+	struct handle_table contexts;	/* struct vr_context */
+	struct handle_table pds;	/* struct vr_pd */
+	struct handle_table cqs;	/* struct vr_cq */
+	struct handle_table mrs;	/* struct vr_mr, by local token */
+	struct handle_table qps;	/* struct vr_qp */
+	struct handle_table connectors;	/* struct connector */
+	struct handle_table listeners;	/* struct listener */
+
+	/* data path: see worker.h */
+	struct guest_data data;
+
+	/* connection management: connector.c, listener.c, ports.c */
+	void *cm;
+};
+
+int guest_create(struct model *m, const struct guest_conf *conf,
+		 struct guest **out);
+void guest_destroy(struct guest *g);
+/*
+ * Takes every object down: listeners, connectors (their peers see PEER_GONE),
+ * queue pairs, completion queues and regions, domains, contexts; then what
+ * the queues hold.  Any state, any number of times.  Nothing of before is
+ * answered after it.
+ */
+void guest_reset(struct guest *g);
+/* The memory table changed.  Takes map over. */
+void guest_set_map(struct guest *g, struct gmem_map *map);
+/* The front end stopped the rings (a paused machine) or goes on */
+void guest_set_paused(struct guest *g, bool paused);
+/* The guest of this process that has the address (port ignored), or NULL */
+struct guest *guest_by_addr(const struct model *m, const struct be_addr *a);
+
+/* Implemented beside connectors and listeners, called by guest_create(),
+ * guest_destroy() and guest_reset() in the order above */
+int cm_guest_init(struct guest *g);
+void cm_guest_fini(struct guest *g);
+void listener_reset_all(struct guest *g);
+void connector_reset_all(struct guest *g);
+
+#endif /* VRDMA_GUEST_H */
