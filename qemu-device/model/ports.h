@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ports.h - which (address, port) pairs of a guest are taken
+ *
+ * DOC: An endpoint is counted: a listener holds one reference and each
+ * connector that came in through it another, so the pair stays busy until the
+ * last of them is closed, as NDKPI asks.  A connector that connects has an
+ * endpoint of its own.  Control thread only.
+ */
+#ifndef VRDMA_PORTS_H
+#define VRDMA_PORTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../../host-backend/backend.h"
+#include "list.h"
+
+#define PORTS_BUCKETS		256
+#define PORTS_EPHEMERAL_FIRST	49152u
+#define PORTS_EPHEMERAL_LAST	65535u
+
+struct ports {
+	struct list_head bucket[PORTS_BUCKETS];	/* by port */
+	uint32_t next;			/* ephemeral port to try first */
+	uint32_t count;
+};
+
+struct endpoint {
+	struct list_head link;
+	struct ports *ports;
+	struct be_addr addr;
+	uint32_t refs;
+};
+
+void ports_init(struct ports *p);
+
+/*
+ * Takes addr; port 0: a free one of the ephemeral range, put into the
+ * endpoint.  An all-zero ip stands for every address of its family and
+ * conflicts with each of them on the same port.
+ * 0, -EADDRINUSE, -EADDRNOTAVAIL (no ephemeral port left) or -ENOMEM
+ */
+int ports_take(struct ports *p, const struct be_addr *addr,
+	       struct endpoint **out);
+struct endpoint *endpoint_get(struct endpoint *e);
+void endpoint_put(struct endpoint *e);	/* NULL is fine */
+
+bool be_addr_is_any(const struct be_addr *a);
+/* The wire's form and ours.  False: unknown family, or a field that must be
+ * zero is not */
+bool be_addr_from_abi(struct be_addr *to, const struct virtio_rdma_addr *from);
+void be_addr_to_abi(struct virtio_rdma_addr *to, const struct be_addr *from);
+/* "10.0.0.1:4791", "[fe80::1%2]:4791"; returns buf */
+#define BE_ADDR_TEXT 64
+const char *be_addr_text(const struct be_addr *a, char buf[BE_ADDR_TEXT]);
+
+#endif /* VRDMA_PORTS_H */
