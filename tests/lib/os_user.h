@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * os_user.h - the miniport core running in a test process
+ *
+ * DOC: A tguest is a guest without a kernel: the real core of guest-driver/core
+ * on the OS operations of this file, in front of the real vrdmad.  Like the
+ * Linux module it recovers by itself when the device needs a reset or the back
+ * end hangs up.
+ */
+#ifndef TESTS_OS_USER_H
+#define TESTS_OS_USER_H
+
+#include "frontend.h"
+#include "vrdma_core.h"
+
+struct tguest;
+
+/* Connects to the socket, starts core and device.  NULL: stderr says why */
+struct tguest *tguest_start(const char *socket, size_t mem_size);
+/* Driver unload: every adapter is closed.  Frees all */
+void tguest_stop(struct tguest *g);
+
+/* QEMU is killed: the socket closes, nothing is reset, no recovery follows.
+ * Objects may be closed afterwards, then tguest_stop(). */
+void tguest_kill(struct tguest *g);
+
+struct vrdma_core *tguest_core(struct tguest *g);
+struct fe *tguest_fe(struct tguest *g);
+const struct vrdma_os_ops *tguest_ops(void);
+
+/* How often the device came back; waits until it is at least n, false: 20 s
+ * passed */
+uint32_t tguest_recoveries(struct tguest *g);
+bool tguest_wait_recoveries(struct tguest *g, uint32_t n);
+/* Allocations of the core that are alive, for leak checks */
+long tguest_allocations(struct tguest *g);
+
+/* Bounded waits: this many milliseconds, more under a sanitizer */
+#define TEST_TIMEOUT_MS 20000
+
+#endif /* TESTS_OS_USER_H */
