@@ -15,7 +15,7 @@ or 6.1): busybox, the agent that runs commands for the host (tests/guest/),
 the virtio bus modules of that kernel, and what has been built so far of
 
     \$O/kmod/<release>/*.ko    our kernel modules for it
-    \$O/bin/nd_*               user tools, with the libraries they need
+    \$O/bin/nd_*, ndk_ping     user tools, with the libraries they need
 
 O is the build directory (default: build). A module or tool that is missing is
 an error; -n packs without (for trying out the machinery alone).
@@ -46,9 +46,9 @@ flavour=$1
 out=$2
 build=${O:-$root/build}
 
-# name of every program the agent's scripts and tests may call
+# What the guest has of the kernel and of ours.
 modules=(virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci)
-tools=(nd_info nd_ping)
+tools=(nd_info nd_ping ndk_ping)
 
 line=$("$here/kernel-fetch.sh" "$flavour" | tail -n 1)
 IFS=$'\t' read -r release vmlinuz moddir _ <<<"$line"

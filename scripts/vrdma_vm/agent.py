@@ -26,6 +26,7 @@ class Command:
         self._agent = agent
         self._ident = ident
         self._seen = 0                      # lines that wait_for went past
+        self._counted = 0                   # lines that wait_line went past
         self._changed = threading.Condition()
 
     def __str__(self) -> str:
@@ -75,6 +76,18 @@ class Command:
                                   f"{timeout:g} s; last: {self._last()}")
                 self._changed.wait(left)
 
+    def wait_line(self, timeout: float, what: str) -> None:
+        """Until one line more has come than the last wait has seen."""
+        with self._changed:
+            if self._changed.wait_for(
+                    lambda: len(self.lines) > self._counted
+                    or not self.running, max(timeout, 0)) \
+                    and len(self.lines) > self._counted:
+                self._counted = len(self.lines)
+                return
+            raise VmError(f"{self}: no {what}; {self._outcome()}; "
+                          f"last: {self._last()}")
+
     def wait(self, timeout: float) -> int:
         """The exit status."""
         with self._changed:
@@ -89,6 +102,8 @@ class Command:
         self._agent.send(f"KILL {self._ident} {int(sig)}")
 
     def _outcome(self) -> str:
+        if self.running:
+            return "still running"
         return self.lost or f"exit {self.status}"
 
     def _last(self) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Optional, Sequence
+from typing import List, Mapping, Optional, Sequence
 
 from .process import Child, listening_sockets
 from .transcript import Transcript
@@ -19,8 +19,7 @@ class GuestConfig:
 
     name: str
     socket: str
-    ipv4: str
-    ipv6: str
+    addresses: Sequence[str]
 
 
 class Vrdmad:
@@ -28,23 +27,30 @@ class Vrdmad:
 
     def __init__(self, program: str, guests: Sequence[GuestConfig],
                  rundir: Path, transcript: Transcript,
-                 extra: Sequence[str] = ()) -> None:
+                 limits: Optional[Mapping[str, int]] = None) -> None:
         self.guests = list(guests)
         self.log: List[str] = []
         self._program = program
-        self._extra = list(extra)
+        self._limits = dict(limits or {})
         self._config = rundir / "vrdmad.conf"
         self._transcript = transcript
         self._child: Optional[Child] = None
 
     def config_text(self) -> str:
-        raise NotImplementedError
+        lines = []
+        for guest in self.guests:
+            lines += [f"[guest {guest.name}]", f"socket = {guest.socket}"]
+            lines += [f"address = {address}" for address in guest.addresses]
+            lines += [f"{key} = {value}" for key, value in
+                      self._limits.items()]
+            lines.append("")
+        return "\n".join(lines)
 
     def start(self, timeout: float = 10) -> None:
         """Until every guest's socket listens."""
         self._config.write_text(self.config_text(), encoding="utf-8")
-        self._child = Child([self._program, "--config", str(self._config),
-                             *self._extra], self._take)
+        self._child = Child([self._program, "--config", str(self._config)],
+                            self._take)
         wait_until("vrdmad to listen", self._listens, timeout, 0.02)
 
     def _listens(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, List, Optional
 from .agent import Agent, Command, LineReader
 from .launch import Launcher, MachineSpec
 from .libvirt import read_pid
-from .process import Stranger
+from .process import Stranger, listening_sockets
 from .qmp import qmp
 from .transcript import Transcript
 from .wait import VmError, wait_until
@@ -55,6 +55,7 @@ class Guest:
         self._launcher.launch(self.spec, self._log)
         pid = wait_until(f"{self.name}: QEMU's pid file", self._read_pid, 30)
         self._qemu = Stranger(pid)
+        wait_until(f"{self.name}: QEMU's sockets", self._listens, 30)
         self._console_line = self._open("console")
         self._console_line.start()
         self._agent = Agent(self.name, self.spec.path("agent"), self._log)
@@ -162,6 +163,13 @@ class Guest:
             if why.startswith("QEMU ended"):
                 raise VmError(f"{self.name}: {why}")
         return pid
+
+    def _listens(self) -> bool:
+        if not self.running:
+            raise VmError(f"{self.name}: {self._launcher.explain(self.spec)}")
+        ready = listening_sockets()
+        return all(self.spec.path(what) in ready
+                   for what in ("console", "agent", "qmp"))
 
     def _end(self, sig: int) -> None:
         if self._qemu is None:

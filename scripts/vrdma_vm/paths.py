@@ -59,4 +59,4 @@ class Artifacts:
             flavour=flavour,
             qemu=qemu or ask(str(SCRIPTS / "qemu-build.sh"))[-1],
             kernel=kernel, image=image,
-            vrdmad=os.environ.get("VRDMA_VRDMAD", str(build / "vrdmad")))
+            vrdmad=os.environ.get("VRDMA_VRDMAD", str(build / "bin" / "vrdmad")))
