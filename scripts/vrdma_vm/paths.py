@@ -26,6 +26,16 @@ def cache_dir() -> Path:
     return Path(os.environ.get("VRDMA_CACHE") or os.path.join(base, "vrdma"))
 
 
+def flavours() -> List[str]:
+    """The kernels that this Debian packages, newest first."""
+    done = subprocess.run([str(SCRIPTS / "kernel-fetch.sh")], text=True,
+                          stdout=subprocess.PIPE, check=False)
+    if done.returncode:
+        raise VmError("scripts/kernel-fetch.sh failed, see above")
+    releases = [line.split("-")[0] for line in done.stdout.splitlines()]
+    return [".".join(r.split(".")[:2]) for r in releases]
+
+
 def ask(*argv: str) -> List[str]:
     """Last line a script prints, split at tabs; its progress passes through."""
     done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=False)

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The two-guest tests, in the order in which they run.
+
+A test finds both guests booted and vrdmad running, and leaves them so.
+"""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from functools import partial
+from typing import Callable, List
+
+from vrdma_vm import ADDRESSES, Lab
+from vrdma_vm.events import Ping
+from vrdma_vm.scenario import (
+    KERNEL, USER, alive, check_outstanding, connects,
+    device_found, devices_back, disconnect_deadline_ms, disconnects, expect,
+    keep_transferring, loses, peer_guest_dies, start, transfers, unload,
+    vrdmad_dies)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One test."""
+
+    name: str
+    run: Callable[[Lab], object]
+    every_kernel: bool = False
+
+
+# -- the device comes up --
+
+def vrdmad_dies_before_driver(lab: Lab) -> None:
+    """QEMU outlives vrdmad with no driver there; the driver starts later."""
+    for guest in lab.guests.values():
+        unload(guest)
+    lab.vrdmad.kill()
+    alive(lab)
+    lab.vrdmad.start()
+    lab.load_drivers()
+    devices_back(lab)
+    transfers(lab, USER, "send", "64", 1)
+
+
+def devices(lab: Lab) -> None:
+    lab.load_drivers()
+    for guest in lab.guests.values():
+        device_found(guest)
+
+
+def reload_driver(lab: Lab) -> None:
+    for guest in lab.guests.values():
+        unload(guest)
+    lab.load_drivers()
+    transfers(lab, USER, "send", "64", 1)
+
+
+def qemu_reports_device(lab: Lab) -> None:
+    """QMP's inspection commands need care in a device of one's own."""
+    for guest in lab.guests.values():
+        found = [d for d in guest.qmp("x-query-virtio")
+                 if "rdma" in d["name"]]
+        expect(len(found) == 1, f"{guest.name}: QMP lists {found}")
+        path = found[0]["path"]
+        guest.qmp("x-query-virtio-status", path=path)
+        guest.qmp("x-query-virtio-queue-status", path=path, queue=0)
+    alive(lab)
+
+
+# -- connections --
+
+def connect_ipv6(lab: Lab) -> None:
+    connects(lab, USER, ADDRESSES["b"][1])
+
+
+def nobody_listens(lab: Lab) -> None:
+    """A refused connection is an error with a name, not a wait."""
+    ping = Ping(lab.a, USER, "-c", ADDRESSES["b"][0], "-p", "9", "-T", "10")
+    ping.finish(1)
+    expect(ping.events("error") != [],
+           f"{ping.command} said no error: {ping.command.lines[-1:]}")
+
+
+def to_oneself(lab: Lab) -> None:
+    """Both ends in one guest."""
+    address = ADDRESSES["a"][0]
+    server = Ping(lab.a, USER, "-s", "-a", address, "-p", "20000")
+    server.wait_event("listening")
+    client = Ping(lab.a, USER, "-c", address, "-p", "20000", "-S", "64K",
+                  "-C", "16")
+    for ping in (client, server):
+        ping.finish()
+        check_outstanding(ping)
+    expect(client.one("transfer")["verify"] == "ok",
+           "the data differs")
+
+
+def both_ways_at_once(lab: Lab) -> None:
+    """Four connections at a time."""
+    runs = [start(lab, USER, ["-m", op, "-S", "256K", "-C", "32"])
+            for op in ("send", "write", "read", "write")]
+    for run in runs:
+        run.finish(120)
+        expect(run.client.one("transfer")["verify"] == "ok",
+               f"{run.client.command}: the data differs")
+
+
+# -- the end of a connection --
+
+def who_disconnects(lab: Lab, tool: str, who: str) -> None:
+    """Whoever calls, alone or both at once: both end with success."""
+    args = ["-D", who, "-C", "4"]
+    run = start(lab, tool, args, ["-D", who])
+    run.finish()
+    for ping in run.both:
+        status = ping.one("disconnect-completed")["status"]
+        expect(status == "SUCCESS", f"{ping.command}: Disconnect: {status}")
+        count = len(ping.events("indication"))
+        expect(count <= 1, f"{ping.command}: {count} indications")
+
+
+def peer_never_answers(lab: Lab) -> None:
+    """A Disconnect whose peer does nothing fails at the deadline."""
+    deadline = disconnect_deadline_ms(lab.a)
+    run = start(lab, USER, ["-D", "client", "-C", "1"], ["-H", "/tmp/never"])
+    done = run.client.wait_event("disconnect-completed", deadline / 1000 + 20)
+    expect(done["status"] == "IO_TIMEOUT", f"A's Disconnect ended `{done}`")
+    late = done.number("after_ms")
+    expect(deadline * 0.9 <= late <= deadline + 2000,
+           f"the deadline is {deadline} ms, it came after {late} ms")
+    run.server.command.kill()
+    run.server.command.wait(20)
+    run.client.command.wait(20)
+    transfers(lab, USER, "send", "64", 1)
+
+
+def client_process_dies(lab: Lab) -> None:
+    """All that a killed process owned goes with it; the peer is told."""
+    run = keep_transferring(lab, USER)
+    run.client.command.kill(signal.SIGKILL)
+    expect(run.client.command.wait(20) == 128 + signal.SIGKILL,
+           "A's client outlived SIGKILL")
+    loses(run.server, disconnect_deadline_ms(lab.b), ["reset"])
+    transfers(lab, USER, "write", "1M", 1)
+    unload(lab.a)       # works only when nothing is left of the process
+    lab.load_drivers("a")
+
+
+def server_process_dies(lab: Lab) -> None:
+    run = keep_transferring(lab, USER)
+    run.server.command.kill(signal.SIGKILL)
+    run.server.command.wait(20)
+    loses(run.client, disconnect_deadline_ms(lab.a), ["reset"])
+    transfers(lab, USER, "write", "1M", 1)
+    unload(lab.b)
+    lab.load_drivers("b")
+
+
+# -- deaths and pauses of what is below --
+
+def guest_pauses(lab: Lab) -> None:
+    """A paused guest is no dead guest: its connection goes on."""
+    run = start(lab, USER, ["-m", "write", "-S", "1M", "-C", "400"])
+    run.client.wait_event("connected")
+    lab.a.qmp("stop")
+    expect(not lab.a.qmp("query-status")["running"], "A did not stop")
+    lab.b.run("true")
+    lab.a.qmp("cont")
+    run.finish(180)
+    expect(run.client.one("transfer")["verify"] == "ok", "the data differs")
+
+
+def vrdmad_dies_idle(lab: Lab) -> None:
+    """Driver up, nothing connected."""
+    lab.vrdmad.kill()
+    alive(lab)
+    lab.vrdmad.start()
+    devices_back(lab)
+    transfers(lab, USER, "write", "64K", 4)
+
+
+def vrdmad_dies_driver_goes(lab: Lab) -> None:
+    """The driver unloads and loads while vrdmad is away."""
+    lab.vrdmad.kill()
+    unload(lab.a)
+    alive(lab)
+    loading = lab.a.start("modprobe vrdma")
+    lab.vrdmad.start()
+    loading.wait(60)
+    devices_back(lab)
+    transfers(lab, USER, "write", "64K", 4)
+
+
+def vrdmad_ends_politely(lab: Lab) -> None:
+    """SIGTERM with guests attached."""
+    status = lab.vrdmad.stop()
+    expect(status == 0, f"vrdmad ended with {status} on SIGTERM")
+    alive(lab)
+    lab.vrdmad.start()
+    devices_back(lab)
+    transfers(lab, USER, "send", "64", 1)
+
+
+def kernel_module(lab: Lab) -> None:
+    for guest in lab.guests.values():
+        guest.run("modprobe ndk_ping")
+    connects(lab, KERNEL)
+
+
+def _moves(tool: str, op: str, size: str, count: int) -> Case:
+    return Case(f"{op}-{size}-{'user' if tool == USER else 'kernel'}",
+                partial(transfers, tool=tool, op=op, size=size, count=count),
+                every_kernel=size == "64M")
+
+
+ALL: List[Case] = [
+    Case("devices", devices, True),
+    Case("vrdmad-dies-before-driver", vrdmad_dies_before_driver, True),
+    Case("reload-driver", reload_driver, True),
+    Case("qemu-reports-device", qemu_reports_device),
+    Case("connect-user", partial(connects, tool=USER), True),
+    Case("connect-ipv6", connect_ipv6),
+    Case("nobody-listens", nobody_listens),
+    Case("to-oneself", to_oneself),
+    *[_moves(USER, op, size, count)
+      for op in ("send", "write", "read")
+      for size, count in (("1", 8), ("64", 64), ("4096", 64), ("1M", 8))],
+    _moves(USER, "write", "64M", 1),
+    _moves(USER, "read", "64M", 1),
+    Case("four-at-once", both_ways_at_once),
+    Case("disconnect-user", partial(disconnects, tool=USER), True),
+    *[Case(f"disconnect-by-{who}", partial(who_disconnects, tool=USER, who=who))
+      for who in ("client", "server", "both")],
+    Case("peer-never-answers", peer_never_answers),
+    Case("client-process-dies", client_process_dies, True),
+    Case("server-process-dies", server_process_dies),
+    Case("guest-pauses", guest_pauses),
+    Case("vrdmad-dies-idle", vrdmad_dies_idle),
+    Case("vrdmad-dies-driver-goes", vrdmad_dies_driver_goes),
+    Case("vrdmad-dies-busy", partial(vrdmad_dies, tool=USER), True),
+    Case("vrdmad-ends-politely", vrdmad_ends_politely),
+    Case("kernel-module", kernel_module, True),
+    _moves(KERNEL, "send", "4096", 64),
+    _moves(KERNEL, "write", "64M", 1),
+    _moves(KERNEL, "read", "64M", 1),
+    Case("disconnect-kernel", partial(disconnects, tool=KERNEL), True),
+    *[Case(f"disconnect-kernel-by-{who}",
+           partial(who_disconnects, tool=KERNEL, who=who))
+      for who in ("server", "both")],
+    Case("vrdmad-dies-busy-kernel", partial(vrdmad_dies, tool=KERNEL)),
+    Case("peer-guest-dies", partial(peer_guest_dies, tool=USER), True),
+]
