@@ -44,7 +44,6 @@ def vrdmad_dies_before_driver(lab: Lab) -> None:
 
 
 def devices(lab: Lab) -> None:
-    lab.load_drivers()
     for guest in lab.guests.values():
         device_found(guest)
 
@@ -202,12 +201,6 @@ def vrdmad_ends_politely(lab: Lab) -> None:
     transfers(lab, USER, "send", "64", 1)
 
 
-def kernel_module(lab: Lab) -> None:
-    for guest in lab.guests.values():
-        guest.run("modprobe ndk_ping")
-    connects(lab, KERNEL)
-
-
 def _moves(tool: str, op: str, size: str, count: int) -> Case:
     return Case(f"{op}-{size}-{'user' if tool == USER else 'kernel'}",
                 partial(transfers, tool=tool, op=op, size=size, count=count),
@@ -240,7 +233,7 @@ ALL: List[Case] = [
     Case("vrdmad-dies-driver-goes", vrdmad_dies_driver_goes),
     Case("vrdmad-dies-busy", partial(vrdmad_dies, tool=USER), True),
     Case("vrdmad-ends-politely", vrdmad_ends_politely),
-    Case("kernel-module", kernel_module, True),
+    Case("connect-kernel", partial(connects, tool=KERNEL), True),
     _moves(KERNEL, "send", "4096", 64),
     _moves(KERNEL, "write", "64M", 1),
     _moves(KERNEL, "read", "64M", 1),

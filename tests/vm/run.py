@@ -45,6 +45,7 @@ class Shared:
             self._lab.__enter__()
             self._lab.vrdmad.start()
             self._lab.boot()
+            self._lab.load_drivers()
         return self._lab
 
     def drop(self) -> None:

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Tests without a VM.  tests/unit: one piece each, linked with the library its
+# name tells: test_core_* the guest core, test_ndspi_* the NDSPI library, others
+# the device model.  tests/e2e: the real core against the real vrdmad.
+# tests/hostile: wrong things said to the real vrdmad.  Each file is a program.
+
+CHECK_LIBS = $(shell pkg-config --libs check)
+CHECK_CFLAGS = $(shell pkg-config --cflags check)
+
+TEST_INC := -Iqemu-device/include -Ihost-backend -Ihost-backend/local \
+	-Iqemu-device/model -Iguest-driver/core -Iguest-driver/ndspi \
+	-Iguest-driver/linux -Itests/lib
+TEST_CFLAGS = $(CFLAGS_COMMON) -O1 $(TEST_INC) $(CHECK_CFLAGS)
+
+TEST_LIB_SRC := $(wildcard tests/lib/*.c)
+TEST_LIB_OBJ = $(TEST_LIB_SRC:%.c=$(O)/%.o)
+
+UNIT_CORE := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_core_*.c))
+UNIT_NDSPI := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_ndspi_*.c))
+UNIT_MODEL := $(filter-out $(UNIT_CORE) $(UNIT_NDSPI),\
+	$(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c)))
+E2E := $(patsubst %.c,$(O)/%,$(wildcard tests/e2e/test_*.c))
+HOSTILE := $(patsubst %.c,$(O)/%,$(wildcard tests/hostile/test_*.c))
+BENCH := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
+TEST_PROGRAMS = $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(E2E) $(HOSTILE)
+
+$(O)/tests/%.o: tests/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TEST_CFLAGS) -c -o $@ $<
+
+$(UNIT_MODEL): %: %.o $(O)/libvrdmad.a
+	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(VRDMAD_LIBS) $(CHECK_LIBS)
+$(UNIT_CORE): %: %.o $(O)/libvrdmacore.a
+	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
+$(UNIT_NDSPI): %: %.o $(O)/libndspi.a
+	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
+$(E2E) $(HOSTILE): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
+	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
+$(BENCH): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
+	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS) -lm
+
+tests: $(TEST_PROGRAMS) vrdmad
+unit: $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI)
+	$(Q)tests/run.py $(RUN_ARGS) $^
+e2e: $(E2E) vrdmad
+	$(Q)tests/run.py $(RUN_ARGS) $(E2E)
+hostile: $(HOSTILE) vrdmad
+	$(Q)tests/run.py $(RUN_ARGS) $(HOSTILE)
+check-run: tests
+	$(Q)tests/run.py $(RUN_ARGS) $(TEST_PROGRAMS)
+bench-run: $(BENCH) vrdmad
+	$(Q)set -e; for b in $(BENCH); do VRDMAD=$(O)/bin/vrdmad $$b; done
+
+-include $(shell find $(O)/tests -name '*.d' 2>/dev/null)
+.PHONY: tests unit e2e hostile check-run bench-run
+.SECONDARY:

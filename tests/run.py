@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Run test programs, a few at a time, and add up what Check reports.
+
+usage: run.py [-j N] [-t SECONDS] [-k TEXT] PROGRAM...
+
+  -j N        programs at a time (default 2)
+  -t SECONDS  longest time for one program (default 300)
+  -k TEXT     only programs whose path contains TEXT
+
+One line per program, what a failing one printed, and "N passed, N failed" at
+the end.  Logs stay in $O/log.  Exit status 1 when something failed.
+"""
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+from typing import NamedTuple
+
+SUMMARY = re.compile(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)", re.M)
+FAILED_CASE = re.compile(r"^.*:\d+:[FE]:.*$", re.M)
+
+
+class Result(NamedTuple):
+    program: str
+    passed: int
+    failed: int
+    seconds: float
+    why: str
+    log: pathlib.Path
+
+
+def build_dir() -> pathlib.Path:
+    return pathlib.Path(os.environ.get("O", "build"))
+
+
+def environment() -> dict[str, str]:
+    env = dict(os.environ)
+    env.setdefault("VRDMAD", str(build_dir() / "bin" / "vrdmad"))
+    env.setdefault("CK_VERBOSITY", "normal")
+    # A sanitizer makes everything slower; Check's own limit must not decide.
+    env.setdefault("CK_TIMEOUT_MULTIPLIER", "4")
+    env.setdefault("TSAN_OPTIONS", "halt_on_error=0 exitcode=66")
+    env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
+    return env
+
+
+def run_one(program: str, limit: int) -> Result:
+    log = build_dir() / "log" / (pathlib.Path(program).name + ".log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    why = ""
+    with log.open("wb") as out:
+        # A session of its own: Check's children go with it on a time-out.
+        proc = subprocess.Popen([program], stdout=out, stderr=subprocess.STDOUT,
+                                stdin=subprocess.DEVNULL, env=environment(),
+                                start_new_session=True)
+        try:
+            status = proc.wait(timeout=limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(proc.pid, signal.SIGKILL)
+            status = proc.wait()
+            why = f"did not end within {limit} s"
+    text = log.read_text(errors="replace")
+    checks = [tuple(map(int, m)) for m in SUMMARY.findall(text)]
+    total = sum(c for c, _, _ in checks)
+    bad = sum(f + e for _, f, e in checks)
+    if not checks and not why:
+        why = f"printed no result, exit status {status}"
+    elif status != 0 and bad == 0 and not why:
+        why = f"exit status {status} though no test failed"
+    if why:
+        bad += 1
+    return Result(program, total - min(bad, total), bad, time.monotonic() - start,
+                  why, log)
+
+
+def report(result: Result) -> None:
+    mark = "ok  " if not result.failed else "FAIL"
+    print(f"{mark} {result.program:<44} {result.passed:4d} passed "
+          f"{result.failed:3d} failed {result.seconds:6.1f} s", flush=True)
+    if not result.failed:
+        return
+    if result.why:
+        print(f"     {result.why}")
+    text = result.log.read_text(errors="replace")
+    for line in FAILED_CASE.findall(text):
+        print("     " + line)
+    print(f"     log: {result.log}; again: O={build_dir()} "
+          f"VRDMAD={build_dir()}/bin/vrdmad {result.program}", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-j", type=int, default=2)
+    parser.add_argument("-t", type=int, default=300)
+    parser.add_argument("-k", default="")
+    parser.add_argument("program", nargs="*")
+    args = parser.parse_args()
+    programs = [p for p in args.program if args.k in p]
+    passed = failed = 0
+    with concurrent.futures.ThreadPoolExecutor(args.j) as pool:
+        for result in pool.map(lambda p: run_one(p, args.t), programs):
+            report(result)
+            passed += result.passed
+            failed += result.failed
+    if not passed:
+        failed = failed or 1
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
