@@ -183,8 +183,11 @@ struct vrdma_uapi_connection {	/* GET_CONNECTION */
  * with it: the connector is then good for FREE only.  FREE does the same to
  * what is pending.
  *
- * When the device was lost under an open file, every call but FREE, CANCEL
- * and GET_CONNECTION says STATUS_DEVICE_REMOVED; open the device anew.
+ * When the device was lost under an open file, every call but FREE, CANCEL,
+ * FLUSH and GET_CONNECTION says STATUS_DEVICE_REMOVED; open the device anew.
+ * What was posted before the loss is in the CQs as cancelled.  What is posted
+ * on a QP whose record says VIRTIO_RDMA_QP_ERROR (read behind a full fence,
+ * after the tail was published) needs a FLUSH: a dead device sees no post.
  */
 
 struct vrdma_uapi_event {
