@@ -106,8 +106,8 @@ struct gmem_pages {
 
 /*
  * Copies the tables in once and checks everything: reserved field, levels,
- * page_shift in shifts, page_count == expected (0: any; the caller then
- * bounds it by max), alignment, each page within one region.
+ * page_shift in shifts, page_count == expected (at least 1), alignment, each
+ * page within one region.
  *
  * 0, or: -EINVAL (malformed: INVALID_PARAMETER), -EFAULT (outside guest
  * memory: ACCESS_VIOLATION), -ENOMEM (over the guest's account:
