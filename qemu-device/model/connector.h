@@ -30,7 +30,7 @@ enum connector_state {
 	 * again.  No queue pair, no connection.  -> CONNECTING */
 	CONN_IDLE,
 	/* CONNECT pends: the request is out, deadline set.
-	 * -> ACCEPTED, IDLE (refused, timed out), CLOSING */
+	 * -> ACCEPTED, IDLE (refused, timed out) */
 	CONN_CONNECTING,
 	/* The peer accepted, CONNECT was answered; COMPLETE_CONNECT or REJECT
 	 * is next.  -> ESTABLISHED, ABANDONED, DISCONNECTED */
@@ -41,23 +41,24 @@ enum connector_state {
 	/* ACCEPT pends until the peer's COMPLETE_CONNECT, deadline set.
 	 * -> ESTABLISHED, DISCONNECTED */
 	CONN_ACCEPTING,
-	/* Data flows.  -> DISCONNECTING, PEER_DISCONNECTED, ABORTED, CLOSING */
+	/* Data flows.  -> DISCONNECTING, PEER_DISCONNECTED, ABORTED */
 	CONN_ESTABLISHED,
 	/* DISCONNECT pends until conditions (i) and (ii) of D2 hold, deadline
-	 * set.  -> DISCONNECTED, CLOSING */
+	 * set.  -> DISCONNECTED */
 	CONN_DISCONNECTING,
 	/* The peer's notification came and was indicated; this side has not
-	 * acted.  -> DISCONNECTING, CLOSING */
+	 * acted.  -> DISCONNECTING */
 	CONN_PEER_DISCONNECTED,
 	/* The connection broke and that was indicated; DISCONNECT will fail,
-	 * once.  -> DISCONNECTING, CLOSING */
+	 * once.  -> DISCONNECTING */
 	CONN_ABORTED,
-	/* Over before it was established, and this side was not told by a
-	 * command's end: the next one fails.  -> (closed) */
+	/* The peer gave up before it was established, with no command of ours
+	 * pending that could tell: the next ones say CONNECTION_ABORTED. */
 	CONN_ABANDONED,
-	/* Over, and this side knows; no reuse (D8, D9).  -> (closed) */
+	/* Over, and this side knows; no reuse (D8, D9). */
 	CONN_DISCONNECTED,
-	/* CLOSE_CONNECTOR pends until the queue pair is at rest. */
+	/* CLOSE_CONNECTOR pends until the queue pair is at rest; every state
+	 * leads here. */
 	CONN_CLOSING,
 	CONN_STATE_COUNT
 };
@@ -109,7 +110,6 @@ struct connector {
 
 	struct backend *be;
 	struct be_conn *conn;		/* until its abort() */
-	bool wire_over;			/* the backend said its last word */
 
 	struct vr_qp *qp;		/* borrowed, until qp_release() */
 	bool attached;			/* qp_connect() was called */
@@ -120,7 +120,7 @@ struct connector {
 	struct command *closing;	/* CLOSE_CONNECTOR */
 	bool peer_done;			/* condition (i), or its failure */
 	enum virtio_rdma_status outcome;	/* of DISCONNECT, by (i) */
-	enum virtio_rdma_reason reason;	/* indicated */
+	enum virtio_rdma_reason broken;	/* why; NONE: it did not break */
 	struct loop_timer deadline;
 };
 
@@ -156,10 +156,8 @@ bool connector_step_allowed(enum connector_state from, enum connector_state to);
 extern const char *const connector_state_name[CONN_STATE_COUNT];
 extern const char *const connector_input_name[CIN_COUNT];
 
-/* ------------------------------------------ between connector.c and its parts */
-
 /* What a cell of the table does: a function, or a status for the command; an
- * input that is neither is ignored */
+ * input that has neither is ignored */
 struct connector_cell {
 	void (*fn)(struct connector *c, const struct connector_event *ev);
 	enum virtio_rdma_status status;

@@ -2,93 +2,11 @@
 /*
  * ports.c - which (address, port) pairs of a guest are taken
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
+#include "addr.h"
 #include "ports.h"
-
-static const uint8_t zero_ip[16];
-
-static size_t ip_size(uint8_t family)
-{
-	return family == VIRTIO_RDMA_AF_INET ? 4 : 16;
-}
-
-bool be_addr_is_any(const struct be_addr *a)
-{
-	return memcmp(a->ip, zero_ip, ip_size(a->family)) == 0;
-}
-
-static bool link_local(const uint8_t ip[16])
-{
-	return ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80;
-}
-
-static bool none_is_zero(const struct virtio_rdma_addr *a)
-{
-	static const struct virtio_rdma_addr none;
-
-	return memcmp(a, &none, sizeof(none)) == 0;
-}
-
-static bool inet_is_clean(const struct virtio_rdma_addr *a)
-{
-	return !a->scope_id && memcmp(a->ip + 4, zero_ip, 12) == 0;
-}
-
-bool be_addr_from_abi(struct be_addr *to, const struct virtio_rdma_addr *from)
-{
-	memset(to, 0, sizeof(*to));
-	if (from->family == VIRTIO_RDMA_AF_NONE)
-		return none_is_zero(from);
-	if (from->family != VIRTIO_RDMA_AF_INET &&
-	    from->family != VIRTIO_RDMA_AF_INET6)
-		return false;
-	if (from->reserved)
-		return false;
-	if (from->family == VIRTIO_RDMA_AF_INET && !inet_is_clean(from))
-		return false;
-	if (from->scope_id && !link_local(from->ip))
-		return false;
-	to->family = from->family;
-	to->port = vr_from_le16(from->port);
-	to->scope_id = vr_from_le32(from->scope_id);
-	memcpy(to->ip, from->ip, ip_size(from->family));
-	return true;
-}
-
-void be_addr_to_abi(struct virtio_rdma_addr *to, const struct be_addr *from)
-{
-	memset(to, 0, sizeof(*to));
-	to->family = from->family;
-	to->port = vr_to_le16(from->port);
-	to->scope_id = vr_to_le32(from->scope_id);
-	memcpy(to->ip, from->ip, sizeof(to->ip));
-}
-
-const char *be_addr_text(const struct be_addr *a, char buf[BE_ADDR_TEXT])
-{
-	char ip[INET6_ADDRSTRLEN] = "?";
-	bool v4 = a->family == VIRTIO_RDMA_AF_INET;
-
-	if (a->family == VIRTIO_RDMA_AF_NONE) {
-		snprintf(buf, BE_ADDR_TEXT, "none");
-		return buf;
-	}
-	inet_ntop(v4 ? AF_INET : AF_INET6, a->ip, ip, sizeof(ip));
-	if (v4)
-		snprintf(buf, BE_ADDR_TEXT, "%s:%u", ip, a->port);
-	else if (a->scope_id)
-		snprintf(buf, BE_ADDR_TEXT, "[%s%%%u]:%u", ip, a->scope_id,
-			 a->port);
-	else
-		snprintf(buf, BE_ADDR_TEXT, "[%s]:%u", ip, a->port);
-	return buf;
-}
-
-/* ------------------------------------------------------------------- table */
 
 void ports_init(struct ports *p)
 {
@@ -107,7 +25,7 @@ static bool conflicts(const struct be_addr *a, const struct be_addr *b)
 {
 	if (a->family != b->family || a->port != b->port)
 		return false;
-	return be_addr_is_any(a) || be_addr_is_any(b) || be_addr_equal(a, b);
+	return addr_ip_is_any(a) || addr_ip_is_any(b) || addr_ip_equal(a, b);
 }
 
 static bool taken(struct ports *p, const struct be_addr *addr)

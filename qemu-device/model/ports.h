@@ -46,13 +46,4 @@ int ports_take(struct ports *p, const struct be_addr *addr,
 struct endpoint *endpoint_get(struct endpoint *e);
 void endpoint_put(struct endpoint *e);	/* NULL is fine */
 
-bool be_addr_is_any(const struct be_addr *a);
-/* The wire's form and ours.  False: unknown family, or a field that must be
- * zero is not */
-bool be_addr_from_abi(struct be_addr *to, const struct virtio_rdma_addr *from);
-void be_addr_to_abi(struct virtio_rdma_addr *to, const struct be_addr *from);
-/* "10.0.0.1:4791", "[fe80::1%2]:4791"; returns buf */
-#define BE_ADDR_TEXT 64
-const char *be_addr_text(const struct be_addr *a, char buf[BE_ADDR_TEXT]);
-
 #endif /* VRDMA_PORTS_H */
