@@ -49,6 +49,7 @@ struct job {
 
 static struct job jobs[MAX_JOBS];
 static int tty;
+static bool synced;	/* a whole request was seen; before, only junk of the boot */
 
 static void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
@@ -221,14 +222,16 @@ static void handle(char *line)
 	unsigned long id;
 	int sig, off = 0;
 
-	if (!strcmp(line, "PING"))
+	if (!strcmp(line, "PING")) {
+		synced = true;
 		do_ping();
-	else if (sscanf(line, "RUN %lu %n", &id, &off) == 1 && off)
+	} else if (sscanf(line, "RUN %lu %n", &id, &off) == 1 && off) {
 		do_run(id, line + off);
-	else if (sscanf(line, "KILL %lu %d", &id, &sig) == 2)
+	} else if (sscanf(line, "KILL %lu %d", &id, &sig) == 2) {
 		do_kill(id, sig);
-	else if (*line)
+	} else if (*line && synced) {
 		say("ERR 0 not understood: %.200s", line);
+	}
 }
 
 static void read_requests(void)
@@ -286,7 +289,7 @@ static int open_tty(const char *path)
 	cfmakeraw(&t);
 	cfsetspeed(&t, B115200);
 	t.c_cflag |= CLOCAL;
-	if (tcsetattr(fd, TCSANOW, &t) < 0)
+	if (tcsetattr(fd, TCSAFLUSH, &t) < 0)
 		return -1;
 	return fd;
 }

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * fixture.c - a fresh vrdmad and two guests for every test
+ */
+#include <stdlib.h>
+
+#include "fixture.h"
+
+struct fixture fx;
+
+void fx_start(const struct daemon_opts *opts, size_t mem)
+{
+	ck_assert(daemon_start(&fx.daemon, opts));
+	for (int i = 0; i < 2 && i < opts->guests; i++) {
+		fx.g[i] = tguest_start(fx.daemon.socket[i], mem);
+		ck_assert_ptr_nonnull(fx.g[i]);
+	}
+}
+
+void fx_setup(void)
+{
+	struct daemon_opts o = {
+		.guests = 2,
+		.guest_section = "disconnect-timeout-ms = 2000\n",
+	};
+
+	fx_start(&o, FX_MEM);
+}
+
+/* A test that passed has given everything back, the daemon too */
+void fx_teardown(void)
+{
+	for (int i = 0; i < 2; i++) {
+		if (!fx.g[i])
+			continue;
+		ck_assert_uint_eq(vrdma_core_object_count(tguest_core(fx.g[i])),
+				  0);
+		tguest_stop(fx.g[i]);
+		fx.g[i] = NULL;
+	}
+	if (daemon_alive(&fx.daemon))
+		ck_assert_int_eq(daemon_stop(&fx.daemon), 0);
+	daemon_cleanup(&fx.daemon);
+}
+
+void pair_open(struct pair *p, int i, int j, const struct ep_opts *o)
+{
+	ep_init(&p->a, fx.g[i], o);
+	ep_init(&p->b, fx.g[j], o);
+	listener_start(&p->l, p->b.adapter, sa_v4(j, 0));
+	ep_connect(&p->a, &p->b, &p->l, NULL, NULL);
+}
+
+void pair_close(struct pair *p)
+{
+	struct op op;
+	NTSTATUS st;
+
+	/* the listener ends when its last connector has */
+	op_init(&op);
+	st = nd_close_start(p->l.obj, &op);
+	ep_fini(&p->a);
+	nd_close(p->b.conn);
+	p->b.conn = NULL;
+	assert_status(op_wait(&op, st), STATUS_SUCCESS);
+	ep_fini(&p->b);
+}
+
+int run_suite(Suite *s)
+{
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+TCase *add_case(Suite *s, const char *name, int timeout_s)
+{
+	TCase *tc = tcase_create(name);
+
+	tcase_set_timeout(tc, timeout_s);
+	suite_add_tcase(s, tc);
+	return tc;
+}

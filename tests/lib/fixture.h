@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fixture.h - a fresh vrdmad and two guests for every test
+ */
+#ifndef TESTS_FIXTURE_H
+#define TESTS_FIXTURE_H
+
+#include "ndk_util.h"
+#include "vrdmad.h"
+
+#define FX_MEM (64u << 20)	/* guest memory, unless a test asks for more */
+
+struct fixture {
+	struct daemon daemon;
+	struct tguest *g[2];
+};
+extern struct fixture fx;
+
+/* Check's setup and teardown: every test in a process of its own */
+void fx_setup(void);
+void fx_teardown(void);
+/* For tests with needs of their own, instead of fx_setup() */
+void fx_start(const struct daemon_opts *opts, size_t mem);
+
+/* A connected pair between guest i and guest j, and its end */
+struct pair {
+	struct ep a, b;
+	struct listener l;
+};
+void pair_open(struct pair *p, int i, int j, const struct ep_opts *o);
+void pair_close(struct pair *p);
+
+/* main() of a test program */
+int run_suite(Suite *s);
+TCase *add_case(Suite *s, const char *name, int timeout_s);
+
+#endif /* TESTS_FIXTURE_H */
