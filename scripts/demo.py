@@ -63,8 +63,6 @@ def disconnected(lab: Lab, tool: str = scenario.USER) -> None:
 
 
 def kernel_consumers(lab: Lab) -> None:
-    for guest in lab.guests.values():
-        guest.run("modprobe ndk_ping")
     connected(lab, scenario.KERNEL)
     moved(lab, scenario.KERNEL)
     disconnected(lab, scenario.KERNEL)

@@ -231,5 +231,6 @@ class Agent:
             command.end(status)
         elif verb == "ERR" and command:
             command.end(None, f"agent: {text}")
-        elif line:
+        elif line and self._hello.is_set():
+            # before the greeting: our own PINGs, echoed by a line not yet raw
             self._log(f"[agent line not understood: {line[:200]!r}]")

@@ -80,16 +80,24 @@ class Lab:
     def _prepare(self) -> None:
         accel, why = choose(self.art, self.rundir)
         self.say(f"accelerator: {accel} ({why})")
-        if isinstance(self.launcher, LibvirtLauncher):
-            self.say(f"guests by {self.launcher.daemon.ensure()}")
-        else:
-            self.say("guests by plain QEMU")
+        self._choose_launcher()
         for name, socket in self._sockets.items():
             spec = MachineSpec(
                 name=name, qemu=self.art.qemu, kernel=self.art.kernel,
                 image=self.art.image, rundir=self.rundir, accel=accel,
                 vhost_socket=socket)
             self.guests[name] = Guest(spec, self.launcher, self.transcript)
+
+    def _choose_launcher(self) -> None:
+        if isinstance(self.launcher, LibvirtLauncher):
+            self.say(f"guests by {self.launcher.daemon.ensure()}")
+            why = self.launcher.daemon.refuses(self.art.qemu)
+            if why is None:
+                return
+            self.say(f"libvirt cannot run our QEMU: {why}")
+            self.launcher.close()
+            self.launcher = PlainLauncher()
+        self.say("guests by plain QEMU")
 
     def boot(self, *names: str) -> None:
         """Boots guests (all) at the same time and loads their drivers."""

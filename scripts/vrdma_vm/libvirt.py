@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -60,6 +61,26 @@ class LibvirtDaemon:
         pid = wait_until(f"pid file of {name}", lambda: read_pid(pidfile), 10)
         self._ours.append((name, Stranger(pid)))
 
+    def security_models(self) -> List[str]:
+        """What libvirtd confines guests with: dac, apparmor, nothing."""
+        text = self.virsh("capabilities")[1]
+        return re.findall(r"<model>(dac|apparmor)</model>", text)
+
+    def refuses(self, qemu: str) -> Optional[str]:
+        """Why libvirtd may not run our QEMU; None: it can.
+
+        On a machine with AppArmor libvirtd's own profile lets it run the
+        distribution's programs only.
+        """
+        status, text = self.virsh("domcapabilities", "--emulatorbin", qemu,
+                                  "--virttype", "qemu")
+        if status == 0 or not _apparmor():
+            return None     # what else may be wrong shows when booting
+        rule = str(Path(qemu).parent.parent / "qemu-*" / "qemu-system-x86_64")
+        return (f"{text}. AppArmor seems to forbid it; to allow it add the line"
+                f" `{rule} PUx,` to /etc/apparmor.d/local/usr.sbin.libvirtd and"
+                " run `apparmor_parser -r /etc/apparmor.d/usr.sbin.libvirtd`")
+
     def close(self) -> None:
         """Ends what we started, unless somebody else's domain lives there."""
         if self._ours and self.virsh("list", "--name")[1]:
@@ -69,6 +90,14 @@ class LibvirtDaemon:
             process.signal(signal.SIGTERM)
             process.gone(10)
             process.close()
+
+
+def _apparmor() -> bool:
+    try:
+        flag = Path("/sys/module/apparmor/parameters/enabled").read_text()
+    except OSError:
+        return False
+    return flag.strip() == "Y"
 
 
 def read_pid(path: Path) -> Optional[int]:
@@ -98,9 +127,11 @@ class LibvirtLauncher:
             "INITRD": spec.image, "CMDLINE": spec.append,
             "EMULATOR": spec.qemu, "CONSOLE": spec.path("console"),
             "AGENT": spec.path("agent"),
-            "OWNER": f"+{os.getuid()}:+{os.getgid()}",
         }
+        labels = "\n".join(self._seclabel(model)
+                           for model in self.daemon.security_models())
         text = self.template.replace("@QEMU_ARGS@", qemu_args)
+        text = text.replace("@SECLABELS@", labels)
         for key, value in values.items():
             text = text.replace(f"@{key}@", escape(value, {"'": "&apos;"}))
         return text
@@ -125,6 +156,14 @@ class LibvirtLauncher:
 
     def close(self) -> None:
         self.daemon.close()
+
+    @staticmethod
+    def _seclabel(model: str) -> str:
+        if model == "apparmor":
+            return "  <seclabel type='none' model='apparmor'/>"
+        owner = f"+{os.getuid()}:+{os.getgid()}"
+        return ("  <seclabel type='static' model='dac' relabel='no'>"
+                f"<label>{owner}</label></seclabel>")
 
     @staticmethod
     def _domain(spec: MachineSpec) -> str:

@@ -58,6 +58,9 @@ def start(lab: Lab, tool: str, client: Sequence[str] = (),
     A port of its own for each run: a listener's stays taken until the last
     connection it accepted is closed.
     """
+    if tool == KERNEL:
+        for guest in lab.guests.values():
+            guest.run("modprobe ndk_ping")
     port = str(next(_ports))
     address = address or ADDRESSES["b"][0]
     serving = Ping(lab.b, tool, "-s", "-a", address, "-p", port, *server)
