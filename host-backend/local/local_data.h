@@ -6,7 +6,8 @@
  * at the pipe, never at the other end's connection, so the control thread may
  * free that at any time; the pipe lives until both connections have dropped
  * their reference.  An end whose queue pair is not there yet, or was stopped,
- * makes the other one wait: how that ends is connection management's business.
+ * makes the other one wait: how that ends is connection management's business,
+ * but a request does not wait for a stopped end longer than for a receive.
  */
 #ifndef VRDMA_LOCAL_DATA_H
 #define VRDMA_LOCAL_DATA_H
@@ -19,10 +20,12 @@
 struct local_end {
 	/* worker only */
 	struct be_qp *qp;		/* NULL before attach and after stop */
+	bool met;			/* was attached once */
 	struct be_wr *wr;		/* request in work */
 	struct be_wr *rwr;		/* receive of the peer that it fills */
 	struct be_sg *remote;		/* peer's memory that it reads or writes */
-	uint64_t rnr_deadline;		/* 0: not waiting for a receive */
+	bool waiting;			/* for the peer to take the request */
+	uint64_t deadline;		/* of that wait; 0: not set */
 };
 
 struct local_pipe {

@@ -16,10 +16,14 @@
 #include "../include/virtio_rdma.h"
 #include "gmem.h"
 #include "list.h"
+#include "loop.h"
 
 struct command;
 struct guest;
 struct worker;
+
+#define CQ_FRESH_ANY		0x1
+#define CQ_FRESH_SOLICITED	0x2	/* solicited, or failed */
 
 struct vr_cq {
 	/* constant after create */
@@ -42,15 +46,17 @@ struct vr_cq {
 	/* worker only */
 	uint32_t tail;
 	uint32_t head;			/* last value read */
-	uint32_t fresh;			/* highest VIRTIO_RDMA_ARM_ met since the
-					 * arm word was last looked at */
+	uint32_t fresh;			/* CQ_FRESH_xxx since the arm word was
+					 * last looked at */
 	bool dead;
 	struct list_head touched;	/* in the worker's list */
 	struct list_head senders;	/* vr_qp.on_send_cq */
 	struct list_head receivers;	/* vr_qp.on_recv_cq */
 
-	/* any */
-	atomic_bool event_posted;	/* a message is on its way to control */
+	/* worker to control */
+	struct loop_work event_work;
+	struct loop_work error_work;
+	struct loop_work free_work;
 };
 
 /* control thread */
@@ -74,7 +80,7 @@ struct cq_entry {
 void cq_write(struct vr_cq *cq, const struct cq_entry *e);
 /* The arm rule; the worker calls it for each touched CQ before it goes on */
 void cq_notify(struct vr_cq *cq);
-/* True when an arm value asks for an event after entries of class fresh */
+/* True when an arm value asks for an event after such entries */
 bool cq_arm_matches(uint32_t arm, uint32_t fresh);
 
 #endif /* VRDMA_CQ_H */

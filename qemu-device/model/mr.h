@@ -17,6 +17,7 @@
 #include "../include/virtio_rdma.h"
 #include "gmem.h"
 #include "list.h"
+#include "loop.h"
 
 struct command;
 struct guest;
@@ -46,6 +47,9 @@ struct vr_mr {
 	/* worker only */
 	bool dead;
 	uint32_t users;			/* segments that name it */
+
+	/* worker to control */
+	struct loop_work free_work;
 };
 
 /* One per consumer: the page with its doorbells */
@@ -75,6 +79,8 @@ void mr_reset_all(struct guest *g);
 void cmd_create_context(struct command *cmd);
 void cmd_destroy_context(struct command *cmd);
 void context_reset_all(struct guest *g);
+/* What the privileged token means in g; NULL without memory */
+struct vr_mr *mr_new_physical(struct guest *g);
 
 /* worker */
 

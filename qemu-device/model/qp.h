@@ -10,18 +10,21 @@
 #ifndef VRDMA_QP_H
 #define VRDMA_QP_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "../../host-backend/backend.h"
 #include "gmem.h"
 #include "list.h"
+#include "loop.h"
 #include "sg.h"
 #include "timer_wheel.h"
 
 struct command;
 struct connector;
 struct guest;
+struct guest_data;
 struct vr_context;
 struct vr_cq;
 struct vr_pd;
@@ -97,6 +100,16 @@ struct be_qp {
 	struct worker *worker;
 };
 
+/* Somebody waits for a queue pair to be at rest */
+struct qp_stop_req {
+	struct vr_qp *qp;
+	void (*done)(void *arg);	/* NULL: nobody any more; control thread */
+	void *arg;
+	struct list_head link;		/* vr_qp.stops; control thread */
+	struct list_head waiting;	/* vr_qp.waiting_stops; worker */
+	struct loop_work work;
+};
+
 /* Requests that a backend holds at the same time, per queue */
 #define QP_WINDOW	32
 /* Accesses of the peer that are in work at the same time */
@@ -106,7 +119,7 @@ struct vr_wr {
 	struct be_wr be;
 	uint64_t wr_id;
 	uint8_t bad;			/* wc_status found by the checks, 0: none */
-	struct be_sg sg;		/* segments behind it */
+	struct be_sg sg;		/* its segments follow the structure */
 };
 
 /* One of the two queues.  Counts run freely like those of the record */
@@ -137,6 +150,7 @@ struct vr_qp {
 
 	/* constant after create */
 	struct guest *guest;
+	struct guest_data *data;	/* the guest's */
 	uint32_t handle;
 	uint32_t flags;
 	uint32_t max_inline;
@@ -150,8 +164,7 @@ struct vr_qp {
 	/* control thread only */
 	struct connector *connector;
 	bool used;			/* connected once */
-	bool stopped;			/* qp_stop() was called */
-	bool dead;			/* destroyed or reset, awaits its free */
+	bool stopped;			/* by qp_stop(), or it broke */
 	struct list_head stops;		/* struct qp_stop_req */
 
 	/* worker only */
@@ -160,7 +173,7 @@ struct vr_qp {
 	bool detached;			/* the peer is gone, see qp_detach_peer() */
 	bool mute;			/* reset: no completion is written */
 	bool free_at_rest;
-	bool tell_failure;
+	bool broke;			/* by itself: the connector must hear */
 	enum virtio_rdma_reason reason;
 	const struct backend *backend;
 	struct be_conn *conn;
@@ -174,6 +187,10 @@ struct vr_qp {
 	struct wheel_timer timer;
 	uint32_t remote_free;		/* bit per entry of remote[] */
 	struct remote_sg *remote;
+
+	/* worker to control */
+	struct loop_work failed_work;
+	struct loop_work free_work;
 };
 
 static inline struct vr_qp *vr_qp_of(struct be_qp *be)
@@ -181,18 +198,49 @@ static inline struct vr_qp *vr_qp_of(struct be_qp *be)
 	return (struct vr_qp *)be;	/* the first member */
 }
 
+/* Requests may be taken from it and memory reached through it */
+static inline bool qp_is_open(const struct vr_qp *qp)
+{
+	return qp->state == QP_CONNECTED && !qp->failing && !qp->detached;
+}
+
 /* Worker: the guest posted, the timer ended, or the transport asked */
 void qp_doorbell(struct vr_qp *qp);
 void qp_make_runnable(struct vr_qp *qp);
 /* Worker: one turn of the transport; true: it wants another */
 bool qp_run(struct vr_qp *qp);
-/* Worker: outside of any backend function */
+/* Worker, outside of any backend function: a queue pair that failed stops */
 void qp_bury(struct vr_qp *qp);
+/* Worker, anywhere: it shall fail as soon as the backend has returned */
 void qp_fail(struct vr_qp *qp, enum virtio_rdma_reason reason);
 
-/* wr.c */
-struct vr_wr *wr_next(struct vr_qp *qp, struct qp_queue *q);
+/* qp_run.c, each by worker_call().  arg: the queue pair unless it says more */
+struct qp_join_args {
+	struct vr_qp *qp;
+	struct vr_qp **row;		/* for the context, if it has none; else
+					 * it is left for the caller to free */
+};
+struct qp_connect_args {
+	struct vr_qp *qp;
+	const struct backend *backend;
+	struct be_conn *conn;
+};
+struct qp_mute_args {
+	struct vr_qp *qp;
+	bool at_rest;			/* the answer */
+};
+void qp_worker_join(void *args);	/* struct qp_join_args */
+void qp_worker_connect(void *args);	/* struct qp_connect_args */
+void qp_worker_stop(void *req);		/* struct qp_stop_req */
+void qp_worker_halt(void *qp);
+void qp_worker_mute(void *args);	/* struct qp_mute_args */
+void qp_worker_detach_peer(void *qp);
+void qp_worker_leave(void *qp);
+
+/* wr.c, worker */
+/* Ends everything that is taken or posted, cancelled */
 void wr_flush(struct vr_qp *qp, struct qp_queue *q);
-void wr_drop(struct vr_qp *qp, struct qp_queue *q);
+/* The same without a word to the guest */
+void wr_drop(struct qp_queue *q);
 
 #endif /* VRDMA_QP_H */

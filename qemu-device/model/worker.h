@@ -83,4 +83,22 @@ void guest_data_set_map(struct guest *g, struct gmem_map *map);
 /* The session's rings stop or go on; state is kept */
 void guest_data_pause(struct guest *g, bool paused);
 
+/* ------------------------------------------------------------------- inside
+ * For the other files of the data path.  Worker thread.
+ */
+struct timer_wheel;
+struct vr_cq;
+
+void worker_add_context(struct worker *w, struct vr_context *ctx);
+void worker_del_context(struct worker *w, struct vr_context *ctx);
+/* qp has work; d is its guest's */
+void worker_enqueue(struct worker *w, struct guest_data *d, struct vr_qp *qp);
+/* qp failed; it is buried when nothing of it is on the stack */
+void worker_mourn(struct worker *w, struct vr_qp *qp);
+/* cq got an entry; its arm word is looked at when the batch is over */
+void worker_touch_cq(struct worker *w, struct vr_cq *cq);
+/* The batch is over */
+void worker_notify_cqs(struct worker *w);
+struct timer_wheel *worker_wheel(struct worker *w);
+
 #endif /* VRDMA_WORKER_H */

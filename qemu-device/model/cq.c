@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * cq.c - completion queues
+ */
+#include <stdlib.h>
+
+#include "cq.h"
+#include "guest.h"
+#include "qp.h"
+#include "worker.h"
+
+/* ------------------------------------------------------------------ worker */
+
+bool cq_arm_matches(uint32_t arm, uint32_t fresh)
+{
+	switch (arm) {
+	case VIRTIO_RDMA_ARM_SOLICITED:
+		return fresh & CQ_FRESH_SOLICITED;
+	case VIRTIO_RDMA_ARM_ANY:
+		return fresh & CQ_FRESH_ANY;
+	default:	/* NONE, ERRORS, and what a guest should not write */
+		return false;
+	}
+}
+
+static void fail_users(struct list_head *head, bool senders)
+{
+	struct list_head *pos;
+
+	list_for_each(pos, head) {
+		struct vr_qp *qp = senders ?
+			container_of(pos, struct vr_qp, on_send_cq) :
+			container_of(pos, struct vr_qp, on_recv_cq);
+
+		qp_fail(qp, VIRTIO_RDMA_R_LOCAL_ERROR);
+	}
+}
+
+/* Overrun.  The guest took too little, or its head makes no sense. */
+static void cq_die(struct vr_cq *cq)
+{
+	cq->dead = true;
+	glog(cq->guest, VL_WARN,
+	     "cq[%u]: overrun: %u written, %u taken, depth %u: it is dead, with its queue pairs",
+	     cq->handle, cq->tail, cq->head, cq->depth);
+	fail_users(&cq->senders, true);
+	fail_users(&cq->receivers, false);
+	loop_post_work(worker_loop(cq->worker), &cq->error_work);
+}
+
+static bool cq_has_room(struct vr_cq *cq)
+{
+	if (cq->tail - cq->head < cq->depth)
+		return true;
+	cq->head = vr_from_le32(atomic_load_explicit(cq->head_le,
+						     memory_order_acquire));
+	return cq->tail - cq->head < cq->depth;
+}
+
+/* The last of the four words carries the phase: it goes last (release), and
+ * a driver that sees it (acquire) sees the others */
+static void store_entry(struct vr_cq *cq, const struct cq_entry *e)
+{
+	_Atomic uint64_t *to = gmem_pages_at(&cq->pages, cq->ring_offset +
+			(uint64_t)(cq->tail & (cq->depth - 1)) *
+			sizeof(struct virtio_rdma_cqe));
+	bool odd_lap = cq->tail & cq->depth;
+	struct virtio_rdma_cqe cqe = {
+		.wr_id = vr_to_le64(e->wr_id),
+		.qp_context = e->qp_context,
+		.qp = vr_to_le32(e->qp),
+		.length = vr_to_le32(e->length),
+		.wqe_index = vr_to_le16(e->wqe_index),
+		.opcode = e->opcode,
+		.status = e->status | (odd_lap ? 0 : VIRTIO_RDMA_CQE_PHASE),
+	};
+	uint64_t word[sizeof(cqe) / sizeof(uint64_t)];
+
+	_Static_assert(sizeof(word) == sizeof(cqe), "whole words");
+	__builtin_memcpy(word, &cqe, sizeof(word));
+	for (int i = 0; i < 3; i++)
+		atomic_store_explicit(&to[i], word[i], memory_order_relaxed);
+	atomic_store_explicit(&to[3], word[3], memory_order_release);
+}
+
+void cq_write(struct vr_cq *cq, const struct cq_entry *e)
+{
+	if (cq->dead)
+		return;
+	if (!cq_has_room(cq)) {
+		cq_die(cq);
+		return;
+	}
+	store_entry(cq, e);
+	cq->tail++;
+	if (e->solicited || e->status)
+		cq->fresh |= CQ_FRESH_SOLICITED;
+	cq->fresh |= CQ_FRESH_ANY;
+	if (list_empty(&cq->touched))
+		worker_touch_cq(cq->worker, cq);
+}
+
+void cq_notify(struct vr_cq *cq)
+{
+	uint32_t fresh = cq->fresh, arm;
+
+	cq->fresh = 0;
+	if (cq->dead)
+		return;
+	atomic_store_explicit(cq->tail_le, vr_to_le32(cq->tail),
+			      memory_order_relaxed);
+	/* Pairs with the driver, which arms and then looks at the ring again:
+	 * one of the two sees what the other wrote. */
+	atomic_thread_fence(memory_order_seq_cst);
+	arm = vr_from_le32(atomic_load_explicit(cq->arm_le,
+						memory_order_relaxed));
+	if (!cq_arm_matches(arm, fresh))
+		return;
+	/* If the driver raised it meanwhile, the event serves that, too */
+	atomic_exchange_explicit(cq->arm_le,
+				 vr_to_le32(VIRTIO_RDMA_ARM_NONE),
+				 memory_order_acq_rel);
+	loop_post_work(worker_loop(cq->worker), &cq->event_work);
+}
+
+/* ---------------------------------------------------------- control thread */
+
+static void cq_event(void *arg)
+{
+	struct vr_cq *cq = arg;
+
+	if (!cq->gone)
+		guest_post_cq_event(cq->guest, cq->ceq, cq->cookie, cq->handle);
+}
+
+static void cq_error(void *arg)
+{
+	struct vr_cq *cq = arg;
+	struct virtio_rdma_event ev = {
+		.type = vr_to_le16(VIRTIO_RDMA_EV_CQ_ERROR),
+		.handle = vr_to_le32(cq->handle),
+		.cookie = cq->cookie,
+	};
+
+	if (!cq->gone)
+		guest_post_event(cq->guest, &ev);
+}
+
+static void cq_free(void *arg)
+{
+	struct vr_cq *cq = arg;
+
+	gmem_pages_put(&cq->pages);
+	free(cq);
+}
+
+static struct vr_cq *cq_new(struct guest *g,
+			    const struct virtio_rdma_cmd_create_cq *req)
+{
+	struct vr_cq *cq = calloc(1, sizeof(*cq));
+
+	if (!cq)
+		return NULL;
+	cq->guest = g;
+	cq->worker = g->data.worker;
+	cq->depth = vr_from_le32(req->depth);
+	cq->ring_offset = vr_from_le32(req->ring_offset);
+	cq->ceq = vr_from_le32(req->ceq);
+	cq->cookie = req->cookie;
+	list_init(&cq->touched);
+	list_init(&cq->senders);
+	list_init(&cq->receivers);
+	loop_work_init(&cq->event_work, cq_event, cq);
+	loop_work_init(&cq->error_work, cq_error, cq);
+	loop_work_init(&cq->free_work, cq_free, cq);
+	return cq;
+}
+
+static bool create_cq_ok(const struct guest_conf *c,
+			 const struct virtio_rdma_cmd_create_cq *req)
+{
+	uint32_t depth = vr_from_le32(req->depth);
+	uint32_t offset = vr_from_le32(req->ring_offset);
+	uint64_t size = (uint64_t)vr_from_le32(req->buffer.page_count) <<
+			VIRTIO_RDMA_PAGE_SHIFT;
+
+	return !req->reserved && depth && !(depth & (depth - 1)) &&
+	       depth <= c->max_cq_depth && vr_from_le32(req->ceq) < c->num_ceq &&
+	       offset >= sizeof(struct virtio_rdma_cq_record) &&
+	       offset % sizeof(struct virtio_rdma_cqe) == 0 &&
+	       range_within(offset,
+			    (uint64_t)depth * sizeof(struct virtio_rdma_cqe),
+			    size);
+}
+
+static void map_record(struct vr_cq *cq)
+{
+	struct virtio_rdma_cq_record *r = gmem_pages_at(&cq->pages, 0);
+
+	cq->head_le = (const _Atomic uint32_t *)(void *)&r->head;
+	cq->arm_le = (_Atomic uint32_t *)(void *)&r->arm;
+	cq->tail_le = (_Atomic uint32_t *)(void *)&r->tail;
+}
+
+void cmd_create_cq(struct command *cmd)
+{
+	const struct virtio_rdma_cmd_create_cq *req = &cmd->req.create_cq;
+	enum virtio_rdma_status status;
+	struct guest *g = cmd->guest;
+	struct vr_cq *cq;
+	int ret;
+
+	status = VIRTIO_RDMA_S_INVALID_PARAMETER;
+	if (!create_cq_ok(g->conf, req))
+		goto err;
+	status = VIRTIO_RDMA_S_NO_RESOURCES;
+	cq = cq_new(g, req);
+	if (!cq)
+		goto err;
+	ret = gmem_read_page_list(g->map, &req->buffer, 0, GMEM_SHIFT_4K,
+				  &g->gmem_account, &cq->pages);
+	if (ret) {
+		status = gmem_status(ret);
+		goto err_free;
+	}
+	map_record(cq);
+	if (handle_alloc(&g->cqs, cq, &cq->handle))
+		goto err_pages;
+	/* nothing to hand over: the worker meets it with its first queue pair */
+	command_done(cmd, VIRTIO_RDMA_S_OK, cq->handle);
+	return;
+
+err_pages:
+	gmem_pages_put(&cq->pages);
+err_free:
+	free(cq);
+err:
+	command_done(cmd, status, 0);
+}
+
+static void cq_worker_leave(void *arg)
+{
+	struct vr_cq *cq = arg;
+
+	list_del(&cq->touched);
+}
+
+static void cq_remove(struct guest *g, struct vr_cq *cq)
+{
+	handle_free(&g->cqs, cq->handle);
+	cq->gone = true;
+	worker_call(cq->worker, cq_worker_leave, cq);
+	guest_drop_events(g, cq->handle, true);
+	loop_post_work(g->loop, &cq->free_work);
+}
+
+void cmd_destroy_cq(struct command *cmd)
+{
+	struct vr_cq *cq = handle_get(&cmd->guest->cqs, cmd->handle);
+
+	if (!cq) {
+		command_done(cmd, VIRTIO_RDMA_S_INVALID_HANDLE, 0);
+		return;
+	}
+	if (cq->users) {
+		command_done(cmd, VIRTIO_RDMA_S_BUSY, 0);
+		return;
+	}
+	cq_remove(cmd->guest, cq);
+	command_done(cmd, VIRTIO_RDMA_S_OK, 0);
+}
+
+void cq_reset_all(struct guest *g)
+{
+	uint32_t pos = 0;
+	struct vr_cq *cq;
+
+	while ((cq = handle_next(&g->cqs, &pos)))
+		cq_remove(g, cq);
+}

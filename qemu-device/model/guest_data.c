@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * guest_data.c - the worker's part of a guest.  Called by the control thread.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "guest.h"
+#include "mr.h"
+#include "qp.h"
+#include "worker.h"
+
+int guest_data_init(struct guest *g, struct worker *w)
+{
+	struct guest_data *d = &g->data;
+
+	d->worker = w;
+	d->max_mr = g->conf->max_mr;
+	d->max_transfer = g->conf->max_transfer;
+	d->max_read_sge = g->conf->max_read_sge;
+	d->rnr_timeout_ms = g->conf->rnr_timeout_ms;
+	d->map = NULL;
+	d->paused = false;
+	list_init(&d->run);
+	list_init(&d->runnable);
+	d->mr = calloc(d->max_mr, sizeof(*d->mr));
+	if (!d->mr)
+		return -ENOMEM;
+	d->phys = mr_new_physical(g);
+	if (!d->phys) {
+		free(d->mr);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void guest_data_fini(struct guest *g)
+{
+	guest_data_set_map(g, NULL);
+	free(g->data.phys);
+	free(g->data.mr);
+	g->data.phys = NULL;
+	g->data.mr = NULL;
+}
+
+struct set_map {
+	struct guest_data *data;
+	struct gmem_map *map;
+};
+
+static void swap_map(void *arg)
+{
+	struct set_map *s = arg;
+	struct gmem_map *old = s->data->map;
+
+	s->data->map = s->map;
+	s->map = old;
+}
+
+void guest_data_set_map(struct guest *g, struct gmem_map *map)
+{
+	struct set_map s = { &g->data, map ? gmem_map_get(map) : NULL };
+
+	worker_call(g->data.worker, swap_map, &s);
+	gmem_map_put(s.map);
+}
+
+struct set_paused {
+	struct guest_data *data;
+	bool paused;
+};
+
+static void set_paused(void *arg)
+{
+	struct set_paused *s = arg;
+	struct guest_data *d = s->data;
+
+	d->paused = s->paused;
+	if (d->paused)
+		list_del(&d->runnable);
+	else if (!list_empty(&d->run))
+		worker_enqueue(d->worker, d, list_first(&d->run, struct vr_qp,
+							run));
+}
+
+void guest_data_pause(struct guest *g, bool paused)
+{
+	struct set_paused s = { &g->data, paused };
+
+	worker_call(g->data.worker, set_paused, &s);
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * sg.c - a walk over the memory of one request
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "mr.h"
+#include "qp.h"
+#include "sg.h"
+
+void sg_reset(struct be_sg *sg)
+{
+	sg->left = 0;
+	sg->pos = 0;
+	sg->cur = 0;
+	sg->count = 0;
+}
+
+static void sg_push(struct be_sg *sg, const struct sg_seg *seg)
+{
+	sg->seg[sg->count++] = *seg;
+	sg->left += seg->len;
+}
+
+void sg_add(struct be_sg *sg, struct vr_mr *mr, uint64_t off, uint64_t len)
+{
+	const struct sg_seg seg = { .mr = mr, .off = off, .len = len };
+
+	sg_push(sg, &seg);
+}
+
+void sg_add_bytes(struct be_sg *sg, void *base, uint64_t len)
+{
+	const struct sg_seg seg = { .base = base, .len = len };
+
+	sg_push(sg, &seg);
+}
+
+void sg_put_all(struct be_sg *sg)
+{
+	for (uint32_t i = 0; i < sg->count; i++) {
+		if (sg->seg[i].mr)
+			mr_put(sg->seg[i].mr);
+	}
+	sg_reset(sg);
+}
+
+/* The piece that comes next, without going on */
+static void *sg_peek(const struct be_sg *sg, uint64_t max, uint64_t *len)
+{
+	const struct sg_seg *seg = &sg->seg[sg->cur];
+	uint64_t rest = seg->len - sg->pos;
+
+	if (rest < max)
+		max = rest;
+	if (seg->mr)
+		return mr_piece(seg->mr, seg->off + sg->pos, max, len);
+	*len = max;
+	return seg->base + sg->pos;
+}
+
+static void sg_advance(struct be_sg *sg, uint64_t n)
+{
+	sg->pos += n;
+	sg->left -= n;
+	while (sg->cur < sg->count && sg->pos == sg->seg[sg->cur].len) {
+		sg->pos = 0;
+		sg->cur++;
+	}
+}
+
+uint64_t be_sg_left(const struct be_sg *sg)
+{
+	return sg->left;
+}
+
+int be_sg_next(struct be_sg *sg, size_t max, void **ptr, size_t *len)
+{
+	uint64_t n;
+
+	/* goes past leading segments of no length */
+	sg_advance(sg, 0);
+	if (!sg->left || !max)
+		return 0;
+	*ptr = sg_peek(sg, max, &n);
+	if (!*ptr)
+		return -EACCES;
+	*len = n;
+	sg_advance(sg, n);
+	return 1;
+}
+
+int64_t be_sg_copy(struct be_sg *dst, struct be_sg *src, uint64_t max,
+		   bool *dst_bad)
+{
+	uint64_t done = 0;
+
+	sg_advance(dst, 0);
+	sg_advance(src, 0);
+	if (max > dst->left)
+		max = dst->left;
+	if (max > src->left)
+		max = src->left;
+	while (done < max) {
+		uint64_t n, m;
+		void *to, *from;
+
+		to = sg_peek(dst, max - done, &n);
+		if (!to) {
+			*dst_bad = true;
+			return -EACCES;
+		}
+		from = sg_peek(src, n, &m);
+		if (!from) {
+			*dst_bad = false;
+			return -EACCES;
+		}
+		/* both may be the same guest's memory, and overlap */
+		memmove(to, from, m);
+		sg_advance(dst, m);
+		sg_advance(src, m);
+		done += m;
+	}
+	return (int64_t)done;
+}
+
+/* ---------------------------------------------------- the peer's accesses */
+
+static struct remote_sg *remote_take(struct vr_qp *qp)
+{
+	struct remote_sg *r;
+	int i;
+
+	if (!qp->remote_free)
+		return NULL;
+	i = __builtin_ctz(qp->remote_free);
+	qp->remote_free &= qp->remote_free - 1;
+	r = &qp->remote[i];
+	r->qp = qp;
+	r->sg.seg = &r->seg;
+	sg_reset(&r->sg);
+	return r;
+}
+
+enum virtio_rdma_wc_status be_remote_sg(struct be_qp *be, uint32_t token,
+					uint64_t addr, uint64_t length,
+					uint32_t access, struct be_sg **out)
+{
+	struct vr_qp *qp = vr_qp_of(be);
+	enum virtio_rdma_wc_status s;
+	struct vr_mr *mr;
+	struct remote_sg *r;
+
+	if (!qp_is_open(qp))
+		return VIRTIO_RDMA_WC_ABORTED;
+	r = remote_take(qp);
+	if (!r)
+		return VIRTIO_RDMA_WC_ABORTED;
+	*out = &r->sg;
+	if (!length)	/* nothing is touched, so nothing is asked for */
+		return VIRTIO_RDMA_WC_SUCCESS;
+	s = mr_get_remote(qp->data, qp->pd, token, addr, length, access,
+			  &mr);
+	if (s) {
+		be_sg_put(&r->sg);
+		return s;
+	}
+	sg_add(&r->sg, mr, addr - mr->addr, length);
+	return VIRTIO_RDMA_WC_SUCCESS;
+}
+
+/* Only what be_remote_sg() gave has an owner to go back to */
+void be_sg_put(struct be_sg *sg)
+{
+	struct remote_sg *r = container_of(sg, struct remote_sg, sg);
+	struct vr_qp *qp = r->qp;
+
+	sg_put_all(sg);
+	qp->remote_free |= 1u << (r - qp->remote);
+}

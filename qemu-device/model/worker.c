@@ -1,0 +1,536 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * worker.c - the thread that moves bytes: its loop and its sleep
+ *
+ * DOC: A pass takes messages, looks for doorbells, gives each guest that has
+ * work a few turns, and lets deadlines fire.  Guests take turns, and within a
+ * guest its queue pairs do, so nobody gets more than a share by having more
+ * queue pairs or larger requests.
+ *
+ * Sleep has three phases, as the ABI header says of the driver's side: tell
+ * (ASLEEP in each context page, and the flag for worker_call), look once more
+ * at everything, wait.  Who comes between is seen by the second look, who
+ * comes later sees the flag and kicks.  Kick descriptors are edge-triggered
+ * and never read: a count in them says nothing that the rings do not say.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "cq.h"
+#include "guest.h"
+#include "mr.h"
+#include "qp.h"
+#include "timer_wheel.h"
+#include "worker.h"
+
+#define TURNS_PER_GUEST		4	/* queue pairs in one pass */
+#define IDLE_PASSES_PER_LOOK	32	/* the clock costs as much as some passes */
+#define SPIN_FOR_ANSWER		2000	/* worker_call: some 10 us, then sleep */
+#define KICKS_PER_WAIT		16
+
+struct call {
+	struct call *next;
+	void (*fn)(void *arg);
+	void *arg;
+	sem_t done;
+};
+
+struct worker {
+	/* constant after start */
+	pthread_t thread;
+	struct worker_conf conf;
+	struct loop *loop;
+	int epoll;
+	int wake;			/* eventfd, in epoll */
+
+	/* any thread */
+	pthread_mutex_t lock;
+	struct call *calls;		/* under lock */
+	struct call **last_call;	/* under lock */
+	atomic_bool has_calls;
+	atomic_bool asleep;
+	_Atomic uint64_t stat_passes;	/* written by the worker */
+	_Atomic uint64_t stat_sleeps;
+	_Atomic uint64_t stat_kicks;
+	_Atomic uint64_t stat_runs;
+
+	/* worker only */
+	bool quit;
+	struct list_head contexts;	/* vr_context.link */
+	struct list_head runnable;	/* guest_data.runnable */
+	struct list_head dying;		/* vr_qp.dying */
+	struct list_head touched;	/* vr_cq.touched */
+	struct timer_wheel wheel;
+	uint64_t now;			/* of this pass; 0: not asked for yet */
+	uint32_t idle_passes;
+	uint64_t idle_since;
+};
+
+static _Thread_local struct worker *current;
+
+static void count(_Atomic uint64_t *stat)
+{
+	/* one writer: no need for a locked instruction */
+	atomic_store_explicit(stat, atomic_load_explicit(stat,
+				memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+}
+
+uint64_t be_now(void)
+{
+	if (!current)
+		return loop_now_ns();
+	if (!current->now)
+		current->now = loop_now_ns();
+	return current->now;
+}
+
+/* ------------------------------------------------- lists of the other files */
+
+struct loop *worker_loop(struct worker *w)
+{
+	return w->loop;
+}
+
+struct timer_wheel *worker_wheel(struct worker *w)
+{
+	return &w->wheel;
+}
+
+static void tell(struct vr_context *ctx, uint32_t what)
+{
+	__atomic_store_n(&ctx->page->worker, vr_to_le32(what),
+			 __ATOMIC_SEQ_CST);
+}
+
+void worker_add_context(struct worker *w, struct vr_context *ctx)
+{
+	tell(ctx, VIRTIO_RDMA_WORKER_AWAKE);
+	list_add_tail(&ctx->link, &w->contexts);
+}
+
+void worker_del_context(struct worker *w, struct vr_context *ctx)
+{
+	(void)w;
+	list_del(&ctx->link);
+}
+
+void worker_enqueue(struct worker *w, struct guest_data *d, struct vr_qp *qp)
+{
+	if (list_empty(&qp->run))
+		list_add_tail(&qp->run, &d->run);
+	if (list_empty(&d->runnable) && !d->paused)
+		list_add_tail(&d->runnable, &w->runnable);
+}
+
+void worker_mourn(struct worker *w, struct vr_qp *qp)
+{
+	if (list_empty(&qp->dying))
+		list_add_tail(&qp->dying, &w->dying);
+}
+
+void worker_touch_cq(struct worker *w, struct vr_cq *cq)
+{
+	list_add_tail(&cq->touched, &w->touched);
+}
+
+void worker_notify_cqs(struct worker *w)
+{
+	while (!list_empty(&w->touched)) {
+		struct vr_cq *cq = list_first(&w->touched, struct vr_cq,
+					      touched);
+
+		list_del(&cq->touched);
+		cq_notify(cq);
+	}
+}
+
+static void bury_all(struct worker *w)
+{
+	while (!list_empty(&w->dying)) {
+		struct vr_qp *qp = list_first(&w->dying, struct vr_qp, dying);
+
+		list_del(&qp->dying);
+		qp_bury(qp);
+	}
+}
+
+/* The batch of one queue pair, or of one message, is over */
+static void settle(struct worker *w)
+{
+	bury_all(w);
+	worker_notify_cqs(w);
+}
+
+/* --------------------------------------------------------------- doorbells */
+
+static void ring_word(struct vr_context *ctx, uint32_t word)
+{
+	uint64_t bits = vr_from_le64(__atomic_exchange_n(
+				&ctx->page->work[word], 0, __ATOMIC_SEQ_CST));
+	struct vr_qp **row = ctx->slot[word];
+
+	if (!row)
+		return;
+	for (; bits; bits &= bits - 1) {
+		struct vr_qp *qp = row[__builtin_ctzll(bits)];
+
+		if (qp)
+			qp_doorbell(qp);
+	}
+}
+
+static bool ring_context(struct vr_context *ctx)
+{
+	bool found = false;
+
+	for (uint32_t i = 0; i < 4; i++) {
+		vr_le64 *summary = &ctx->page->summary[i];
+		uint64_t bits;
+
+		if (!__atomic_load_n(summary, __ATOMIC_RELAXED))
+			continue;
+		found = true;
+		bits = vr_from_le64(__atomic_exchange_n(summary, 0,
+							__ATOMIC_SEQ_CST));
+		for (; bits; bits &= bits - 1)
+			ring_word(ctx, i * 64 +
+				  (uint32_t)__builtin_ctzll(bits));
+	}
+	return found;
+}
+
+static bool ring_all(struct worker *w)
+{
+	struct list_head *pos;
+	bool found = false;
+
+	list_for_each(pos, &w->contexts) {
+		struct vr_context *ctx = container_of(pos, struct vr_context,
+						      link);
+
+		if (!ctx->guest->data.paused && ring_context(ctx))
+			found = true;
+	}
+	return found;
+}
+
+/* -------------------------------------------------------------------- turns */
+
+static void run_one(struct worker *w, struct guest_data *d)
+{
+	struct vr_qp *qp = list_first(&d->run, struct vr_qp, run);
+
+	list_del(&qp->run);
+	count(&w->stat_runs);
+	if (qp_run(qp))
+		qp_make_runnable(qp);
+	settle(w);
+}
+
+/* Once round the guests that had work when the round began */
+static bool run_guests(struct worker *w)
+{
+	struct list_head round, *pos, *tmp;
+
+	if (list_empty(&w->runnable))
+		return false;
+	list_init(&round);
+	list_for_each_safe(pos, tmp, &w->runnable)
+		list_move_tail(pos, &round);
+	while (!list_empty(&round)) {
+		struct guest_data *d = list_first(&round, struct guest_data,
+						  runnable);
+
+		list_del(&d->runnable);
+		for (int i = 0; i < TURNS_PER_GUEST && !list_empty(&d->run); i++)
+			run_one(w, d);
+		if (!list_empty(&d->run) && list_empty(&d->runnable))
+			list_add_tail(&d->runnable, &w->runnable);
+	}
+	return true;
+}
+
+static void deadline(struct wheel_timer *t)
+{
+	qp_make_runnable(container_of(t, struct vr_qp, timer));
+}
+
+/* ----------------------------------------------------------------- messages */
+
+static struct call *take_calls(struct worker *w)
+{
+	struct call *c;
+
+	pthread_mutex_lock(&w->lock);
+	c = w->calls;
+	w->calls = NULL;
+	w->last_call = &w->calls;
+	atomic_store_explicit(&w->has_calls, false, memory_order_relaxed);
+	pthread_mutex_unlock(&w->lock);
+	return c;
+}
+
+static bool run_calls(struct worker *w)
+{
+	struct call *c;
+
+	if (!atomic_load_explicit(&w->has_calls, memory_order_acquire))
+		return false;
+	c = take_calls(w);
+	while (c) {
+		struct call *next = c->next;
+
+		c->fn(c->arg);
+		settle(w);
+		sem_post(&c->done);	/* c is the caller's again */
+		c = next;
+	}
+	return true;
+}
+
+static void wake_worker(struct worker *w)
+{
+	const uint64_t one = 1;
+	ssize_t n;
+
+	/* pairs with fall_asleep(): the flag, then a look at has_calls */
+	if (!atomic_load(&w->asleep))
+		return;
+	do {
+		n = write(w->wake, &one, sizeof(one));
+	} while (n < 0 && errno == EINTR);
+}
+
+static void wait_done(struct call *c)
+{
+	for (int i = 0; i < SPIN_FOR_ANSWER; i++) {
+		if (!sem_trywait(&c->done))
+			return;
+		__builtin_ia32_pause();
+	}
+	while (sem_wait(&c->done) && errno == EINTR)
+		;
+}
+
+void worker_call(struct worker *w, void (*fn)(void *arg), void *arg)
+{
+	struct call c = { .fn = fn, .arg = arg };
+
+	sem_init(&c.done, 0, 0);
+	pthread_mutex_lock(&w->lock);
+	*w->last_call = &c;
+	w->last_call = &c.next;
+	atomic_store(&w->has_calls, true);
+	pthread_mutex_unlock(&w->lock);
+	wake_worker(w);
+	wait_done(&c);
+	sem_destroy(&c.done);
+}
+
+/* -------------------------------------------------------------------- sleep */
+
+static void tell_all(struct worker *w, uint32_t what)
+{
+	struct list_head *pos;
+
+	list_for_each(pos, &w->contexts)
+		tell(container_of(pos, struct vr_context, link), what);
+}
+
+static void fall_asleep(struct worker *w)
+{
+	struct epoll_event ev[KICKS_PER_WAIT];
+	int timeout, n;
+
+	tell_all(w, VIRTIO_RDMA_WORKER_ASLEEP);
+	atomic_store(&w->asleep, true);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!ring_all(w) && !atomic_load(&w->has_calls)) {
+		timeout = wheel_timeout_ms(&w->wheel, loop_now_ns());
+		count(&w->stat_sleeps);
+		n = epoll_wait(w->epoll, ev, KICKS_PER_WAIT, timeout);
+		if (n > 0)
+			count(&w->stat_kicks);
+	}
+	atomic_store(&w->asleep, false);
+	tell_all(w, VIRTIO_RDMA_WORKER_AWAKE);
+	w->idle_passes = 0;
+}
+
+/* Nothing to do in this pass: spin on, or sleep */
+static void idle(struct worker *w)
+{
+	if (w->idle_passes++ % IDLE_PASSES_PER_LOOK)
+		return;
+	if (w->idle_passes == 1) {
+		w->idle_since = be_now();
+		if (w->conf.poll_us)
+			return;
+	}
+	if (be_now() - w->idle_since >= (uint64_t)w->conf.poll_us * 1000u)
+		fall_asleep(w);
+}
+
+static void pass(struct worker *w)
+{
+	bool busy;
+
+	w->now = 0;
+	busy = run_calls(w);
+	count(&w->stat_passes);
+	if (ring_all(w))
+		busy = true;
+	if (run_guests(w))
+		busy = true;
+	settle(w);
+	if (w->wheel.count)
+		wheel_advance(&w->wheel, be_now(), deadline);
+	if (busy || !list_empty(&w->runnable))
+		w->idle_passes = 0;
+	else
+		idle(w);
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+
+	current = w;
+	wheel_init(&w->wheel, loop_now_ns());
+	while (!w->quit)
+		pass(w);
+	return NULL;
+}
+
+/* ------------------------------------------------------------ start and end */
+
+static int watch(struct worker *w, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.fd = fd };
+
+	return epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
+}
+
+/* epoll is safe to change while the worker waits in it */
+int worker_add_kick(struct worker *w, int fd)
+{
+	return watch(w, fd);
+}
+
+void worker_del_kick(struct worker *w, int fd)
+{
+	epoll_ctl(w->epoll, EPOLL_CTL_DEL, fd, NULL);
+}
+
+static int open_fds(struct worker *w)
+{
+	int ret;
+
+	w->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (w->epoll < 0)
+		return -errno;
+	w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (w->wake < 0) {
+		ret = -errno;
+		goto err_epoll;
+	}
+	ret = watch(w, w->wake);
+	if (ret)
+		goto err_wake;
+	return 0;
+
+err_wake:
+	close(w->wake);
+err_epoll:
+	close(w->epoll);
+	return ret;
+}
+
+/* Signals are the control thread's */
+static int start_thread(struct worker *w)
+{
+	sigset_t all, old;
+	int ret;
+
+	sigfillset(&all);
+	/* a fault in the worker must be the worker's */
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIGFPE);
+	sigdelset(&all, SIGILL);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	ret = pthread_create(&w->thread, NULL, worker_main, w);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (!ret)
+		pthread_setname_np(w->thread, "vrdma-worker");
+	return -ret;
+}
+
+int worker_start(const struct worker_conf *conf, struct loop *loop,
+		 struct worker **out)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	int ret;
+
+	if (!w)
+		return -ENOMEM;
+	w->conf = *conf;
+	w->loop = loop;
+	w->last_call = &w->calls;
+	pthread_mutex_init(&w->lock, NULL);
+	list_init(&w->contexts);
+	list_init(&w->runnable);
+	list_init(&w->dying);
+	list_init(&w->touched);
+	ret = open_fds(w);
+	if (ret)
+		goto err_free;
+	ret = start_thread(w);
+	if (ret)
+		goto err_fds;
+	*out = w;
+	return 0;
+
+err_fds:
+	close(w->wake);
+	close(w->epoll);
+err_free:
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+	return ret;
+}
+
+static void quit(void *arg)
+{
+	struct worker *w = arg;
+
+	w->quit = true;
+}
+
+void worker_stop(struct worker *w)
+{
+	worker_call(w, quit, w);
+	pthread_join(w->thread, NULL);
+	close(w->wake);
+	close(w->epoll);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
+
+void worker_stats(struct worker *w, struct worker_stats *out)
+{
+	out->passes = atomic_load_explicit(&w->stat_passes,
+					   memory_order_relaxed);
+	out->sleeps = atomic_load_explicit(&w->stat_sleeps,
+					   memory_order_relaxed);
+	out->kicks = atomic_load_explicit(&w->stat_kicks,
+					  memory_order_relaxed);
+	out->runs = atomic_load_explicit(&w->stat_runs, memory_order_relaxed);
+}

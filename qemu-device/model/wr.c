@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * wr.c - from ring entries to requests and from requests to completions
+ *
+ * DOC: An entry is copied once: its fixed part, then, when that has said how
+ * much more there is, the rest.  Only the copy is looked at.  The guest's tail
+ * is the one value that is read again and again, each time checked against
+ * what was taken before.  Requests end in the order in which they were taken,
+ * so one that fails its checks waits, marked bad, for those before it.
+ */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "cq.h"
+#include "guest.h"
+#include "mr.h"
+#include "qp.h"
+#include "worker.h"
+
+#define WR_FLAGS (VIRTIO_RDMA_WR_SILENT | VIRTIO_RDMA_WR_READ_FENCE | \
+		  VIRTIO_RDMA_WR_SOLICIT | VIRTIO_RDMA_WR_INLINE)
+
+/* What an opcode may carry.  Opcodes without a row are malformed: those of
+ * features that are not offered, too. */
+struct op_rule {
+	bool known;
+	bool remote;		/* remote_addr, remote_token mean something */
+	uint16_t flags;		/* allowed */
+	uint32_t need;		/* right that local memory must give */
+};
+
+static const struct op_rule op_rules[] = {
+	[VIRTIO_RDMA_OP_SEND] = { true, false, WR_FLAGS, 0 },
+	[VIRTIO_RDMA_OP_WRITE] = {
+		true, true, WR_FLAGS & ~VIRTIO_RDMA_WR_SOLICIT, 0
+	},
+	[VIRTIO_RDMA_OP_READ] = {
+		true, true,
+		VIRTIO_RDMA_WR_SILENT | VIRTIO_RDMA_WR_READ_FENCE,
+		VIRTIO_RDMA_ACCESS_LOCAL_WRITE
+	},
+};
+
+static const struct op_rule *rule_of(uint8_t opcode)
+{
+	if (opcode >= sizeof(op_rules) / sizeof(op_rules[0]) ||
+	    !op_rules[opcode].known)
+		return NULL;
+	return &op_rules[opcode];
+}
+
+/* --------------------------------------------------------------- the ring */
+
+static uint32_t slot_of(const struct qp_queue *q, uint32_t count)
+{
+	return count & (q->window - 1);
+}
+
+static struct vr_wr *wr_at(const struct qp_queue *q, uint32_t count)
+{
+	return (struct vr_wr *)(void *)
+		(q->wrs + slot_of(q, count) * q->wr_size);
+}
+
+static const uint8_t *entry_at(const struct vr_qp *qp,
+			       const struct qp_queue *q, uint32_t count)
+{
+	/* strides are powers of two: an entry lies in one page */
+	return gmem_pages_at(&qp->pages, q->offset +
+			     (uint64_t)(count & (q->depth - 1)) * q->stride);
+}
+
+/* Reads the guest's tail.  It may only grow, and by what the ring can hold. */
+static bool read_tail(struct vr_qp *qp, struct qp_queue *q)
+{
+	uint32_t tail = vr_from_le32(atomic_load_explicit(q->tail_le,
+						memory_order_acquire));
+
+	if (tail - q->ended > q->depth ||
+	    tail - q->ended < q->tail - q->ended) {
+		q->broken = true;
+		glog(qp->guest, VL_WARN,
+		     "qp[%u]: %s tail %u with %u ended and depth %u: queue pair fails",
+		     qp->handle, q == &qp->sq ? "send" : "receive", tail,
+		     q->ended, q->depth);
+		return false;
+	}
+	q->tail = tail;
+	return true;
+}
+
+/* Something to take, and room to keep it */
+static bool can_take(struct vr_qp *qp, struct qp_queue *q)
+{
+	if (q->broken || q->closed || q->taken - q->ended >= q->window)
+		return false;
+	if (q->taken != q->tail)
+		return true;
+	if (!read_tail(qp, q)) {
+		qp_fail(qp, VIRTIO_RDMA_R_LOCAL_ERROR);
+		return false;
+	}
+	return q->taken != q->tail;
+}
+
+/* ----------------------------------------------------------- copy and check */
+
+/* Adds the elements of one entry to wr, each checked */
+static enum virtio_rdma_wc_status add_elements(struct vr_qp *qp,
+					       struct vr_wr *wr,
+					       const uint8_t *from,
+					       uint32_t count, uint32_t need)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct virtio_rdma_sge sge;
+		enum virtio_rdma_wc_status s;
+		struct vr_mr *mr;
+		uint64_t addr;
+		uint32_t len;
+
+		memcpy(&sge, from + i * sizeof(sge), sizeof(sge));
+		len = vr_from_le32(sge.length);
+		if (!len)
+			continue;
+		addr = vr_from_le64(sge.addr);
+		s = mr_get_local(qp->data, qp->pd, vr_from_le32(sge.token),
+				 addr, len, need, &mr);
+		if (s)
+			return s;
+		sg_add(&wr->sg, mr, addr - mr->addr, len);
+	}
+	wr->be.length = wr->sg.left;
+	return VIRTIO_RDMA_WC_SUCCESS;
+}
+
+static enum virtio_rdma_wc_status add_inline(struct vr_qp *qp,
+					     struct vr_wr *wr,
+					     const uint8_t *from, uint32_t len)
+{
+	struct qp_queue *q = &qp->sq;
+	uint8_t *to;
+
+	if (len > qp->max_inline)
+		return VIRTIO_RDMA_WC_LOCAL_REQUEST;
+	if (len) {
+		to = q->inline_copy + slot_of(q, q->taken) * qp->max_inline;
+		memcpy(to, from, len);
+		sg_add_bytes(&wr->sg, to, len);
+	}
+	wr->be.length = len;
+	return VIRTIO_RDMA_WC_SUCCESS;
+}
+
+/* The fixed part, apart from what it says about elements */
+static bool send_head_ok(const struct virtio_rdma_send_wqe *w,
+			 const struct op_rule *rule, uint16_t flags)
+{
+	if (!rule || w->reserved || (flags & ~rule->flags))
+		return false;
+	if (!rule->remote && (w->remote_addr || w->remote_token))
+		return false;
+	return true;
+}
+
+static enum virtio_rdma_wc_status parse_send(struct vr_qp *qp,
+					     struct vr_wr *wr,
+					     const uint8_t *entry)
+{
+	struct virtio_rdma_send_wqe w;
+	const struct op_rule *rule;
+	enum virtio_rdma_wc_status s;
+	uint32_t inline_length, limit = qp->sq.max_sge;
+
+	memcpy(&w, entry, sizeof(w));
+	wr->wr_id = vr_from_le64(w.wr_id);
+	wr->be.opcode = w.opcode;
+	wr->be.flags = vr_from_le16(w.flags);
+	wr->be.remote_addr = vr_from_le64(w.remote_addr);
+	wr->be.remote_token = vr_from_le32(w.remote_token);
+	inline_length = vr_from_le32(w.inline_length);
+	rule = rule_of(w.opcode);
+	if (!send_head_ok(&w, rule, wr->be.flags))
+		return VIRTIO_RDMA_WC_LOCAL_REQUEST;
+	if (w.opcode == VIRTIO_RDMA_OP_READ && limit > qp->data->max_read_sge)
+		limit = qp->data->max_read_sge;
+	if (wr->be.flags & VIRTIO_RDMA_WR_INLINE) {
+		if (w.num_sge)
+			return VIRTIO_RDMA_WC_LOCAL_REQUEST;
+		s = add_inline(qp, wr, entry + sizeof(w), inline_length);
+	} else {
+		if (inline_length || w.num_sge > limit)
+			return VIRTIO_RDMA_WC_LOCAL_REQUEST;
+		s = add_elements(qp, wr, entry + sizeof(w), w.num_sge,
+				 rule->need);
+	}
+	if (!s && wr->be.length > qp->data->max_transfer)
+		s = VIRTIO_RDMA_WC_LOCAL_LENGTH;
+	return s;
+}
+
+static enum virtio_rdma_wc_status parse_recv(struct vr_qp *qp,
+					     struct vr_wr *wr,
+					     const uint8_t *entry)
+{
+	static const uint8_t zero[sizeof(((struct virtio_rdma_recv_wqe *)
+					  NULL)->reserved)];
+	struct virtio_rdma_recv_wqe w;
+
+	memcpy(&w, entry, sizeof(w));
+	wr->wr_id = vr_from_le64(w.wr_id);
+	wr->be.opcode = VIRTIO_RDMA_OP_RECEIVE;
+	if (w.num_sge > qp->rq.max_sge || memcmp(w.reserved, zero, sizeof(zero)))
+		return VIRTIO_RDMA_WC_LOCAL_REQUEST;
+	return add_elements(qp, wr, entry + sizeof(w), w.num_sge,
+			    VIRTIO_RDMA_ACCESS_LOCAL_WRITE);
+}
+
+static void wr_init(struct vr_wr *wr)
+{
+	wr->be.length = 0;
+	wr->be.remote_addr = 0;
+	wr->be.remote_token = 0;
+	wr->be.flags = 0;
+	wr->be.opcode = 0;
+	wr->be.priv = NULL;
+	wr->bad = 0;
+	wr->be.sg = &wr->sg;
+	wr->sg.seg = (struct sg_seg *)(void *)(wr + 1);
+	sg_reset(&wr->sg);
+}
+
+static void end_bad(struct vr_qp *qp, struct qp_queue *q);
+static struct be_wr *take(struct vr_qp *qp, struct qp_queue *q,
+			  enum virtio_rdma_wc_status (*parse)(struct vr_qp *,
+							      struct vr_wr *,
+							      const uint8_t *))
+{
+	struct vr_wr *wr;
+
+	if (!qp_is_open(qp) || !can_take(qp, q))
+		return NULL;
+	wr = wr_at(q, q->taken);
+	wr_init(wr);
+	wr->bad = (uint8_t)parse(qp, wr, entry_at(qp, q, q->taken));
+	q->taken++;
+	if (!wr->bad)
+		return &wr->be;
+	q->closed = true;
+	end_bad(qp, q);
+	return NULL;
+}
+
+struct be_wr *be_sq_next(struct be_qp *be)
+{
+	struct vr_qp *qp = vr_qp_of(be);
+
+	return take(qp, &qp->sq, parse_send);
+}
+
+struct be_wr *be_rq_next(struct be_qp *be)
+{
+	struct vr_qp *qp = vr_qp_of(be);
+
+	return take(qp, &qp->rq, parse_recv);
+}
+
+/* -------------------------------------------------------------- completion */
+
+/* One entry ended.  The head follows the completion: a driver that sees the
+ * head and not the entry may conclude that the entry was silent. */
+static void end_entry(struct vr_qp *qp, struct qp_queue *q,
+		      const struct cq_entry *e)
+{
+	q->ended++;
+	if (qp->mute)
+		return;
+	if (e)
+		cq_write(q->cq, e);
+	atomic_store_explicit(q->head_le, vr_to_le32(q->ended),
+			      memory_order_release);
+}
+
+static void end_wr(struct vr_qp *qp, struct qp_queue *q, struct vr_wr *wr,
+		   uint8_t status, uint32_t length, bool solicited)
+{
+	const struct cq_entry e = {
+		.wr_id = wr->wr_id,
+		.qp_context = qp->qp_context,
+		.qp = qp->handle,
+		.length = length,
+		.wqe_index = (uint16_t)q->ended,
+		.opcode = wr->be.opcode,
+		.status = status,
+		.solicited = solicited,
+	};
+	bool silent = !status && (wr->be.flags & VIRTIO_RDMA_WR_SILENT);
+
+	sg_put_all(&wr->sg);
+	end_entry(qp, q, silent ? NULL : &e);
+}
+
+/* The oldest request is one that failed its checks: its turn has come */
+static void end_bad(struct vr_qp *qp, struct qp_queue *q)
+{
+	struct vr_wr *wr = wr_at(q, q->ended);
+
+	if (q->ended == q->taken || !wr->bad)
+		return;
+	glog(qp->guest, VL_INFO,
+	     "qp[%u]: %s entry %u, opcode %u: refused with completion status %u",
+	     qp->handle, q == &qp->sq ? "send" : "receive", q->ended,
+	     wr->be.opcode, wr->bad);
+	end_wr(qp, q, wr, wr->bad, 0, false);
+	qp_fail(qp, VIRTIO_RDMA_R_LOCAL_ERROR);
+}
+
+static void complete(struct vr_qp *qp, struct qp_queue *q, struct be_wr *be,
+		     uint8_t status, uint32_t length, bool solicited)
+{
+	struct vr_wr *wr = wr_at(q, q->ended);
+
+	if (q->ended == q->taken || &wr->be != be) {
+		/* A backend's mistake.  Nothing is completed for it: the flush
+		 * that follows ends what is taken, once each. */
+		glog(qp->guest, VL_ERROR,
+		     "qp[%u]: transport completed out of order", qp->handle);
+		qp_fail(qp, VIRTIO_RDMA_R_LOCAL_ERROR);
+		return;
+	}
+	end_wr(qp, q, wr, status, length, solicited);
+	if (status)
+		qp_fail(qp, VIRTIO_RDMA_R_LOCAL_ERROR);
+	else if (q->closed)
+		end_bad(qp, q);
+}
+
+void be_sq_complete(struct be_qp *be, struct be_wr *wr,
+		    enum virtio_rdma_wc_status status)
+{
+	struct vr_qp *qp = vr_qp_of(be);
+
+	complete(qp, &qp->sq, wr, (uint8_t)status, 0, false);
+}
+
+void be_rq_complete(struct be_qp *be, struct be_wr *wr,
+		    enum virtio_rdma_wc_status status, uint32_t length,
+		    bool solicited)
+{
+	struct vr_qp *qp = vr_qp_of(be);
+
+	complete(qp, &qp->rq, wr, (uint8_t)status, length, solicited);
+}
+
+/* ------------------------------------------------------------------- flush */
+
+static void flush_taken(struct vr_qp *qp, struct qp_queue *q)
+{
+	while (q->ended != q->taken) {
+		struct vr_wr *wr = wr_at(q, q->ended);
+		uint8_t status = wr->bad;
+
+		if (!status)
+			status = VIRTIO_RDMA_WC_CANCELLED;
+		end_wr(qp, q, wr, status, 0, false);
+	}
+}
+
+/* An entry that nobody took: all that counts is whose it is */
+static void flush_entry(struct vr_qp *qp, struct qp_queue *q)
+{
+	const uint8_t *entry = entry_at(qp, q, q->taken);
+	struct cq_entry e = {
+		.qp_context = qp->qp_context,
+		.qp = qp->handle,
+		.wqe_index = (uint16_t)q->taken,
+		.opcode = VIRTIO_RDMA_OP_RECEIVE,
+		.status = VIRTIO_RDMA_WC_CANCELLED,
+	};
+	vr_le64 wr_id;
+
+	memcpy(&wr_id, entry, sizeof(wr_id));
+	e.wr_id = vr_from_le64(wr_id);
+	if (q == &qp->sq)
+		e.opcode = entry[offsetof(struct virtio_rdma_send_wqe, opcode)];
+	q->taken++;
+	end_entry(qp, q, &e);
+}
+
+void wr_flush(struct vr_qp *qp, struct qp_queue *q)
+{
+	flush_taken(qp, q);
+	if (q->broken || !read_tail(qp, q))
+		return;
+	while (q->taken != q->tail)
+		flush_entry(qp, q);
+}
+
+void wr_drop(struct qp_queue *q)
+{
+	for (; q->ended != q->taken; q->ended++)
+		sg_put_all(&wr_at(q, q->ended)->sg);
+}
