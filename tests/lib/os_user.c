@@ -418,6 +418,11 @@ static void on_needs_reset(void *arg)
 	pthread_mutex_unlock(&g->rec_lock);
 }
 
+void tguest_reset(struct tguest *g)
+{
+	on_needs_reset(g);
+}
+
 static const struct fe_events events = { on_queue, on_needs_reset };
 
 static int device_up(struct tguest *g)

@@ -24,6 +24,9 @@ void tguest_stop(struct tguest *g);
  * Objects may be closed afterwards, then tguest_stop(). */
 void tguest_kill(struct tguest *g);
 
+/* The driver resets its device and starts it again, as after NEEDS_RESET */
+void tguest_reset(struct tguest *g);
+
 struct vrdma_core *tguest_core(struct tguest *g);
 struct fe *tguest_fe(struct tguest *g);
 const struct vrdma_os_ops *tguest_ops(void);
