@@ -131,6 +131,7 @@ pkg_ok() {
 VR_DEBIAN_FALLBACK=http://deb.debian.org/debian
 VR_SECURITY_FALLBACK=http://deb.debian.org/debian-security
 VR_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+[ -r "$VR_KEYRING" ] || VR_KEYRING=${VR_KEYRING%.gpg}.pgp
 
 # system_mirror SUITE...: the URI from which this system takes SUITE's main
 # component.  apt is asked rather than the files read: it knows both formats,
@@ -202,13 +203,14 @@ apt_update() {
 		security=$VR_SECURITY_FALLBACK
 	log=$dir/update.log
 	apt_write_sources "$dir/sources.list" "$mirror" "$security"
-	if ! apt_try_update "$log"; then
+	if ! apt_try_update "$log" && [ "${mirror%/}" != "$VR_DEBIAN_FALLBACK" ]; then
 		note "mirror $mirror does not serve all we need, trying $VR_DEBIAN_FALLBACK"
 		apt_write_sources "$dir/sources.list" "$VR_DEBIAN_FALLBACK" "$VR_SECURITY_FALLBACK"
-		if ! apt_try_update "$log"; then
-			tail -n 10 "$log" >&2
-			die "apt-get update failed ($log); is the network there?"
-		fi
+		apt_try_update "$log" || true
+	fi
+	if ! tail -n 1 "$log" | grep -q '^ok$'; then
+		grep '^[EW]:' "$log" | head -n 6 >&2
+		die "apt-get update failed; is the network there? The whole log is $log"
 	fi
 	touch "$dir/stamp"
 	VR_APT_FRESH=yes
@@ -217,7 +219,7 @@ apt_update() {
 # apt-get update returns 0 even when an index was not fetched: ask for errors.
 apt_try_update() {
 	apt-get -q "${VR_APT[@]}" -o APT::Update::Error-Mode=any update \
-		>"$1" 2>&1 </dev/null
+		>"$1" 2>&1 </dev/null && echo ok >>"$1"
 }
 
 # apt_install PKG[=VERSION|/SUITE]...: install from our sources.  A stale
