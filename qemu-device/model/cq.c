@@ -217,8 +217,9 @@ void cmd_create_cq(struct command *cmd)
 	cq = cq_new(g, req);
 	if (!cq)
 		goto err;
-	ret = gmem_read_page_list(g->map, &req->buffer, 0, GMEM_SHIFT_4K,
-				  &g->gmem_account, &cq->pages);
+	ret = gmem_read_page_list(g->map, &req->buffer,
+				  vr_from_le32(req->buffer.page_count),
+				  GMEM_SHIFT_4K, &g->gmem_account, &cq->pages);
 	if (ret) {
 		status = gmem_status(ret);
 		goto err_free;

@@ -233,8 +233,9 @@ static enum virtio_rdma_status qp_create(struct guest *g,
 	qp = qp_new(g, &p, r);
 	if (!qp)
 		return status;
-	ret = gmem_read_page_list(g->map, &r->buffer, 0, GMEM_SHIFT_4K,
-				  &g->gmem_account, &qp->pages);
+	ret = gmem_read_page_list(g->map, &r->buffer,
+				  vr_from_le32(r->buffer.page_count),
+				  GMEM_SHIFT_4K, &g->gmem_account, &qp->pages);
 	if (ret) {
 		status = gmem_status(ret);
 		goto err_free;
