@@ -186,9 +186,9 @@ END_TEST
 
 START_TEST(reserved_fields)
 {
-	struct virtio_rdma_cmd_create_context ctx = { CMD(CREATE_CONTEXT, 0) };
-	struct virtio_rdma_cmd_create_pd pd = { CMD(CREATE_PD, 0) };
-	struct virtio_rdma_cmd_listen l = { CMD(LISTEN, 0) };
+	struct virtio_rdma_cmd_create_context ctx = { .hdr = CMD(CREATE_CONTEXT, 0) };
+	struct virtio_rdma_cmd_create_pd pd = { .hdr = CMD(CREATE_PD, 0) };
+	struct virtio_rdma_cmd_listen l = { .hdr = CMD(LISTEN, 0) };
 	struct raw_qp q;
 	uint64_t gpa;
 
@@ -269,7 +269,7 @@ END_TEST
 
 START_TEST(page_lists_outside_memory)
 {
-	struct virtio_rdma_cmd_register_mr c = { CMD(REGISTER_MR, 0) };
+	struct virtio_rdma_cmd_register_mr c = { .hdr = CMD(REGISTER_MR, 0) };
 	uint32_t pd = raw_create_pd(&bad);
 	uint64_t gpa, end = fe_gpa_end(bad.fe);
 	vr_le64 *table = raw_page(&bad, &gpa);
@@ -301,7 +301,7 @@ END_TEST
 
 START_TEST(regions_that_do_not_add_up)
 {
-	struct virtio_rdma_cmd_register_mr c = { CMD(REGISTER_MR, 0) };
+	struct virtio_rdma_cmd_register_mr c = { .hdr = CMD(REGISTER_MR, 0) };
 	uint64_t gpa;
 
 	raw_page(&bad, &gpa);
@@ -379,8 +379,8 @@ END_TEST
 /* A guest takes all it can get, and gives nothing back */
 START_TEST(limits_are_statuses)
 {
-	struct virtio_rdma_cmd_create_pd pd = { CMD(CREATE_PD, 0) };
-	struct virtio_rdma_cmd_create_connector k = { CMD(CREATE_CONNECTOR, 0) };
+	struct virtio_rdma_cmd_create_pd pd = { .hdr = CMD(CREATE_PD, 0) };
+	struct virtio_rdma_cmd_create_connector k = { .hdr = CMD(CREATE_CONNECTOR, 0) };
 	struct virtio_rdma_config cfg;
 	uint32_t n = 0, st;
 
