@@ -107,13 +107,11 @@ void cq_notify(struct vr_cq *cq)
 	cq->fresh = 0;
 	if (cq->dead)
 		return;
-	atomic_store_explicit(cq->tail_le, vr_to_le32(cq->tail),
-			      memory_order_relaxed);
-	/* Pairs with the driver, which arms and then looks at the ring again:
-	 * one of the two sees what the other wrote. */
-	atomic_thread_fence(memory_order_seq_cst);
-	arm = vr_from_le32(atomic_load_explicit(cq->arm_le,
-						memory_order_relaxed));
+	/* Entries, then a full barrier, then the arm word; the driver arms and
+	 * then looks at the ring again: one of the two sees what the other
+	 * wrote.  The store is that barrier: a fence is unknown to TSan. */
+	atomic_store(cq->tail_le, vr_to_le32(cq->tail));
+	arm = vr_from_le32(atomic_load(cq->arm_le));
 	if (!cq_arm_matches(arm, fresh))
 		return;
 	/* If the driver raised it meanwhile, the event serves that, too */

@@ -194,7 +194,7 @@ static bool ring_context(struct vr_context *ctx)
 		vr_le64 *summary = &ctx->page->summary[i];
 		uint64_t bits;
 
-		if (!__atomic_load_n(summary, __ATOMIC_RELAXED))
+		if (!__atomic_load_n(summary, __ATOMIC_SEQ_CST))
 			continue;
 		found = true;
 		bits = vr_from_le64(__atomic_exchange_n(summary, 0,
@@ -351,7 +351,7 @@ static void fall_asleep(struct worker *w)
 
 	tell_all(w, VIRTIO_RDMA_WORKER_ASLEEP);
 	atomic_store(&w->asleep, true);
-	atomic_thread_fence(memory_order_seq_cst);
+	/* sequentially consistent stores above, such loads below */
 	if (!ring_all(w) && !atomic_load(&w->has_calls)) {
 		timeout = wheel_timeout_ms(&w->wheel, loop_now_ns());
 		count(&w->stat_sleeps);
