@@ -418,10 +418,12 @@ static void world_private(struct virtio_rdma_private *p, const char *text)
 static uint32_t world_connector(struct guest *g, uint64_t cookie)
 {
 	struct command *cmd = world_cmd(g, 0);
+	size_t said = strlen(world.said);
 
 	cmd->req.create_connector.cookie = cookie;
 	cmd_create_connector(cmd);
-	world_expect("OK");
+	ck_assert_uint_eq(world.status, VIRTIO_RDMA_S_OK);
+	world.said[said] = 0;
 	return world.handle;
 }
 
