@@ -43,7 +43,7 @@ static void fill_info(const struct nd_adapter *a, ND2_ADAPTER_INFO *i)
 		.InfoVersion = ND_VERSION_2,
 		.VendorId = (UINT16)vr_from_le32(c->vendor_id),
 		.DeviceId = (UINT16)vr_from_le32(c->device_id),
-		.AdapterId = ND_ADAPTER_ID(a->number),
+		.AdapterId = ND_VRDMA_ADAPTER_ID(a->number),
 		.MaxRegistrationSize = (SIZE_T)vr_from_le64(c->max_mr_size),
 		.MaxInitiatorSge = vr_from_le32(c->max_send_sge),
 		.MaxReceiveSge = vr_from_le32(c->max_recv_sge),

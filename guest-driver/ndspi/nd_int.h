@@ -171,6 +171,4 @@ bool nd_addr_same_ip(const struct vrdma_uapi_sockaddr *a,
 typedef bool (*nd_scan_fn)(void *ctx, unsigned number, struct nd_file *file);
 void nd_scan(nd_scan_fn fn, void *ctx);
 
-#define ND_ADAPTER_ID(number) ((UINT64)0x76726400000000ull | ((number) + 1ull))
-
 #endif /* ND_INT_H */

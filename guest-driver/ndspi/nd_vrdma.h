@@ -11,6 +11,9 @@
 #include "ndspi.h"
 #include "virtio_rdma.h"
 
+/* AdapterId of /dev/vrdmaN */
+#define ND_VRDMA_ADAPTER_ID(n) (0x7672646d00000000ull + 1 + (n))
+
 extern const IID IID_IVrdmaAdapter;
 extern const IID IID_IVrdmaConnector;
 

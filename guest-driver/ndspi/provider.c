@@ -94,14 +94,14 @@ static HRESULT provider_ResolveAddress(IND2Provider *self,
 	nd_scan(match, &s);
 	if (s.found < 0)
 		return ND_INVALID_ADDRESS;
-	*adapter_id = ND_ADAPTER_ID((unsigned)s.found);
+	*adapter_id = ND_VRDMA_ADAPTER_ID((unsigned)s.found);
 	return ND_SUCCESS;
 }
 
 static HRESULT provider_OpenAdapter(IND2Provider *self, REFIID iid,
 				    UINT64 adapter_id, VOID **adapter)
 {
-	UINT64 number = adapter_id - ND_ADAPTER_ID(0);
+	UINT64 number = adapter_id - ND_VRDMA_ADAPTER_ID(0);
 
 	(void)self;
 	if (!adapter)
