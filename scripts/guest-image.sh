@@ -52,7 +52,7 @@ tools=(nd_info nd_ping ndk_ping)
 
 line=$("$here/kernel-fetch.sh" "$flavour" | tail -n 1)
 IFS=$'\t' read -r release vmlinuz moddir _ <<<"$line"
-[ -n "${release:-}" ] && [ -f "${vmlinuz:-}" ] && [ -d "${moddir:-}" ] ||
+[[ -n ${release:-} && -f ${vmlinuz:-} && -d ${moddir:-} ]] ||
 	die "kernel-fetch.sh $flavour gave no usable kernel: '$line'"
 
 busybox=$(command -v busybox) || die "busybox is missing: scripts/setup.sh guest"

@@ -201,9 +201,8 @@ def loses(ping: Ping, deadline_ms: int, reasons: Sequence[str]) -> None:
 
 def keep_transferring(lab: Lab, tool: str, op: str = "write") -> Run:
     """Two ends that move data until something ends them."""
-    args = ["-m", op, "-S", "1M", "-K"]
-    run = start(lab, tool, args, ["-K"])
-    run.client.wait_event("transfer", 30)
+    run = start(lab, tool, ["-m", op, "-S", "1M", "-K"])
+    run.client.wait_event("transferring", 30)
     return run
 
 
