@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* guest.c - a guest's tables and their common end; see guest.h */
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "addr.h"
+#include "cq.h"
+#include "guest.h"
+#include "loop.h"
+#include "mr.h"
+#include "qp.h"
+#include "session.h"
+
+#define LOG_LINES_PER_SECOND	20
+
+static const struct {
+	size_t table;		/* in struct guest */
+	size_t limit;		/* in struct guest_conf */
+} tables[] = {
+#define T(t, l)	{ offsetof(struct guest, t), offsetof(struct guest_conf, l) }
+	T(contexts, max_context),
+	T(pds, max_pd),
+	T(cqs, max_cq),
+	T(mrs, max_mr),
+	T(qps, max_qp),
+	T(connectors, max_connector),
+	T(listeners, max_listener),
+#undef T
+};
+
+#define TABLE_COUNT	(sizeof(tables) / sizeof(tables[0]))
+
+static struct handle_table *table_of(struct guest *g, size_t i)
+{
+	return (void *)((char *)g + tables[i].table);
+}
+
+static void tables_fini(struct guest *g)
+{
+	for (size_t i = 0; i < TABLE_COUNT; i++)
+		handle_table_fini(table_of(g, i));
+}
+
+static int tables_init(struct guest *g)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < TABLE_COUNT && !ret; i++)
+		ret = handle_table_init(table_of(g, i),
+			*(const uint32_t *)((const char *)g->conf +
+					    tables[i].limit));
+	if (ret)
+		tables_fini(g);
+	return ret;
+}
+
+int guest_create(struct model *m, const struct guest_conf *conf,
+		 struct guest **out)
+{
+	struct guest *g = calloc(1, sizeof(*g));
+	int ret;
+
+	if (!g)
+		return -ENOMEM;
+	g->name = conf->name;
+	g->conf = conf;
+	g->model = m;
+	g->loop = m->loop;
+	g->worker = m->worker;
+	g->gmem_account.max = conf->max_mr_pages;
+	log_limit_init(&g->log_limit, LOG_LINES_PER_SECOND);
+
+	ret = tables_init(g);
+	if (ret)
+		goto err_free;
+	ret = vq_state_init(g);
+	if (ret)
+		goto err_tables;
+	ret = guest_data_init(g, m->worker);
+	if (ret)
+		goto err_vq;
+	ret = cm_guest_init(g);
+	if (ret)
+		goto err_data;
+	guest_set_paused(g, true);
+	*out = g;
+	return 0;
+
+err_data:
+	guest_data_fini(g);
+err_vq:
+	vq_state_fini(g);
+err_tables:
+	tables_fini(g);
+err_free:
+	free(g);
+	return ret;
+}
+
+void guest_destroy(struct guest *g)
+{
+	guest_reset(g);
+	cm_guest_fini(g);
+	guest_set_map(g, NULL);
+	guest_data_fini(g);
+	vq_state_fini(g);
+	tables_fini(g);
+	free(g);
+}
+
+void guest_reset(struct guest *g)
+{
+	/* first, so that what ends below is answered to nobody */
+	g->epoch++;
+	listener_reset_all(g);
+	connector_reset_all(g);
+	qp_reset_all(g);
+	cq_reset_all(g);
+	mr_reset_all(g);
+	pd_reset_all(g);
+	context_reset_all(g);
+	vq_reset(g);
+	g->broken = false;
+}
+
+void guest_set_map(struct guest *g, struct gmem_map *map)
+{
+	struct gmem_map *old = g->map;
+
+	g->map = map;
+	guest_data_set_map(g, map);
+	gmem_map_put(old);
+}
+
+void guest_set_paused(struct guest *g, bool paused)
+{
+	if (g->paused == paused)
+		return;
+	g->paused = paused;
+	guest_data_pause(g, paused);
+}
+
+struct guest *guest_by_addr(const struct model *m, const struct be_addr *a)
+{
+	for (uint32_t i = 0; i < m->guest_count; i++) {
+		struct guest *g = m->guest[i];
+
+		for (uint32_t j = 0; j < g->conf->naddr; j++)
+			if (addr_ip_equal(&g->conf->addr[j], a))
+				return g;
+	}
+	return NULL;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* session_config.c - the configuration space and the word behind it */
+#include <string.h>
+#include <linux/virtio_config.h>
+
+#include "session_int.h"
+
+/* NDK_ADAPTER_FLAG_xxx that hold for every backend: data lands in order,
+ * a read needs no special target, a guest may connect to itself. */
+#define ADAPTER_FLAGS	(0x1 | 0x2 | 0x10000)
+#define TECHNOLOGY_IWARP	1	/* NDK_RDMA_TECHNOLOGY */
+#define VENDOR_ID		0x1af4
+#define DEVICE_ID		(0x1040 + VIRTIO_ID_RDMA)
+
+struct config_space {
+	struct virtio_rdma_config config;
+	struct virtio_rdma_status_tail tail;
+};
+_Static_assert(sizeof(struct config_space) <= VHOST_USER_MAX_CONFIG_SIZE,
+	       "one GET_CONFIG carries it");
+
+size_t session_config_size(void)
+{
+	return sizeof(struct config_space);
+}
+
+static void fill_objects(const struct guest_conf *g, struct virtio_rdma_config *out)
+{
+	out->max_context = vr_to_le32(g->max_context);
+	out->max_pd = vr_to_le32(g->max_pd);
+	out->max_cq = vr_to_le32(g->max_cq);
+	out->max_mr = vr_to_le32(g->max_mr);
+	out->max_qp = vr_to_le32(g->max_qp);
+	out->max_connector = vr_to_le32(g->max_connector);
+	out->max_listener = vr_to_le32(g->max_listener);
+	out->max_mr_size = vr_to_le64(g->max_mr_size);
+}
+
+static void fill_queues(const struct guest_conf *g, struct virtio_rdma_config *out)
+{
+	out->num_ceq = vr_to_le16((uint16_t)g->num_ceq);
+	out->num_wakeq = vr_to_le16((uint16_t)g->num_wakeq);
+	out->max_cq_depth = vr_to_le32(g->max_cq_depth);
+	out->max_send_depth = vr_to_le32(g->max_send_depth);
+	out->max_recv_depth = vr_to_le32(g->max_recv_depth);
+	out->max_send_sge = vr_to_le32(g->max_send_sge);
+	out->max_recv_sge = vr_to_le32(g->max_recv_sge);
+	out->max_read_sge = vr_to_le32(g->max_read_sge);
+	out->max_inline = vr_to_le32(g->max_inline);
+	out->max_transfer = vr_to_le32(g->max_transfer);
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* What every backend that a connection may get can carry */
+static void fill_connections(const struct guest *g, struct virtio_rdma_config *out)
+{
+	const struct backend *local = g->model->local, *fabric = g->model->fabric;
+	uint32_t caller = local->max_caller_data, callee = local->max_callee_data;
+
+	if (fabric) {
+		caller = least(caller, fabric->max_caller_data);
+		callee = least(callee, fabric->max_callee_data);
+	}
+	out->max_caller_data = vr_to_le32(caller);
+	out->max_callee_data = vr_to_le32(callee);
+	out->max_inbound_reads = vr_to_le32(g->conf->max_inbound_reads);
+	out->max_outbound_reads = vr_to_le32(g->conf->max_outbound_reads);
+	out->disconnect_timeout_ms = vr_to_le32(g->conf->disconnect_timeout_ms);
+}
+
+void session_fill_config(const struct guest *g, uint8_t *out, size_t off,
+			 size_t len)
+{
+	struct config_space all;
+	struct virtio_rdma_config *cfg = &all.config;
+
+	memset(&all, 0, sizeof(all));
+	cfg->abi_version = vr_to_le32(VIRTIO_RDMA_ABI_VERSION);
+	fill_objects(g->conf, cfg);
+	fill_queues(g->conf, cfg);
+	fill_connections(g, cfg);
+	cfg->adapter_flags = vr_to_le32(ADAPTER_FLAGS);
+	cfg->rdma_technology = vr_to_le32(TECHNOLOGY_IWARP);
+	cfg->vendor_id = vr_to_le32(VENDOR_ID);
+	cfg->device_id = vr_to_le32(DEVICE_ID);
+	if (g->broken)
+		all.tail.status = vr_to_le32(VIRTIO_CONFIG_S_NEEDS_RESET);
+	memcpy(out, (uint8_t *)&all + off, len);
+}

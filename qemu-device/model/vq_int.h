@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* vq_int.h - what the two directions of the virtqueues share */
+#ifndef VRDMA_VQ_INT_H
+#define VRDMA_VQ_INT_H
+
+#include <sys/uio.h>
+
+#include "guest.h"
+#include "libvhost-user.h"
+#include "loop.h"
+#include "session.h"
+
+/* Pieces of an answer's buffer that are used; the rest of a longer list is
+ * not needed for any answer that a driver has reason to cut up. */
+#define VQ_MAX_SEGS	8
+
+struct vq_seg {
+	uint8_t *host;
+	uint32_t len;
+	struct gmem_region *region;	/* holds host */
+};
+
+/* A command and where its answer goes.  The command is the first member. */
+struct vq_answer {
+	struct command cmd;
+	struct list_head link;		/* in vq_state.done when done */
+	uint32_t epoch;			/* of the guest when it came */
+	unsigned int index;		/* of the chain */
+	uint32_t len;			/* bytes of rsp to write, when done */
+	uint32_t room;			/* in seg[] */
+	uint32_t seg_count;
+	struct vq_seg seg[VQ_MAX_SEGS];
+};
+
+struct pending_event {
+	struct list_head link;
+	struct virtio_rdma_event ev;
+};
+
+struct pending_cq_event {
+	struct list_head link;
+	struct virtio_rdma_cq_event ev;
+};
+
+struct vq_state {
+	struct list_head done;		/* vq_answer, the queue was stopped */
+	struct list_head events;	/* pending_event */
+	uint32_t event_count;
+	uint64_t *cq_waiting;		/* bit per CQ index: it has an event in ceq[] */
+	struct list_head *ceq;		/* pending_cq_event, per queue */
+	struct loop_timer again;	/* the control queue's next turn */
+};
+
+/* True when the queue has a buffer and makes sense.  A ring index out of
+ * range is needs-reset. */
+bool vq_has_buffer(struct guest *g, VuVirtq *vq, unsigned int qidx);
+/* Adds the parts of a buffer to a: our own pointers into the map, with
+ * references.  -EFAULT */
+int vq_hold_sg(struct guest *g, struct vq_answer *a, const struct iovec *sg,
+	       unsigned int count);
+/* Copies len bytes into a's buffer */
+void vq_copy_out(struct vq_answer *a, const void *src, uint32_t len);
+void vq_drop_segs(struct vq_answer *a);
+
+/* vq_event.c */
+void vq_flush_events(struct guest *g);
+void vq_flush_cq_events(struct guest *g, unsigned int ceq);
+int vq_events_init(struct guest *g, struct vq_state *v);
+void vq_events_fini(struct guest *g, struct vq_state *v);
+void vq_events_reset(struct guest *g, struct vq_state *v);
+
+#endif /* VRDMA_VQ_INT_H */
