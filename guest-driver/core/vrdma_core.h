@@ -56,7 +56,8 @@ int vrdma_core_start(struct vrdma_core *core);
  * @queue: virtqueue number
  *
  * <= DISPATCH_LEVEL, never from inside an operation of the OS table.  Runs
- * consumer callbacks.  May run on several CPUs at once, for one queue too.
+ * consumer callbacks, and calls dma_free() when an object's close ends here: a
+ * shell whose dma_free() must be able to sleep calls this from a thread.  May run on several CPUs at once, for one queue too.
  * Not after vrdma_core_device_lost() began, until the next start.
  */
 void vrdma_core_queue_event(struct vrdma_core *core, uint32_t queue);
@@ -70,6 +71,9 @@ void vrdma_core_queue_event(struct vrdma_core *core, uint32_t queue);
  * cancelled completion in their CQ, connections with a DisconnectEvent of
  * reason VIRTIO_RDMA_R_DEVICE_RESET, armed CQs with their callback.  Harmless
  * when called twice.
+ *
+ * Posting takes no lock, so a poster may still call queue_kick() for a wake-up
+ * queue while and after the queues are deleted: the shell ignores that.
  */
 void vrdma_core_device_lost(struct vrdma_core *core);
 

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-or-later */
+/*
+ * qp_post.c - posting work requests
+ *
+ * DOC: No lock.  Each queue has one poster (NDK's serialization rule).  The
+ * only other party that may come in between is the loss of the device:
+ *
+ *	poster				vrdma_core_device_lost()
+ *	publish the tail		set qp->lost
+ *	fence				fence (the lock)
+ *	read qp->lost			read the tail, complete all below it
+ *
+ * One of the two sees the other, so every request posted has its completion,
+ * and the flush runs under the lock, so it has only one.
+ */
+#include "vrc.h"
+
+#define DATA_FLAGS	(NDK_OP_FLAG_SILENT_SUCCESS | NDK_OP_FLAG_READ_FENCE | \
+			 NDK_OP_FLAG_DEFER)
+
+struct request {
+	PVOID context;
+	const NDK_SGE *sgl;
+	ULONG n;
+	ULONG flags;
+	uint8_t opcode;
+	ULONG allowed;			/* flags */
+	uint32_t max_sge;
+	UINT64 remote_addr;
+	UINT32 remote_token;
+};
+
+static struct vrc_qp *to_qp(NDK_QP *ndk)
+{
+	return (struct vrc_qp *)(void *)ndk;
+}
+
+/* --- the bell -------------------------------------------------------------------- */
+
+static void ring(struct vrc_qp *qp)
+{
+	struct vrdma_core *c = qp->obj.core;
+
+	if (vrdma_ring_bell(qp->ctx_page, qp->slot))
+		c->ops->queue_kick(c->os, qp->obj.owner->wake_queue);
+}
+
+static void after_post(struct vrc_qp *qp, enum vrc_dir dir, bool defer)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&qp->lost, __ATOMIC_RELAXED)) {
+		vrc_qp_flush_lost(qp);
+		return;
+	}
+	qp->deferred[dir] = defer;
+	if (!defer)
+		ring(qp);
+}
+
+/* A posting that fails must still start what was deferred before it */
+static NTSTATUS fail(struct vrc_qp *qp, enum vrc_dir dir, NTSTATUS status)
+{
+	if (qp->deferred[dir]) {
+		qp->deferred[dir] = false;
+		ring(qp);
+	}
+	return status;
+}
+
+/* --- elements -------------------------------------------------------------------------- */
+
+static uint64_t sge_address(const NDK_SGE *s)
+{
+	if (s->MemoryRegionToken == VIRTIO_RDMA_TOKEN_PRIVILEGED)
+		return (uint64_t)s->LogicalAddress.QuadPart;
+	return (uintptr_t)s->VirtualAddress;
+}
+
+static void put_sgl(void *to, const NDK_SGE *sgl, ULONG n)
+{
+	struct virtio_rdma_sge *out = to;
+	ULONG i;
+
+	for (i = 0; i < n; i++) {
+		out[i].addr = vr_to_le64(sge_address(&sgl[i]));
+		out[i].length = vr_to_le32(sgl[i].Length);
+		out[i].token = vr_to_le32(sgl[i].MemoryRegionToken);
+	}
+}
+
+/* Bytes of an inline request, or -1 when it is too long for the queue pair */
+static int64_t inline_length(const struct vrc_qp *qp, const struct request *r)
+{
+	uint32_t left = qp->max_inline;
+	ULONG i;
+
+	for (i = 0; i < r->n; i++) {
+		if (r->sgl[i].Length > left)
+			return -1;
+		left -= r->sgl[i].Length;
+	}
+	return qp->max_inline - left;
+}
+
+static void put_inline(uint8_t *to, const NDK_SGE *sgl, ULONG n)
+{
+	ULONG i;
+
+	for (i = 0; i < n; i++) {
+		memcpy(to, sgl[i].VirtualAddress, sgl[i].Length);
+		to += sgl[i].Length;
+	}
+}
+
+/* --- initiator requests ------------------------------------------------------------------ */
+
+static uint16_t wire_flags(ULONG flags)
+{
+	uint16_t w = 0;
+
+	if (flags & NDK_OP_FLAG_SILENT_SUCCESS)
+		w |= VIRTIO_RDMA_WR_SILENT;
+	if (flags & NDK_OP_FLAG_READ_FENCE)
+		w |= VIRTIO_RDMA_WR_READ_FENCE;
+	if (flags & NDK_OP_FLAG_SEND_AND_SOLICIT_EVENT)
+		w |= VIRTIO_RDMA_WR_SOLICIT;
+	if (flags & NDK_OP_FLAG_INLINE)
+		w |= VIRTIO_RDMA_WR_INLINE;
+	return w;
+}
+
+static NTSTATUS check(const struct vrc_qp *qp, const struct request *r,
+		      int64_t *inl)
+{
+	const struct virtio_rdma_qp_record *rec = qp->buffer.va;
+
+	*inl = 0;
+	if (qp->user)
+		return STATUS_INVALID_DEVICE_REQUEST;
+	/* once connected, a queue pair accepts posts for good: in its error
+	 * state they complete as cancelled */
+	if (vrdma_observe32(&rec->state) == VIRTIO_RDMA_QP_INIT)
+		return STATUS_CONNECTION_INVALID;
+	if (r->flags & ~r->allowed)
+		return STATUS_INVALID_PARAMETER;
+	if (r->n && !r->sgl)
+		return STATUS_INVALID_PARAMETER;
+	if (!(r->flags & NDK_OP_FLAG_INLINE))
+		return r->n > r->max_sge ? STATUS_INVALID_PARAMETER :
+					   STATUS_SUCCESS;
+	*inl = inline_length(qp, r);
+	return *inl < 0 ? STATUS_INVALID_PARAMETER : STATUS_SUCCESS;
+}
+
+static void build(struct virtio_rdma_send_wqe *w, const struct request *r,
+		  uint32_t inl)
+{
+	bool is_inline = r->flags & NDK_OP_FLAG_INLINE;
+
+	w->wr_id = vr_to_le64((uintptr_t)r->context);
+	w->opcode = r->opcode;
+	w->num_sge = is_inline ? 0 : (uint8_t)r->n;
+	w->flags = vr_to_le16(wire_flags(r->flags));
+	w->inline_length = vr_to_le32(inl);
+	w->remote_addr = vr_to_le64(r->remote_addr);
+	w->remote_token = vr_to_le32(r->remote_token);
+	w->reserved = 0;
+	if (is_inline)
+		put_inline((uint8_t *)(w + 1), r->sgl, r->n);
+	else
+		put_sgl(w + 1, r->sgl, r->n);
+}
+
+static NTSTATUS post(struct vrc_qp *qp, const struct request *r)
+{
+	struct virtio_rdma_send_wqe *w;
+	int64_t inl;
+	NTSTATUS st = check(qp, r, &inl);
+
+	if (st != STATUS_SUCCESS)
+		return fail(qp, VRC_SQ, st);
+	w = vrdma_wq_next(&qp->wq[VRC_SQ]);
+	if (!w)
+		return fail(qp, VRC_SQ, STATUS_INSUFFICIENT_RESOURCES);
+	build(w, r, (uint32_t)inl);
+	vrdma_wq_post(&qp->wq[VRC_SQ]);
+	after_post(qp, VRC_SQ, r->flags & NDK_OP_FLAG_DEFER);
+	return STATUS_SUCCESS;
+}
+
+NTSTATUS vrc_qp_send(NDK_QP *ndk, PVOID ctx, const NDK_SGE *sgl, ULONG n,
+		     ULONG flags)
+{
+	struct vrc_qp *qp = to_qp(ndk);
+	struct request r = {
+		.context = ctx, .sgl = sgl, .n = n, .flags = flags,
+		.opcode = VIRTIO_RDMA_OP_SEND, .max_sge = qp->max_sge[VRC_SQ],
+		.allowed = DATA_FLAGS | NDK_OP_FLAG_INLINE |
+			   NDK_OP_FLAG_SEND_AND_SOLICIT_EVENT,
+	};
+
+	return post(qp, &r);
+}
+
+NTSTATUS vrc_qp_write(NDK_QP *ndk, PVOID ctx, const NDK_SGE *sgl, ULONG n,
+		      UINT64 addr, UINT32 token, ULONG flags)
+{
+	struct vrc_qp *qp = to_qp(ndk);
+	struct request r = {
+		.context = ctx, .sgl = sgl, .n = n, .flags = flags,
+		.opcode = VIRTIO_RDMA_OP_WRITE, .max_sge = qp->max_sge[VRC_SQ],
+		.allowed = DATA_FLAGS | NDK_OP_FLAG_INLINE,
+		.remote_addr = addr, .remote_token = token,
+	};
+
+	return post(qp, &r);
+}
+
+/* READ_LOCAL_INVALIDATE is ignored: the adapter does not advertise it */
+NTSTATUS vrc_qp_read(NDK_QP *ndk, PVOID ctx, const NDK_SGE *sgl, ULONG n,
+		     UINT64 addr, UINT32 token, ULONG flags)
+{
+	struct vrc_qp *qp = to_qp(ndk);
+	struct request r = {
+		.context = ctx, .sgl = sgl, .n = n, .flags = flags,
+		.opcode = VIRTIO_RDMA_OP_READ, .max_sge = qp->max_read_sge,
+		.allowed = DATA_FLAGS | NDK_OP_FLAG_RDMA_READ_LOCAL_INVALIDATE,
+		.remote_addr = addr, .remote_token = token,
+	};
+
+	return post(qp, &r);
+}
+
+/* --- receives --------------------------------------------------------------------------------- */
+
+NTSTATUS vrc_qp_receive(NDK_QP *ndk, PVOID ctx, const NDK_SGE *sgl, ULONG n)
+{
+	struct vrc_qp *qp = to_qp(ndk);
+	struct virtio_rdma_recv_wqe *w;
+
+	if (qp->user)
+		return STATUS_INVALID_DEVICE_REQUEST;
+	if (n > qp->max_sge[VRC_RQ] || (n && !sgl))
+		return STATUS_INVALID_PARAMETER;
+	w = vrdma_wq_next(&qp->wq[VRC_RQ]);
+	if (!w)
+		return STATUS_INSUFFICIENT_RESOURCES;
+	memset(w, 0, sizeof(*w));
+	w->wr_id = vr_to_le64((uintptr_t)ctx);
+	w->num_sge = (uint8_t)n;
+	put_sgl(w + 1, sgl, n);
+	vrdma_wq_post(&qp->wq[VRC_RQ]);
+	after_post(qp, VRC_RQ, false);
+	return STATUS_SUCCESS;
+}
+
+/* --- features that this version does not negotiate --------------------------------------------- */
+
+static NTSTATUS bind(NDK_QP *qp, PVOID ctx, NDK_MR *mr, NDK_MW *mw, PVOID va,
+		     SIZE_T length, ULONG flags)
+{
+	(void)ctx;
+	(void)mr;
+	(void)mw;
+	(void)va;
+	(void)length;
+	(void)flags;
+	return fail(to_qp(qp), VRC_SQ, STATUS_NOT_SUPPORTED);
+}
+
+static NTSTATUS fast_register(NDK_QP *qp, PVOID ctx, NDK_MR *mr, ULONG count,
+			      const NDK_LOGICAL_ADDRESS *pages, ULONG fbo,
+			      SIZE_T length, PVOID va, ULONG flags)
+{
+	(void)ctx;
+	(void)mr;
+	(void)count;
+	(void)pages;
+	(void)fbo;
+	(void)length;
+	(void)va;
+	(void)flags;
+	return fail(to_qp(qp), VRC_SQ, STATUS_NOT_SUPPORTED);
+}
+
+static NTSTATUS invalidate(NDK_QP *qp, PVOID ctx, NDK_OBJECT_HEADER *object,
+			   ULONG flags)
+{
+	(void)ctx;
+	(void)object;
+	(void)flags;
+	return fail(to_qp(qp), VRC_SQ, STATUS_NOT_SUPPORTED);
+}
+
+static NTSTATUS send_and_invalidate(NDK_QP *qp, PVOID ctx, const NDK_SGE *sgl,
+				    ULONG n, ULONG flags, UINT32 token)
+{
+	(void)ctx;
+	(void)sgl;
+	(void)n;
+	(void)flags;
+	(void)token;
+	return fail(to_qp(qp), VRC_SQ, STATUS_NOT_SUPPORTED);
+}
+
+const NDK_QP_DISPATCH vrc_qp_dispatch = {
+	.NdkCloseQp = vrc_obj_close,
+	.NdkQueryExtension = vrc_query_extension,
+	.NdkFlush = vrc_qp_flush,
+	.NdkSend = vrc_qp_send,
+	.NdkReceive = vrc_qp_receive,
+	.NdkBind = bind,
+	.NdkFastRegister = fast_register,
+	.NdkInvalidate = invalidate,
+	.NdkRead = vrc_qp_read,
+	.NdkWrite = vrc_qp_write,
+	.NdkSendAndInvalidate = send_and_invalidate,
+};
