@@ -70,14 +70,14 @@ our_tools() {
 	for t in "${tools[@]}"; do
 		if [ -x "$build/bin/$t" ]; then
 			echo "$build/bin/$t"
-		elif [ "$bare" = 0 ]; then
-			die "$build/bin/$t is not built"
+			continue
 		fi
+		[ "$bare" = 1 ] || die "$build/bin/$t is not built: make all"
 	done
 }
 
 kos=$(our_modules)
-[ -n "$kos" ] || [ "$bare" = 1 ] || die "no module in $build/kmod/$release"
+[ -n "$kos" ] || [ "$bare" = 1 ] || die "no module in $build/kmod/$release: make kmod"
 bins=$(our_tools)
 
 key=$(
@@ -135,7 +135,8 @@ depmod -b "$tree" "$release"
 add_tool() {
 	local lib
 	cp "$1" "$tree/usr/bin/"
-	{ ldd "$1" 2>/dev/null || true; } | grep -o '/[^ ]*' | while read -r lib; do
+	# no library is no failure: ldd refuses a static program
+	for lib in $({ ldd "$1" 2>/dev/null || true; } | sed -n 's,^[^/]*\(/[^ ]*\).*,\1,p'); do
 		mkdir -p "$tree$(dirname "$lib")"
 		cp -L "$lib" "$tree$lib"
 	done
