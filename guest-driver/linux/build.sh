@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Usage: build.sh [-h] OUT [KDIR]
+#
+#   Builds vrdma.ko and ndk_ping.ko out of the source tree:
+#
+#     OUT/kmod/RELEASE/{vrdma.ko,ndk_ping.ko}
+#
+#   for each kernel that scripts/kernel-fetch.sh brings, or, with KDIR (a
+#   kernel's build folder, such as /lib/modules/$(uname -r)/build), for that one.
+#   A warning is an error.  The log is OUT/kmod/RELEASE/build.log.
+
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+
+die() {
+	printf 'build.sh: %s\n' "$*" >&2
+	exit 1
+}
+
+# link_sources DIR: objects are made beside the links, not in the source tree.
+link_sources() {
+	local dir=$1 part
+	local -A from=(
+		[linux]=$here [core]=$root/guest-driver/core
+		[abi]=$root/qemu-device/include [ndk_ping]=$here/ndk_ping
+	)
+	for part in "${!from[@]}"; do
+		mkdir -p "$dir/$part"
+		find "$dir/$part" -maxdepth 1 -type l -name '*.[ch]' -delete
+		find "${from[$part]}" -maxdepth 1 -name '*.[ch]' \
+			-exec ln -sf -t "$dir/$part" {} +
+	done
+	ln -sf "$here/Kbuild" "$dir/Kbuild"
+}
+
+# build_one RELEASE KDIR: make's own variables (O above all) mean something else
+# to the kernel's make.
+build_one() {
+	local release=$1 kdir=$2 dir=$out/kmod/$1
+	mkdir -p "$dir"
+	link_sources "$dir"
+	if ! env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u O -u CC -u V -u Q \
+		make -C "$kdir" M="$dir" -j"$(nproc)" modules >"$dir/build.log" 2>&1; then
+		grep -E -A3 'error|Error|ERROR' "$dir/build.log" >&2 || tail -n 20 "$dir/build.log" >&2
+		die "the modules do not build for $release; the whole log is $dir/build.log"
+	fi
+	if grep -E 'warning:|WARNING:' "$dir/build.log" >&2; then
+		die "warnings for $release (above); the whole log is $dir/build.log"
+	fi
+	printf '%s\n' "$dir/vrdma.ko" "$dir/ndk_ping.ko"
+}
+
+case ${1:-} in
+-h | --help | '')
+	sed -n '/^# Usage:/,/^$/s/^# \{0,1\}//p' "$0"
+	[ -n "${1:-}" ] && exit 0
+	exit 2
+	;;
+esac
+mkdir -p "$1"
+out=$(cd "$1" && pwd)
+if [ -n "${2:-}" ]; then
+	[ -f "$2/Makefile" ] || die "$2 is no kernel build folder; install linux-headers"
+	release=$(make -s -C "$2" kernelrelease)
+	build_one "$release" "$2"
+	exit 0
+fi
+lines=$("$root/scripts/kernel-fetch.sh")
+[ -n "$lines" ] || die "scripts/kernel-fetch.sh found no kernel"
+while IFS=$'\t' read -r release _ _ headers; do
+	build_one "$release" "$headers"
+done <<<"$lines"

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-or-later */
+/*
+ * kstdint.h - what <stdint.h> has and the kernel's own headers lack
+ *
+ * Included by the compiler's command line before each file: the core is
+ * written against <stdint.h>.
+ */
+#ifndef KSTDINT_H
+#define KSTDINT_H
+
+#include <linux/limits.h>	/* has some of them */
+
+#ifndef UINT16_MAX
+#define UINT16_MAX	__UINT16_MAX__
+#endif
+#ifndef UINT32_MAX
+#define UINT32_MAX	__UINT32_MAX__
+#endif
+#ifndef UINT64_MAX
+#define UINT64_MAX	__UINT64_MAX__
+#endif
+#ifndef UINTPTR_MAX
+#define UINTPTR_MAX	__UINTPTR_MAX__
+#endif
+
+#endif /* KSTDINT_H */

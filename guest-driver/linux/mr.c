@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-or-later
+/*
+ * mr.c - memory regions of a process: pin, register, deregister, unpin
+ *
+ * DOC: Pages are pinned from before the device learns of them until after it
+ * forgot them, and charged to the process' RLIMIT_MEMLOCK for as long.  The mm
+ * is only held (mmgrab) for that account: the pages do not depend on it.
+ * Unpinning may sleep, so completions leave it to a work item, and a
+ * Deregister's event follows it: a process that registers again at once finds
+ * its limit freed.
+ *
+ * Pinning happens without the file's lock (it takes mmap_lock, and long); the
+ * state keeps everyone else off the region meanwhile.
+ */
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/version.h>
+#include <linux/vmalloc.h>
+
+#include "vrlf.h"
+
+#define ND_MR_FLAG_DO_NOT_SECURE_VM	0x80000000u	/* nothing to do here */
+#define PIN_BATCH			4096	/* pages between two looks at signals */
+
+enum mr_state {
+	MR_IDLE,		/* Register may begin */
+	MR_PINNING,		/* a thread pins, without the lock */
+	MR_REGISTERING,		/* the device is asked */
+	MR_REGISTERED,
+	MR_DEREGISTERING,
+};
+
+/* which state may follow which; closing needs no state, obj.closed says it */
+static const u8 mr_next[] = {
+	[MR_IDLE] = BIT(MR_PINNING),
+	[MR_PINNING] = BIT(MR_REGISTERING) | BIT(MR_IDLE),
+	[MR_REGISTERING] = BIT(MR_REGISTERED) | BIT(MR_IDLE),
+	[MR_REGISTERED] = BIT(MR_DEREGISTERING),
+	[MR_DEREGISTERING] = BIT(MR_IDLE),
+};
+
+struct vrl_mr {
+	struct vrl_obj obj;
+	NDK_MR *ndk;
+	enum mr_state state;		/* slock */
+	struct work_struct work;	/* unpin, then finish the request */
+	struct vrl_req *req;		/* the work's */
+	NTSTATUS req_status;
+	struct work_struct close_work;	/* after the last of work */
+
+	/* the owner of the state */
+	struct mm_struct *mm;		/* mmgrab, charged with count pages */
+	struct page **page;
+	u64 *dma;			/* their addresses, while registering */
+	unsigned long count;
+	bool writable;
+	MDL mdl;
+};
+
+static struct vrl_mr *to_mr(struct vrl_obj *obj)
+{
+	return container_of(obj, struct vrl_mr, obj);
+}
+
+static bool mr_set_state(struct vrl_mr *mr, enum mr_state next)
+{
+	struct vrl_file *f = mr->obj.file;
+	unsigned long flags;
+	bool ok;
+
+	spin_lock_irqsave(&f->slock, flags);
+	ok = mr_next[mr->state] & BIT(next);
+	if (ok)
+		mr->state = next;
+	spin_unlock_irqrestore(&f->slock, flags);
+	return ok;
+}
+
+/* --- pinning ---------------------------------------------------------------------- */
+
+static bool charge(struct vrl_mr *mr)
+{
+	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+	struct mm_struct *mm = current->mm;
+
+	if (atomic64_add_return(mr->count, &mm->pinned_vm) > limit &&
+	    !capable(CAP_IPC_LOCK)) {
+		atomic64_sub(mr->count, &mm->pinned_vm);
+		return false;
+	}
+	mmgrab(mm);
+	mr->mm = mm;
+	return true;
+}
+
+static void uncharge(struct vrl_mr *mr)
+{
+	if (!mr->mm)
+		return;
+	atomic64_sub(mr->count, &mr->mm->pinned_vm);
+	mmdrop(mr->mm);
+	mr->mm = NULL;
+}
+
+static void unpin(struct vrl_mr *mr, unsigned long pinned)
+{
+	if (pinned)
+		unpin_user_pages_dirty_lock(mr->page, pinned, mr->writable);
+	kvfree(mr->page);
+	kvfree(mr->dma);
+	mr->page = NULL;
+	mr->dma = NULL;
+	uncharge(mr);
+}
+
+static NTSTATUS pin_status(long err)
+{
+	if (err == -ENOMEM)
+		return STATUS_INSUFFICIENT_RESOURCES;
+	return err == -EINTR ? STATUS_CANCELLED : STATUS_ACCESS_VIOLATION;
+}
+
+static long pin_batch(struct vrl_mr *mr, unsigned long start, unsigned long done)
+{
+	int n = min_t(unsigned long, mr->count - done, PIN_BATCH);
+	unsigned int flags = FOLL_LONGTERM | (mr->writable ? FOLL_WRITE : 0);
+	long got;
+
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	got = pin_user_pages_fast(start + done * PAGE_SIZE, n, flags,
+				  mr->page + done);
+	cond_resched();
+	return got ?: -EFAULT;
+}
+
+/*
+ * Pages are asked for as writable even for a region that the device only reads:
+ * that breaks copy-on-write now, so that device and process keep seeing the
+ * same page.  Memory mapped read-only is taken as it is where the kernel makes
+ * such pins reliable (6.2).
+ */
+static bool may_pin_read_only(const struct vrl_mr *mr, u32 flags, long err,
+			      unsigned long done)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+	return mr->writable && !done && err == -EFAULT &&
+	       !(flags & NDK_MR_FLAG_ALLOW_LOCAL_WRITE);
+#else
+	return false;
+#endif
+}
+
+static NTSTATUS pin(struct vrl_mr *mr, u64 address, u32 flags)
+{
+	unsigned long start = address & PAGE_MASK;
+	unsigned long done = 0;
+	long got;
+
+	mr->writable = true;
+	while (done < mr->count) {
+		got = pin_batch(mr, start, done);
+		if (got > 0) {
+			done += got;
+		} else if (may_pin_read_only(mr, flags, got, done)) {
+			mr->writable = false;
+		} else {
+			unpin(mr, done);
+			return pin_status(got);
+		}
+	}
+	return STATUS_SUCCESS;
+}
+
+static NTSTATUS pin_all(struct vrl_mr *mr, const struct vrdma_uapi_register *a)
+{
+	NTSTATUS status;
+	unsigned long i;
+
+	mr->count = ((a->address & ~PAGE_MASK) + a->length + PAGE_SIZE - 1) >>
+		    PAGE_SHIFT;
+	if (!charge(mr))
+		return STATUS_INSUFFICIENT_RESOURCES;
+	mr->page = kvmalloc_array(mr->count, sizeof(*mr->page),
+				  GFP_KERNEL_ACCOUNT);
+	mr->dma = kvmalloc_array(mr->count, sizeof(*mr->dma),
+				 GFP_KERNEL_ACCOUNT);
+	if (!mr->page || !mr->dma) {
+		unpin(mr, 0);
+		return STATUS_INSUFFICIENT_RESOURCES;
+	}
+	status = pin(mr, a->address, a->flags);
+	if (status != STATUS_SUCCESS)
+		return status;
+	for (i = 0; i < mr->count; i++)
+		mr->dma[i] = page_to_phys(mr->page[i]);
+	mr->mdl = (MDL){
+		.va = a->address, .length = a->length, .pages = mr->dma,
+	};
+	return STATUS_SUCCESS;
+}
+
+/* --- the end of a registration --------------------------------------------------------- */
+
+static void mr_work(struct work_struct *work)
+{
+	struct vrl_mr *mr = container_of(work, struct vrl_mr, work);
+	struct vrl_req *req = mr->req;
+	NTSTATUS status = mr->req_status;
+
+	if (mr->page)
+		unpin(mr, mr->count);
+	mr->req = NULL;
+	mr_set_state(mr, MR_IDLE);
+	if (req)
+		vrl_req_complete(req, status);
+}
+
+static void unpin_later(struct vrl_mr *mr, struct vrl_req *req, NTSTATUS status)
+{
+	mr->req = req;
+	mr->req_status = status;
+	queue_work(vrl_teardown_wq, &mr->work);
+}
+
+static void mr_registered(void *ctx, NTSTATUS status)
+{
+	struct vrl_req *req = ctx;
+	struct vrl_mr *mr = to_mr(req->obj);
+
+	if (status != STATUS_SUCCESS) {
+		unpin_later(mr, req, status);
+		return;
+	}
+	req->event.data[0] =
+		mr->ndk->Dispatch->NdkGetLocalTokenFromMr(mr->ndk);
+	req->event.data[1] =
+		mr->ndk->Dispatch->NdkGetRemoteTokenFromMr(mr->ndk);
+	mr_set_state(mr, MR_REGISTERED);
+	vrl_req_complete(req, status);
+}
+
+static void mr_deregistered(void *ctx, NTSTATUS status)
+{
+	struct vrl_req *req = ctx;
+
+	unpin_later(to_mr(req->obj), req, status);
+}
+
+/*
+ * NDK calls the close completion after those of all requests, but their work
+ * may still be on its way.  A thread that pins just now unpins by itself when
+ * it finds the object closed.
+ */
+static void mr_close_work(struct work_struct *work)
+{
+	struct vrl_mr *mr = container_of(work, struct vrl_mr, close_work);
+
+	flush_work(&mr->work);
+	if (mr_set_state(mr, MR_DEREGISTERING))
+		unpin(mr, mr->count);
+	vrl_obj_put(&mr->obj);
+}
+
+static void mr_closed(void *ctx)
+{
+	struct vrl_mr *mr = ctx;
+
+	queue_work(vrl_teardown_wq, &mr->close_work);
+}
+
+static void mr_close(struct vrl_obj *obj)
+{
+	struct vrl_mr *mr = to_mr(obj);
+
+	if (!mr->ndk)
+		vrl_obj_put(obj);
+	else if (vrl_ndk_close(mr->ndk, mr_closed, mr) != STATUS_PENDING)
+		mr_closed(mr);
+}
+
+static void mr_free(struct vrl_obj *obj)
+{
+	kfree(to_mr(obj));
+}
+
+static const struct vrl_obj_ops mr_ops = {
+	.close = mr_close,
+	.cancel = vrl_obj_no_op,	/* the device answers soon in any case */
+	.lost = vrl_obj_no_op,
+	.free = mr_free,
+};
+
+/* --- ioctls -------------------------------------------------------------------------- */
+
+static NTSTATUS mr_make(struct vrl_mr *mr)
+{
+	NDK_PD *pd = mr->obj.file->pd;
+	struct vrl_sync *s = vrl_sync_new();
+
+	if (!s)
+		return STATUS_INSUFFICIENT_RESOURCES;
+	return vrl_sync_wait(s, pd->Dispatch->NdkCreateMr(pd, FALSE,
+							  vrl_sync_created, s,
+							  &mr->ndk),
+			     &mr->ndk);
+}
+
+int vrl_ioc_create_mr(struct vrl_file *f, void *arg)
+{
+	struct vrdma_uapi_create *a = arg;
+	struct vrl_mr *mr = kzalloc(sizeof(*mr), GFP_KERNEL_ACCOUNT);
+
+	a->status = STATUS_INSUFFICIENT_RESOURCES;
+	if (!mr)
+		return 0;
+	vrl_obj_init(&mr->obj, f, VRL_MR, &mr_ops);
+	INIT_WORK(&mr->work, mr_work);
+	INIT_WORK(&mr->close_work, mr_close_work);
+	a->status = mr_make(mr);
+	if (a->status == STATUS_SUCCESS && !vrl_obj_publish(&mr->obj))
+		a->status = STATUS_INSUFFICIENT_RESOURCES;
+	if (a->status != STATUS_SUCCESS)
+		vrl_obj_close(&mr->obj);
+	else
+		a->id = mr->obj.id;
+	return 0;
+}
+
+static NTSTATUS check_register(struct vrl_file *f,
+			       const struct vrdma_uapi_register *a)
+{
+	const u32 known = NDK_MR_FLAG_ALLOW_REMOTE_WRITE |
+			  NDK_MR_FLAG_ALLOW_REMOTE_READ |
+			  NDK_MR_FLAG_RDMA_READ_SINK |
+			  ND_MR_FLAG_DO_NOT_SECURE_VM;
+	struct virtio_rdma_config cfg;
+
+	if (a->flags & ~known)
+		return STATUS_INVALID_PARAMETER;
+	if (!a->length)
+		return STATUS_INVALID_BUFFER_SIZE;
+	if (!a->address || a->length > U64_MAX - a->address)
+		return STATUS_ACCESS_VIOLATION;
+	vrdma_adapter_config(f->adapter, &cfg);
+	if (a->length > vr_from_le64(cfg.max_mr_size) || a->length > LONG_MAX)
+		return STATUS_INVALID_PARAMETER;
+	return STATUS_SUCCESS;
+}
+
+/* Takes the region for this thread; a reference goes with MR_PINNING */
+static NTSTATUS begin_register(struct vrl_file *f, struct vrl_mr **mr_out,
+			       const struct vrdma_uapi_register *a)
+{
+	NTSTATUS status = STATUS_INVALID_HANDLE;
+	struct vrl_obj *obj;
+
+	mutex_lock(&f->lock);
+	if (!f->adapter || vrdma_adapter_lost(f->adapter)) {
+		status = STATUS_DEVICE_REMOVED;
+		goto out;
+	}
+	obj = vrl_obj_find(f, a->id, VRL_MR);
+	if (!obj)
+		goto out;
+	status = check_register(f, a);
+	if (status != STATUS_SUCCESS)
+		goto out;
+	status = STATUS_INVALID_DEVICE_STATE;
+	if (!mr_set_state(to_mr(obj), MR_PINNING))
+		goto out;
+	kref_get(&obj->ref);
+	*mr_out = to_mr(obj);
+	status = STATUS_SUCCESS;
+out:
+	mutex_unlock(&f->lock);
+	return status;
+}
+
+static NTSTATUS finish_register(struct vrl_file *f, struct vrl_mr *mr,
+				const struct vrdma_uapi_register *a)
+{
+	NTSTATUS status = STATUS_CANCELLED;
+	struct vrl_req *req;
+
+	mutex_lock(&f->lock);
+	if (mr->obj.closed)
+		goto out;
+	status = STATUS_INSUFFICIENT_RESOURCES;
+	req = vrl_req_new(&mr->obj, a->overlapped);
+	if (!req)
+		goto out;
+	mr_set_state(mr, MR_REGISTERING);
+	status = mr->ndk->Dispatch->NdkRegisterMr(
+		mr->ndk, &mr->mdl, a->length,
+		a->flags & ~ND_MR_FLAG_DO_NOT_SECURE_VM, mr_registered, req);
+	if (status == STATUS_SUCCESS) {
+		/* the event is what brings the tokens */
+		mr_registered(req, status);
+		status = STATUS_PENDING;
+	} else {
+		vrl_req_started(req, status);
+	}
+out:
+	mutex_unlock(&f->lock);
+	return status;
+}
+
+int vrl_ioc_register(struct vrl_file *f, void *arg)
+{
+	struct vrdma_uapi_register *a = arg;
+	struct vrl_mr *mr;
+
+	if (a->reserved || !a->overlapped)
+		return -EINVAL;
+	a->status = begin_register(f, &mr, a);
+	if (a->status != STATUS_SUCCESS)
+		return 0;
+	a->status = pin_all(mr, a);
+	if (a->status == STATUS_SUCCESS) {
+		a->status = finish_register(f, mr, a);
+		if (a->status != STATUS_PENDING)
+			unpin(mr, mr->count);
+	}
+	if (a->status != STATUS_PENDING)
+		mr_set_state(mr, MR_IDLE);
+	vrl_obj_put(&mr->obj);
+	return 0;
+}
+
+int vrl_ioc_deregister(struct vrl_file *f, void *arg)
+{
+	struct vrdma_uapi_request *a = arg;
+	struct vrl_obj *obj = vrl_obj_find(f, a->id, VRL_MR);
+	struct vrl_req *req;
+	NTSTATUS status;
+	struct vrl_mr *mr;
+
+	if (!a->overlapped)
+		return -EINVAL;
+	a->status = STATUS_INVALID_HANDLE;
+	if (!obj)
+		return 0;
+	mr = to_mr(obj);
+	a->status = STATUS_INSUFFICIENT_RESOURCES;
+	req = vrl_req_new(obj, a->overlapped);
+	if (!req)
+		return 0;
+	a->status = STATUS_INVALID_DEVICE_STATE;
+	if (!mr_set_state(mr, MR_DEREGISTERING)) {
+		vrl_req_drop(req);
+		return 0;
+	}
+	status = mr->ndk->Dispatch->NdkDeregisterMr(mr->ndk, mr_deregistered,
+						    req);
+	/* whatever it said, the region is over; the pages go in the work */
+	if (status != STATUS_PENDING)
+		mr_deregistered(req, status);
+	a->status = STATUS_PENDING;
+	return 0;
+}
