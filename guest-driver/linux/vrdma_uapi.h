@@ -123,7 +123,8 @@ struct vrdma_uapi_request {
 	__u64 overlapped;
 };
 
-/* BIND of a connector, LISTEN of a listener (backlog) */
+/* BIND of a connector or a listener, then LISTEN of a listener (backlog; addr
+ * out: with the port it got) */
 struct vrdma_uapi_bind {
 	__u32 status;
 	__u32 id;

@@ -28,20 +28,18 @@ static HRESULT listener_Bind(IND2Listener *self, const struct sockaddr *addr,
 			     ULONG cb)
 {
 	struct listener *l = self_listener(self);
-	struct vrdma_uapi_sockaddr a;
-	HRESULT hr = nd_addr_from_sockaddr(&a, addr, cb);
+	struct vrdma_uapi_bind arg = { .id = l->own.id };
+	HRESULT hr = nd_addr_from_sockaddr(&arg.addr, addr, cb);
 
+	if (hr == ND_SUCCESS)
+		hr = nd_call(l->own.file, VRDMA_IOC_BIND, &arg);
 	if (hr != ND_SUCCESS)
 		return hr;
 	pthread_mutex_lock(&l->own.file->lock);
-	if (l->bound) {
-		hr = ND_X_ADDRESS_ALREADY_ASSOCIATED;
-	} else {
-		l->addr = a;
-		l->bound = true;
-	}
+	l->addr = arg.addr;
+	l->bound = true;
 	pthread_mutex_unlock(&l->own.file->lock);
-	return hr;
+	return ND_SUCCESS;
 }
 
 static HRESULT listener_Listen(IND2Listener *self, ULONG backlog)
