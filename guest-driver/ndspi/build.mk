@@ -10,9 +10,8 @@ NDSPI_INC := -I$(NDSPI_DIR) -Iguest-driver/core -Iguest-driver/linux \
 NDSPI_LIBS := $(O)/libndspi.a $(O)/libndspi.so
 
 ND_TOOLS_DIR := $(NDSPI_DIR)/tools
-ND_PING_SRC := $(wildcard $(ND_TOOLS_DIR)/ping_*.c) $(ND_TOOLS_DIR)/nd_ping.c \
-	$(ND_TOOLS_DIR)/tool.c
-ND_INFO_SRC := $(ND_TOOLS_DIR)/nd_info.c $(ND_TOOLS_DIR)/tool.c
+ND_PING_SRC := $(wildcard $(ND_TOOLS_DIR)/ping_*.c)
+ND_TOOL_SRC := $(wildcard $(ND_TOOLS_DIR)/*.c)
 ND_TOOLS := $(O)/bin/nd_info $(O)/bin/nd_ping
 # sanitizer run times do not link statically
 ND_STATIC := $(if $(SAN),,-static)
@@ -31,14 +30,20 @@ $(O)/libndspi.so: $(NDSPI_OBJ) $(NDSPI_DIR)/libndspi.map
 	$(Q)$(CC) -shared $(LDFLAGS_COMMON) -Wl,-soname,libndspi.so \
 		-Wl,--version-script=$(NDSPI_DIR)/libndspi.map -o $@ $(NDSPI_OBJ)
 
-$(O)/bin/nd_ping: $(ND_PING_SRC:%.c=$(O)/%.o) $(O)/libndspi.a
+# nd_ping without its main(), which a test replaces
+$(O)/libndping.a: $(ND_PING_SRC:%.c=$(O)/%.o) $(O)/$(ND_TOOLS_DIR)/tool.o
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(O)/bin/nd_ping: $(O)/$(ND_TOOLS_DIR)/nd_ping.o $(O)/libndping.a $(O)/libndspi.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_COMMON) $(ND_STATIC) -o $@ $^
 
-$(O)/bin/nd_info: $(ND_INFO_SRC:%.c=$(O)/%.o) $(O)/libndspi.a
+$(O)/bin/nd_info: $(O)/$(ND_TOOLS_DIR)/nd_info.o $(O)/$(ND_TOOLS_DIR)/tool.o \
+		$(O)/libndspi.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_COMMON) $(ND_STATIC) -o $@ $^
 
--include $(NDSPI_OBJ:.o=.d) $(ND_PING_SRC:%.c=$(O)/%.d) $(ND_INFO_SRC:%.c=$(O)/%.d)
+-include $(NDSPI_OBJ:.o=.d) $(ND_TOOL_SRC:%.c=$(O)/%.d)
 
 .PHONY: ndspi

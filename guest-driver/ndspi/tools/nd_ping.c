@@ -30,7 +30,7 @@ static void on_signal(int sig)
 /* only what can stand between quotes on a line */
 static const char *printable(const uint8_t *text, ULONG n)
 {
-	static char out[VIRTIO_RDMA_MAX_PRIVATE + 1];
+	static __thread char out[VIRTIO_RDMA_MAX_PRIVATE + 1];
 	ULONG i;
 
 	for (i = 0; i < n && i < VIRTIO_RDMA_MAX_PRIVATE; i++)
@@ -87,17 +87,33 @@ static void get_addresses(struct ping *p, struct sockaddr_storage *local,
 	p->connector->lpVtbl->GetPeerAddress(p->connector, (void *)peer, &b);
 }
 
-static void event_connected(struct ping *p, const uint8_t *text, ULONG n)
+struct limits {
+	ULONG in;
+	ULONG out;
+};
+
+/* A provider need not tell once the connection stands: then what it said
+ * before holds */
+static void get_limits(struct ping *p, struct limits *l)
+{
+	ULONG in, out;
+
+	if (p->connector->lpVtbl->GetReadLimits(p->connector, &in, &out) ==
+	    ND_SUCCESS)
+		*l = (struct limits){ in, out };
+}
+
+static void event_connected(struct ping *p, struct limits *l,
+			    const uint8_t *text, ULONG n)
 {
 	struct sockaddr_storage local, peer;
-	ULONG in = 0, out = 0;
 
 	get_addresses(p, &local, &peer);
-	p->connector->lpVtbl->GetReadLimits(p->connector, &in, &out);
+	get_limits(p, l);
 	tool_event("connected local=%s peer=%s private=\"%s\" "
 		   "inbound_reads=%u outbound_reads=%u",
 		   tool_ip_port(&local), tool_ip_port(&peer),
-		   printable(text, n), in, out);
+		   printable(text, n), l->in, l->out);
 }
 
 /* ------------------------------------------------------------------- helpers */
@@ -212,11 +228,13 @@ static bool start_connect(struct ping *p, const struct sockaddr_storage *local,
 static bool complete_connect(struct ping *p)
 {
 	uint8_t priv[VIRTIO_RDMA_MAX_PRIVATE];
+	struct limits limits = { 0 };
 	OVERLAPPED ov = { 0 };
 	ULONG len;
 
 	if (!get_private(p, priv, &len))
 		return false;
+	get_limits(p, &limits);
 	if (len < sizeof(uint32_t) || memcmp(priv, &(uint32_t){
 			htole32(PING_MAGIC) }, sizeof(uint32_t)))
 		return tool_error("the peer's private data is not of an nd_ping "
@@ -226,7 +244,7 @@ static bool complete_connect(struct ping *p)
 			 p->connector->lpVtbl->CompleteConnect(p->connector,
 							       &ov)))
 		return false;
-	event_connected(p, priv + sizeof(uint32_t),
+	event_connected(p, &limits, priv + sizeof(uint32_t),
 			len - (ULONG)sizeof(uint32_t));
 	return true;
 }
@@ -319,9 +337,11 @@ static bool accept_request(struct ping *p, const char *text, ULONG text_len)
 {
 	const uint32_t mark = htole32(PING_MAGIC);
 	uint8_t priv[VIRTIO_RDMA_MAX_PRIVATE];
+	struct limits limits = { 0 };
 	OVERLAPPED ov = { 0 };
 	ULONG len;
 
+	get_limits(p, &limits);
 	if (!put_private(priv, p->info.MaxCalleeData, &mark, sizeof(mark),
 			 p->o->text, &len) ||
 	    !finish_call(p, p->connector, &ov, "Accept",
@@ -331,7 +351,7 @@ static bool accept_request(struct ping *p, const char *text, ULONG text_len)
 						      READ_LIMIT, READ_LIMIT,
 						      priv, len, &ov)))
 		return false;
-	event_connected(p, (const uint8_t *)text, text_len);
+	event_connected(p, &limits, (const uint8_t *)text, text_len);
 	return true;
 }
 
