@@ -188,7 +188,8 @@ static void parse_options(int argc, char **argv, struct conf *c,
 	bool verbose = false;
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "c:s:f:a:o:vVh", long_options,
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, ":c:s:f:a:o:vVh", long_options,
 				  NULL)) != -1) {
 		switch (opt) {
 		case 'c':
@@ -225,9 +226,11 @@ static void parse_options(int argc, char **argv, struct conf *c,
 		case 'h':
 			help();
 			finish();
+		case ':':
+			die("%s: needs a value; see vrdmad -h", argv[optind - 1]);
 		default:
-			fprintf(stderr, "vrdmad: error: see vrdmad -h\n");
-			exit(EXIT_FAILURE);
+			die("%s: no such option, or a value it does not take; see "
+			    "vrdmad -h", argv[optind - 1]);
 		}
 	}
 	if (optind < argc)
