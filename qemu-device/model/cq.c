@@ -57,30 +57,35 @@ static bool cq_has_room(struct vr_cq *cq)
 	return cq->tail - cq->head < cq->depth;
 }
 
-/* The last of the four words carries the phase: it goes last (release), and
- * a driver that sees it (acquire) sees the others */
+/*
+ * An entry as four words; the last carries the phase and goes last (release),
+ * so a driver that sees it (acquire) sees the others.  Composed by shifts: a
+ * struct virtio_rdma_cqe that is filled and read back in other sizes stalls.
+ */
+#define WORD_AT(field)	(offsetof(struct virtio_rdma_cqe, field) / 8)
+#define SHIFT_OF(field)	(offsetof(struct virtio_rdma_cqe, field) % 8 * 8)
+
 static void store_entry(struct vr_cq *cq, const struct cq_entry *e)
 {
 	_Atomic uint64_t *to = gmem_pages_at(&cq->pages, cq->ring_offset +
 			(uint64_t)(cq->tail & (cq->depth - 1)) *
 			sizeof(struct virtio_rdma_cqe));
 	bool odd_lap = cq->tail & cq->depth;
-	struct virtio_rdma_cqe cqe = {
-		.wr_id = vr_to_le64(e->wr_id),
-		.qp_context = e->qp_context,
-		.qp = vr_to_le32(e->qp),
-		.length = vr_to_le32(e->length),
-		.wqe_index = vr_to_le16(e->wqe_index),
-		.opcode = e->opcode,
-		.status = e->status | (odd_lap ? 0 : VIRTIO_RDMA_CQE_PHASE),
-	};
-	uint64_t word[sizeof(cqe) / sizeof(uint64_t)];
+	uint8_t status = e->status | (odd_lap ? 0 : VIRTIO_RDMA_CQE_PHASE);
+	uint64_t third = (uint64_t)e->qp << SHIFT_OF(qp) |
+			 (uint64_t)e->length << SHIFT_OF(length);
+	uint64_t last = (uint64_t)e->wqe_index << SHIFT_OF(wqe_index) |
+			(uint64_t)e->opcode << SHIFT_OF(opcode) |
+			(uint64_t)status << SHIFT_OF(status);
 
-	_Static_assert(sizeof(word) == sizeof(cqe), "whole words");
-	__builtin_memcpy(word, &cqe, sizeof(word));
-	for (int i = 0; i < 3; i++)
-		atomic_store_explicit(&to[i], word[i], memory_order_relaxed);
-	atomic_store_explicit(&to[3], word[3], memory_order_release);
+	atomic_store_explicit(&to[WORD_AT(wr_id)], vr_to_le64(e->wr_id),
+			      memory_order_relaxed);
+	atomic_store_explicit(&to[WORD_AT(qp_context)], e->qp_context,
+			      memory_order_relaxed);
+	atomic_store_explicit(&to[WORD_AT(qp)], vr_to_le64(third),
+			      memory_order_relaxed);
+	atomic_store_explicit(&to[WORD_AT(status)], vr_to_le64(last),
+			      memory_order_release);
 }
 
 void cq_write(struct vr_cq *cq, const struct cq_entry *e)

@@ -17,24 +17,27 @@ void sg_reset(struct be_sg *sg)
 	sg->count = 0;
 }
 
-static void sg_push(struct be_sg *sg, const struct sg_seg *seg)
-{
-	sg->seg[sg->count++] = *seg;
-	sg->left += seg->len;
-}
-
+/* Field by field: a structure built aside and copied stalls on its own stores */
 void sg_add(struct be_sg *sg, struct vr_mr *mr, uint64_t off, uint64_t len)
 {
-	const struct sg_seg seg = { .mr = mr, .off = off, .len = len };
+	struct sg_seg *seg = &sg->seg[sg->count++];
 
-	sg_push(sg, &seg);
+	seg->mr = mr;
+	seg->base = NULL;
+	seg->off = off;
+	seg->len = len;
+	sg->left += len;
 }
 
 void sg_add_bytes(struct be_sg *sg, void *base, uint64_t len)
 {
-	const struct sg_seg seg = { .base = base, .len = len };
+	struct sg_seg *seg = &sg->seg[sg->count++];
 
-	sg_push(sg, &seg);
+	seg->mr = NULL;
+	seg->base = base;
+	seg->off = 0;
+	seg->len = len;
+	sg->left += len;
 }
 
 void sg_put_all(struct be_sg *sg)

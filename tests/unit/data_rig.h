@@ -25,12 +25,16 @@
 #include "qp.h"
 #include "worker.h"
 
+#ifndef RIG_MEM
 #define RIG_MEM		(64u << 20)
+#endif
+#ifndef RIG_DEPTH	/* a program may want others, of one page at least */
 #define RIG_DEPTH	64u
 #define RIG_CQ_DEPTH	256u
 #define RIG_STRIDE	512u
 #define RIG_INLINE	256u
 #define RIG_SGE		15u
+#endif
 /* offsets in a guest's memory */
 #define RIG_CONTEXT	0x0u
 #define RIG_TABLES	0x10000u	/* page lists, bumped */
