@@ -57,6 +57,7 @@
 
 /* No ND name, yet providers answer them and programs meet them */
 #define ND_X_DATA_ERROR		       ((HRESULT)0xC000003E)
+#define ND_X_REQUEST_ABORTED	       ((HRESULT)0xC0000240)
 #define ND_X_CONNECTION_DISCONNECTED   ((HRESULT)0xC000020C)
 #define ND_X_ADDRESS_ALREADY_ASSOCIATED ((HRESULT)0xC0000238)
 

@@ -196,6 +196,8 @@ bool ping_wait(struct ping *p, void *obj, OVERLAPPED *ov, double seconds,
 	       const char *what, HRESULT *hr);
 
 /* ping_work.c: posting and completions, each request counted */
+/* what a post that answered hr means for the test; says it if it failed */
+enum ping_rc ping_posted(struct ping *p, const char *what, HRESULT hr);
 HRESULT ping_post_receive(struct ping *p, uint32_t slot);
 HRESULT ping_post_send(struct ping *p, const void *from, uint32_t len);
 enum ping_rc ping_post_rdma(struct ping *p, uint8_t *local, uint64_t remote,

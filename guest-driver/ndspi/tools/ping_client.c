@@ -56,7 +56,6 @@ static bool check(struct ping *p, uint64_t base, uint32_t n)
 static enum ping_rc post(struct ping *p, uint64_t i)
 {
 	enum ping_rc rc;
-	HRESULT hr;
 
 	if (p->wish.op != OP_SEND)
 		return ping_post_rdma(p, slot_at(p, i), peer_slot(p, i),
@@ -64,11 +63,9 @@ static enum ping_rc post(struct ping *p, uint64_t i)
 	rc = ping_take_credit(p);
 	if (rc != PING_OK)
 		return rc;
-	hr = ping_post_send(p, slot_at(p, i), (uint32_t)p->wish.size);
-	if (hr == ND_SUCCESS)
-		return PING_OK;
-	tool_status_error("Send", hr, "the device may be gone, see dmesg");
-	return PING_FAILED;
+	return ping_posted(p, "Send",
+			   ping_post_send(p, slot_at(p, i),
+					  (uint32_t)p->wish.size));
 }
 
 /* depth transfers at once, no slot twice where its contents matter */

@@ -29,12 +29,8 @@ static void report(struct ping *p, double *us, uint32_t n)
 
 static enum ping_rc post_data(struct ping *p)
 {
-	HRESULT hr = ping_post_send(p, p->data, (uint32_t)p->wish.size);
-
-	if (hr == ND_SUCCESS)
-		return PING_OK;
-	tool_status_error("Send", hr, "the device may be gone, see dmesg");
-	return PING_FAILED;
+	return ping_posted(p, "Send",
+			   ping_post_send(p, p->data, (uint32_t)p->wish.size));
 }
 
 /* The peer's message; keep: into the data area, to be looked at or sent back */

@@ -59,10 +59,7 @@ enum ping_rc ping_say(struct ping *p, const struct ping_msg *m)
 	hr = ping_post_send(p, &slots[p->send_turn % p->send_slots],
 			    sizeof(full));
 	p->send_turn++;
-	if (hr == ND_SUCCESS)
-		return PING_OK;
-	tool_status_error("Send", hr, "the device may be gone, see dmesg");
-	return PING_FAILED;
+	return ping_posted(p, "Send", hr);
 }
 
 /* ---------------------------------------------------------------- receiving */
@@ -82,18 +79,10 @@ enum ping_rc ping_next(struct ping *p, const uint8_t **at, uint32_t *bytes,
 	return PING_OK;
 }
 
-/* A lost connection shows elsewhere and better than in this post */
 enum ping_rc ping_again(struct ping *p, uint32_t slot)
 {
-	HRESULT hr = ping_post_receive(p, slot);
-
-	if (hr != ND_SUCCESS) {
-		tool_status_error("Receive", hr,
-				  "the device may be gone, see dmesg");
-		return PING_FAILED;
-	}
 	p->owed++;
-	return PING_OK;
+	return ping_posted(p, "Receive", ping_post_receive(p, slot));
 }
 
 enum ping_rc ping_hear_any(struct ping *p, struct ping_msg *m)

@@ -13,8 +13,6 @@
 
 #define IDLE_ROUNDS 1024u	/* empty polls before looking at anything else */
 
-static const char gone[] = "the device may be gone, see dmesg";
-
 /* ----------------------------------------------------------------- requests */
 
 /* The context is the entry's number plus one: 0 would be a lost context */
@@ -45,6 +43,20 @@ static HRESULT posted(struct ping *p, VOID *context, HRESULT hr)
 	else
 		wr_drop(p, context);
 	return hr;
+}
+
+/* A device that went takes its connections along: that is a loss, not a bug */
+enum ping_rc ping_posted(struct ping *p, const char *what, HRESULT hr)
+{
+	if (hr == ND_SUCCESS)
+		return PING_OK;
+	if (hr == ND_DEVICE_REMOVED) {
+		if (p->broken == ND_SUCCESS)
+			p->broken = hr;
+		return PING_LOST;
+	}
+	tool_status_error(what, hr, "nd_ping posted what it should not have");
+	return PING_FAILED;
 }
 
 HRESULT ping_post_receive(struct ping *p, uint32_t slot)
@@ -116,10 +128,8 @@ enum ping_rc ping_post_rdma(struct ping *p, uint8_t *local, uint64_t remote,
 		if (n > p->info.MaxTransferLength)
 			n = p->info.MaxTransferLength;
 		hr = post_chunk(p, local + done, remote + done, (uint32_t)n);
-		if (hr != ND_SUCCESS) {
-			tool_status_error(ping_op_names[p->wish.op], hr, gone);
-			return PING_FAILED;
-		}
+		if (hr != ND_SUCCESS)
+			return ping_posted(p, ping_op_names[p->wish.op], hr);
 		done += n;
 	} while (done < len);
 	return PING_OK;
