@@ -15,6 +15,11 @@ static void setup(void)
 	rig_connect(&r);
 }
 
+static void setup_apart(void)
+{
+	rig_start(&r, 50);
+}
+
 static void teardown(void)
 {
 	rig_end(&r);
@@ -330,10 +335,122 @@ START_TEST(test_sg_next)
 }
 END_TEST
 
+/*
+ * A transport that holds several requests at a time, as one with a wire does,
+ * played by hand from inside the worker
+ */
+static struct be_qp *held_qp;
+
+static void held_attach(struct be_conn *c, struct be_qp *qp)
+{
+	(void)c;
+	held_qp = qp;
+}
+
+static bool held_run(struct be_conn *c)
+{
+	(void)c;
+	return false;
+}
+
+static void held_stop(struct be_conn *c)
+{
+	(void)c;
+	be_qp_stopped(held_qp);
+}
+
+static const struct backend held = {
+	.name = "held",
+	.attach = held_attach,
+	.run = held_run,
+	.stop = held_stop,
+};
+
+static void held_connect(void)
+{
+	struct vr_qp *qp;
+
+	ck_assert_uint_eq(qp_reserve(&r.a.g, r.a.qp,
+				     (struct connector *)(void *)&r.a, &qp), 0);
+	qp_connect(qp, &held, NULL);
+	for (uint64_t i = 0; i < 40; i++)
+		rig_post(&r, &r.a, i, SEND, 0, 0, 64, 0, 0);
+	rig_settle(&r);
+}
+
+static struct be_wr *taken[RIG_DEPTH];
+static uint32_t taken_count;
+
+static void take_all(void *arg)
+{
+	(void)arg;
+	while ((taken[taken_count] = be_sq_next(held_qp)))
+		taken_count++;
+}
+
+static void complete_two(void *arg)
+{
+	(void)arg;
+	be_sq_complete(held_qp, taken[0], OK);
+	be_sq_complete(held_qp, taken[1], OK);
+}
+
+static void complete_third_first(void *arg)
+{
+	(void)arg;
+	be_sq_complete(held_qp, taken[3], OK);
+}
+
+START_TEST(test_window)
+{
+	taken_count = 0;
+	held_connect();
+	worker_call(r.worker, take_all, NULL);
+	ck_assert_uint_eq(taken_count, QP_WINDOW);
+	worker_call(r.worker, complete_two, NULL);
+	worker_call(r.worker, take_all, NULL);
+	ck_assert_uint_eq(taken_count, QP_WINDOW + 2);
+	/* a transport's mistake: everything still ends once */
+	worker_call(r.worker, complete_third_first, NULL);
+	for (uint64_t i = 0; i < 40; i++)
+		rig_expect(&r, &r.a, i, i < 2 ? OK : VIRTIO_RDMA_WC_CANCELLED);
+	rig_until(&r, r.a.qp_failures == 1);
+}
+END_TEST
+
+static void tail_goes_back(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 2; i++)
+		be_sq_complete(held_qp, taken[i], OK);
+	take_all(NULL);
+	__atomic_store_n(&rig_qp_record(&r.a)->sq_tail, 30, __ATOMIC_RELEASE);
+	for (int i = 2; i < 20; i++)
+		be_sq_complete(held_qp, taken[i], OK);
+	taken_count = 0;
+	take_all(NULL);
+	/* all 40 that were posted were taken, and nothing else */
+	ck_assert_uint_eq(taken_count, 6);
+	ck_assert(!qp_is_open(vr_qp_of(held_qp)));
+}
+
+/* Entries were withdrawn that the transport holds already */
+START_TEST(test_tail_goes_back)
+{
+	taken_count = 0;
+	held_connect();
+	worker_call(r.worker, take_all, NULL);
+	worker_call(r.worker, tail_goes_back, NULL);
+	for (uint64_t i = 0; i < 40; i++)
+		rig_expect(&r, &r.a, i, i < 20 ? OK : VIRTIO_RDMA_WC_CANCELLED);
+	rig_until(&r, r.a.qp_failures == 1);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("ring entries");
-	TCase *c = tcase_create("wqe");
+	TCase *c = tcase_create("wqe"), *w = tcase_create("window");
 
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_set_timeout(c, 60);
@@ -348,6 +465,11 @@ static Suite *suite(void)
 	tcase_add_test(c, test_scattered);
 	tcase_add_test(c, test_sg_next);
 	suite_add_tcase(s, c);
+	tcase_add_checked_fixture(w, setup_apart, teardown);
+	tcase_set_timeout(w, 60);
+	tcase_add_test(w, test_window);
+	tcase_add_test(w, test_tail_goes_back);
+	suite_add_tcase(s, w);
 	return s;
 }
 
