@@ -33,7 +33,8 @@ $(UNIT_MODEL): %: %.o $(O)/libvrdmad.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(VRDMAD_LIBS) $(CHECK_LIBS)
 $(UNIT_CORE): %: %.o $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
-$(UNIT_NDSPI): %: %.o $(O)/libndspi.a
+UNIT_NDSPI_LIB := $(patsubst %.c,$(O)/%.o,$(wildcard tests/unit/nd_fake*.c))
+$(UNIT_NDSPI): %: %.o $(UNIT_NDSPI_LIB) $(O)/libndspi.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
 $(E2E) $(HOSTILE): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)

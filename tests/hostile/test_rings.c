@@ -168,8 +168,6 @@ static uint32_t expected(enum spoil how)
 {
 	if (how <= SOLICITED_WRITE)
 		return VIRTIO_RDMA_WC_LOCAL_REQUEST;
-	if (how == BAD_SUM)
-		return VIRTIO_RDMA_WC_LOCAL_LENGTH;
 	if (how <= LOCAL_WRAP || how == READ_INTO_READ_ONLY)
 		return VIRTIO_RDMA_WC_LOCAL_PROTECTION;
 	return VIRTIO_RDMA_WC_REMOTE_ACCESS;

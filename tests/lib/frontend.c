@@ -15,6 +15,9 @@
 
 #define REPLY_TIMEOUT_MS	20000
 #define MAX_PAYLOAD		512
+/* Device bits, PROTOCOL_FEATURES (30), VERSION_1 (32).  Not EVENT_IDX: the ring
+ * here asks for every notification */
+#define WANTED_FEATURES	(0xffffffull | (1ull << 30) | (1ull << 32))
 #define WANTED_PROTOCOL	((1ull << VHOST_USER_PROTOCOL_F_MQ) |		\
 			 (1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK) |	\
 			 (1ull << VHOST_USER_PROTOCOL_F_BACKEND_REQ) |	\
@@ -438,7 +441,7 @@ static int start_queues(struct fe *fe)
 int fe_start(struct fe *fe)
 {
 	int err = tell_u64(fe, VHOST_USER_SET_FEATURES,
-			   fe->features & ~(1ull << 26));
+			   fe->features & WANTED_FEATURES);
 
 	/* as QEMU: once a connection, not again when a driver reloads */
 	for (int i = 0; !err && !fe->mem_sent && i < FE_REGIONS; i++)
