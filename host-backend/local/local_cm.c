@@ -33,15 +33,15 @@ enum word {
 
 struct message {
 	struct local_pair *pair;
-	uint8_t to;			/* index of the end that hears it */
+	uint8_t to; /* index of the end that hears it */
 	uint8_t word;
 };
 
 struct be_conn {
 	/* constant after create */
 	struct local_pair *pair;
-	struct local_pipe *pipe;	/* the pair's */
-	unsigned int side;		/* 0 active, 1 passive */
+	struct local_pipe *pipe; /* the pair's */
+	unsigned int side;	 /* 0 active, 1 passive */
 
 	/* control thread only */
 	void *cm;
@@ -49,14 +49,14 @@ struct be_conn {
 	bool last_heard;		/* no upcall any more */
 	bool last_said;			/* rejected: abort() adds nothing */
 	bool disconnected;		/* said WORD_DISCONNECT */
-	enum virtio_rdma_reason reason;	/* of its WORD_ABORT */
+	enum virtio_rdma_reason reason; /* of its WORD_ABORT */
 	struct be_read_limits limits;
 	struct be_private priv;
 	struct message said[WORD_COUNT];
 };
 
 struct local_pair {
-	unsigned int refs;		/* live ends and messages under way */
+	unsigned int refs; /* live ends and messages under way */
 	struct local_pipe *pipe;
 	struct be_addr addr[2];
 	struct be_conn end[2];
@@ -94,7 +94,7 @@ static void end_init(struct local_pair *p, unsigned int side)
 	c->pipe = p->pipe;
 	c->side = side;
 	for (unsigned int w = 0; w < WORD_COUNT; w++)
-		c->said[w] = (struct message){ p, !side, (uint8_t)w };
+		c->said[w] = (struct message){p, !side, (uint8_t)w};
 }
 
 static struct local_pair *pair_new(const struct be_request *req, void *cm)
@@ -143,7 +143,7 @@ static int local_listen(struct backend *be, const struct be_addr *addr,
 	struct be_listener *l;
 
 	(void)be;
-	(void)backlog;		/* kept by the model's listener */
+	(void)backlog; /* kept by the model's listener */
 	if (find_listener(addr))
 		return -EADDRINUSE;
 	l = calloc(1, sizeof(*l));
@@ -181,10 +181,10 @@ static void hear_request(struct be_conn *to)
 		.priv = from->priv,
 	};
 	struct be_listener *l;
-	const struct be_private none = { 0 };
+	const struct be_private none = {0};
 
 	if (!from->live)
-		return;		/* gave up before anyone was asked */
+		return; /* gave up before anyone was asked */
 	to->live = true;
 	to->pair->refs++;
 	l = find_listener(&req.local);
@@ -228,20 +228,17 @@ static void hear_abort(struct be_conn *to)
 	to->last_heard = true;
 	if (from->reason != VIRTIO_RDMA_R_RESET || !to->disconnected)
 		local.ev->aborted(to->cm,
-				  from->reason == VIRTIO_RDMA_R_LOCAL_ERROR ?
-					  VIRTIO_RDMA_R_RESET :
-					  from->reason);
+				  from->reason == VIRTIO_RDMA_R_LOCAL_ERROR
+					  ? VIRTIO_RDMA_R_RESET
+					  : from->reason);
 	else if (!from->disconnected)
 		local.ev->disconnected(to->cm);
 }
 
 static void (*const hear[WORD_COUNT])(struct be_conn *to) = {
-	[WORD_REQUEST] = hear_request,
-	[WORD_ACCEPT] = hear_accept,
-	[WORD_REJECT] = hear_reject,
-	[WORD_COMPLETE] = hear_complete,
-	[WORD_DISCONNECT] = hear_disconnect,
-	[WORD_ABORT] = hear_abort,
+	[WORD_REQUEST] = hear_request,	     [WORD_ACCEPT] = hear_accept,
+	[WORD_REJECT] = hear_reject,	     [WORD_COMPLETE] = hear_complete,
+	[WORD_DISCONNECT] = hear_disconnect, [WORD_ABORT] = hear_abort,
 };
 
 static void deliver(void *arg)

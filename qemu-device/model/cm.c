@@ -16,33 +16,32 @@
 static void wire_accepted(void *cm, const struct be_read_limits *limits,
 			  const struct be_private *priv)
 {
-	connector_input(cm, CIN_WIRE_ACCEPTED,
-			&(struct connector_event){ .limits = limits,
-						   .priv = priv });
+	connector_input(
+		cm, CIN_WIRE_ACCEPTED,
+		&(struct connector_event){.limits = limits, .priv = priv});
 }
 
 static void wire_rejected(void *cm, const struct be_private *priv)
 {
 	connector_input(cm, CIN_WIRE_REJECTED,
-			&(struct connector_event){ .priv = priv });
+			&(struct connector_event){.priv = priv});
 }
 
 static void wire_established(void *cm)
 {
-	connector_input(cm, CIN_WIRE_ESTABLISHED,
-			&(struct connector_event){ 0 });
+	connector_input(cm, CIN_WIRE_ESTABLISHED, &(struct connector_event){0});
 }
 
 static void wire_disconnected(void *cm)
 {
 	connector_input(cm, CIN_WIRE_DISCONNECTED,
-			&(struct connector_event){ 0 });
+			&(struct connector_event){0});
 }
 
 static void wire_aborted(void *cm, enum virtio_rdma_reason reason)
 {
 	connector_input(cm, CIN_WIRE_ABORTED,
-			&(struct connector_event){ .reason = reason });
+			&(struct connector_event){.reason = reason});
 }
 
 const struct be_cm_events connector_events = {
@@ -57,7 +56,7 @@ const struct be_cm_events connector_events = {
 void connector_qp_failed(struct connector *cm, enum virtio_rdma_reason reason)
 {
 	connector_input(cm, CIN_QP_FAILED,
-			&(struct connector_event){ .reason = reason });
+			&(struct connector_event){.reason = reason});
 }
 
 /* ---------------------------------------------------------------- backends */
@@ -74,8 +73,7 @@ static bool backend_complete(const struct backend *be)
 {
 	return be->start && be->shutdown && be->listen && be->unlisten &&
 	       be->connect && be->accept && be->reject && be->complete &&
-	       be->disconnect && be->abort && be->attach && be->run &&
-	       be->stop;
+	       be->disconnect && be->abort && be->attach && be->run && be->stop;
 }
 
 int cm_start(struct model *m)
@@ -148,18 +146,18 @@ static const struct {
 	int err;
 	enum virtio_rdma_status status;
 } statuses[] = {
-	{ 0, VIRTIO_RDMA_S_OK },
-	{ EADDRINUSE, VIRTIO_RDMA_S_ADDRESS_IN_USE },
-	{ EADDRNOTAVAIL, VIRTIO_RDMA_S_TOO_MANY_ADDRESSES },
-	{ ENETUNREACH, VIRTIO_RDMA_S_NETWORK_UNREACHABLE },
-	{ EHOSTUNREACH, VIRTIO_RDMA_S_HOST_UNREACHABLE },
-	{ ECONNREFUSED, VIRTIO_RDMA_S_CONNECTION_REFUSED },
-	{ ECONNABORTED, VIRTIO_RDMA_S_CONNECTION_ABORTED },
-	{ ECONNRESET, VIRTIO_RDMA_S_CONNECTION_ABORTED },
-	{ ETIMEDOUT, VIRTIO_RDMA_S_TIMED_OUT },
-	{ ENOMEM, VIRTIO_RDMA_S_NO_RESOURCES },
-	{ ENOSPC, VIRTIO_RDMA_S_NO_RESOURCES },
-	{ EMFILE, VIRTIO_RDMA_S_NO_RESOURCES },
+	{0, VIRTIO_RDMA_S_OK},
+	{EADDRINUSE, VIRTIO_RDMA_S_ADDRESS_IN_USE},
+	{EADDRNOTAVAIL, VIRTIO_RDMA_S_TOO_MANY_ADDRESSES},
+	{ENETUNREACH, VIRTIO_RDMA_S_NETWORK_UNREACHABLE},
+	{EHOSTUNREACH, VIRTIO_RDMA_S_HOST_UNREACHABLE},
+	{ECONNREFUSED, VIRTIO_RDMA_S_CONNECTION_REFUSED},
+	{ECONNABORTED, VIRTIO_RDMA_S_CONNECTION_ABORTED},
+	{ECONNRESET, VIRTIO_RDMA_S_CONNECTION_ABORTED},
+	{ETIMEDOUT, VIRTIO_RDMA_S_TIMED_OUT},
+	{ENOMEM, VIRTIO_RDMA_S_NO_RESOURCES},
+	{ENOSPC, VIRTIO_RDMA_S_NO_RESOURCES},
+	{EMFILE, VIRTIO_RDMA_S_NO_RESOURCES},
 };
 
 enum virtio_rdma_status cm_status(int err)

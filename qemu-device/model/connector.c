@@ -80,6 +80,7 @@ bool connector_set_state(struct connector *c, enum connector_state to)
 
 /* ------------------------------------------------------------------- table */
 
+/* clang-format off */
 #define DO(function)	{ .fn = (function) }
 #define SAY(name)	{ .status = VIRTIO_RDMA_S_##name }
 #define ALL_INVALID				\
@@ -202,6 +203,7 @@ const struct connector_cell connector_table[CONN_STATE_COUNT][CIN_COUNT] = {
 		[CIN_QP_STOPPED] = DO(cn_close_at_rest),
 	},
 };
+/* clang-format on */
 
 void connector_input(struct connector *c, enum connector_input in,
 		     const struct connector_event *ev)
@@ -220,7 +222,7 @@ void connector_input(struct connector *c, enum connector_input in,
 
 static void deadline_over(void *arg)
 {
-	connector_input(arg, CIN_DEADLINE, &(struct connector_event){ 0 });
+	connector_input(arg, CIN_DEADLINE, &(struct connector_event){0});
 }
 
 struct connector *connector_new(struct guest *g)
@@ -298,7 +300,7 @@ static void command_input(struct command *cmd, enum connector_input in)
 	struct connector *c = handle_get(&cmd->guest->connectors, cmd->handle);
 
 	if (c)
-		connector_input(c, in, &(struct connector_event){ .cmd = cmd });
+		connector_input(c, in, &(struct connector_event){.cmd = cmd});
 	else
 		command_done(cmd, VIRTIO_RDMA_S_INVALID_HANDLE, 0);
 }

@@ -86,10 +86,10 @@ enum connector_input {
 
 /* What comes with an input; which fields count depends on the input */
 struct connector_event {
-	struct command *cmd;			/* CIN_CONNECT..CIN_CLOSE */
-	enum virtio_rdma_reason reason;		/* ABORTED, QP_FAILED */
-	const struct be_read_limits *limits;	/* ACCEPTED */
-	const struct be_private *priv;		/* ACCEPTED, REJECTED */
+	struct command *cmd;		     /* CIN_CONNECT..CIN_CLOSE */
+	enum virtio_rdma_reason reason;	     /* ABORTED, QP_FAILED */
+	const struct be_read_limits *limits; /* ACCEPTED */
+	const struct be_private *priv;	     /* ACCEPTED, REJECTED */
 };
 
 struct connector {
@@ -99,28 +99,28 @@ struct connector {
 	bool incoming;
 
 	enum connector_state state;
-	uint64_t cookie;		/* as the guest gave it, little-endian */
-	struct listener *listener;	/* incoming: a reference, until closed */
-	bool unanswered;		/* counts in the listener's backlog */
-	struct endpoint *endpoint;	/* until closed */
+	uint64_t cookie;	   /* as the guest gave it, little-endian */
+	struct listener *listener; /* incoming: a reference, until closed */
+	bool unanswered;	   /* counts in the listener's backlog */
+	struct endpoint *endpoint; /* until closed */
 	struct be_addr local;
 	struct be_addr peer;
-	struct be_read_limits peer_limits;	/* incoming: the request's */
-	struct be_read_limits limits;	/* asked for, then in effect */
+	struct be_read_limits peer_limits; /* incoming: the request's */
+	struct be_read_limits limits;	   /* asked for, then in effect */
 
 	struct backend *be;
-	struct be_conn *conn;		/* until its abort() */
+	struct be_conn *conn; /* until its abort() */
 
-	struct vr_qp *qp;		/* borrowed, until qp_release() */
-	bool attached;			/* qp_connect() was called */
-	bool stopping;			/* qp_stop() was called */
-	bool stopped;			/* condition (ii) */
+	struct vr_qp *qp; /* borrowed, until qp_release() */
+	bool attached;	  /* qp_connect() was called */
+	bool stopping;	  /* qp_stop() was called */
+	bool stopped;	  /* condition (ii) */
 
-	struct command *pending;	/* CONNECT, ACCEPT or DISCONNECT */
-	struct command *closing;	/* CLOSE_CONNECTOR */
-	bool peer_done;			/* condition (i), or its failure */
-	enum virtio_rdma_status outcome;	/* of DISCONNECT, by (i) */
-	enum virtio_rdma_reason broken;	/* why; NONE: it did not break */
+	struct command *pending;	 /* CONNECT, ACCEPT or DISCONNECT */
+	struct command *closing;	 /* CLOSE_CONNECTOR */
+	bool peer_done;			 /* condition (i), or its failure */
+	enum virtio_rdma_status outcome; /* of DISCONNECT, by (i) */
+	enum virtio_rdma_reason broken;	 /* why; NONE: it did not break */
 	struct loop_timer deadline;
 };
 
@@ -163,7 +163,6 @@ struct connector_cell {
 	enum virtio_rdma_status status;
 };
 
-extern const struct connector_cell
-	connector_table[CONN_STATE_COUNT][CIN_COUNT];
+extern const struct connector_cell connector_table[CONN_STATE_COUNT][CIN_COUNT];
 
 #endif /* VRDMA_CONNECTOR_H */

@@ -39,7 +39,7 @@ static void at_rest(void *cm)
 	struct connector *c = cm;
 
 	c->stopped = true;
-	connector_input(c, CIN_QP_STOPPED, &(struct connector_event){ 0 });
+	connector_input(c, CIN_QP_STOPPED, &(struct connector_event){0});
 }
 
 static void stop_qp(struct connector *c)
@@ -111,9 +111,9 @@ void cn_disconnect_reply(struct connector *c, const struct connector_event *ev)
 /* D2 (i), second half: a failure, and final as any end (D9) */
 static enum virtio_rdma_status failure(enum virtio_rdma_reason reason)
 {
-	return reason == VIRTIO_RDMA_R_TIMED_OUT ?
-		       VIRTIO_RDMA_S_TIMED_OUT :
-		       VIRTIO_RDMA_S_CONNECTION_ABORTED;
+	return reason == VIRTIO_RDMA_R_TIMED_OUT
+		       ? VIRTIO_RDMA_S_TIMED_OUT
+		       : VIRTIO_RDMA_S_CONNECTION_ABORTED;
 }
 
 void cn_disconnect_broken(struct connector *c, const struct connector_event *ev)
@@ -194,9 +194,9 @@ static void closed(struct connector *c)
 {
 	struct command *cmd = c->closing;
 
-	connector_drop_conn(c, c->broken != VIRTIO_RDMA_R_NONE ?
-				       VIRTIO_RDMA_R_LOCAL_ERROR :
-				       VIRTIO_RDMA_R_RESET);
+	connector_drop_conn(c, c->broken != VIRTIO_RDMA_R_NONE
+				       ? VIRTIO_RDMA_R_LOCAL_ERROR
+				       : VIRTIO_RDMA_R_RESET);
 	connector_release_qp(c);
 	connector_free(c);
 	command_done(cmd, VIRTIO_RDMA_S_OK, 0);

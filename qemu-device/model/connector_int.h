@@ -13,9 +13,9 @@ struct cm_guest {
 	struct ports ports;
 };
 
-#define clog(c, level, fmt, ...) \
-	glog((c)->guest, level, "connector[%u]: " fmt, \
-	     (c)->handle & (HANDLE_MAX - 1), ##__VA_ARGS__)
+#define clog(c, level, fmt, ...)                                               \
+	glog((c)->guest, level, "connector[%u]: " fmt,                         \
+	     (c)->handle &(HANDLE_MAX - 1), ##__VA_ARGS__)
 
 typedef void connector_fn(struct connector *c,
 			  const struct connector_event *ev);
@@ -23,32 +23,32 @@ typedef void connector_fn(struct connector *c,
 /* connector_setup.c: until a connection is there */
 connector_fn cn_connect, cn_complete_connect, cn_accept;
 connector_fn cn_reject;
-connector_fn cn_wire_accepted;		/* CONNECTING */
-connector_fn cn_wire_rejected_active;	/* CONNECTING */
-connector_fn cn_wire_aborted_active;	/* CONNECTING */
-connector_fn cn_connect_expired;	/* CONNECTING */
-connector_fn cn_qp_failed_active;	/* CONNECTING */
-connector_fn cn_abandoned;		/* ACCEPTED, REQUESTED */
-connector_fn cn_wire_established;	/* ACCEPTING */
-connector_fn cn_wire_early_disconnect;	/* ACCEPTING: overtook ESTABLISHED */
-connector_fn cn_wire_rejected_passive;	/* ACCEPTING */
-connector_fn cn_wire_aborted_passive;	/* ACCEPTING */
-connector_fn cn_accept_expired;		/* ACCEPTING */
-connector_fn cn_qp_failed_passive;	/* ACCEPTING */
+connector_fn cn_wire_accepted;	       /* CONNECTING */
+connector_fn cn_wire_rejected_active;  /* CONNECTING */
+connector_fn cn_wire_aborted_active;   /* CONNECTING */
+connector_fn cn_connect_expired;       /* CONNECTING */
+connector_fn cn_qp_failed_active;      /* CONNECTING */
+connector_fn cn_abandoned;	       /* ACCEPTED, REQUESTED */
+connector_fn cn_wire_established;      /* ACCEPTING */
+connector_fn cn_wire_early_disconnect; /* ACCEPTING: overtook ESTABLISHED */
+connector_fn cn_wire_rejected_passive; /* ACCEPTING */
+connector_fn cn_wire_aborted_passive;  /* ACCEPTING */
+connector_fn cn_accept_expired;	       /* ACCEPTING */
+connector_fn cn_qp_failed_passive;     /* ACCEPTING */
 
 /* connector_end.c: from there to the end */
-connector_fn cn_disconnect;		/* ESTABLISHED */
-connector_fn cn_disconnect_reply;	/* PEER_DISCONNECTED */
-connector_fn cn_disconnect_broken;	/* ABORTED */
-connector_fn cn_peer_disconnected;	/* ESTABLISHED */
-connector_fn cn_broken;			/* ESTABLISHED: wire or queue pair */
-connector_fn cn_notified;		/* DISCONNECTING: (i) */
-connector_fn cn_failed;			/* DISCONNECTING: wire or queue pair */
-connector_fn cn_expired;		/* DISCONNECTING: deadline */
-connector_fn cn_at_rest;		/* DISCONNECTING: (ii) */
-connector_fn cn_stopped;		/* PEER_DISCONNECTED, ABORTED */
-connector_fn cn_close;			/* any */
-connector_fn cn_close_at_rest;		/* CLOSING */
+connector_fn cn_disconnect;	   /* ESTABLISHED */
+connector_fn cn_disconnect_reply;  /* PEER_DISCONNECTED */
+connector_fn cn_disconnect_broken; /* ABORTED */
+connector_fn cn_peer_disconnected; /* ESTABLISHED */
+connector_fn cn_broken;		   /* ESTABLISHED: wire or queue pair */
+connector_fn cn_notified;	   /* DISCONNECTING: (i) */
+connector_fn cn_failed;		   /* DISCONNECTING: wire or queue pair */
+connector_fn cn_expired;	   /* DISCONNECTING: deadline */
+connector_fn cn_at_rest;	   /* DISCONNECTING: (ii) */
+connector_fn cn_stopped;	   /* PEER_DISCONNECTED, ABORTED */
+connector_fn cn_close;		   /* any */
+connector_fn cn_close_at_rest;	   /* CLOSING */
 
 /* helpers, connector.c */
 struct connector *connector_new(struct guest *g);
@@ -59,7 +59,7 @@ void connector_answer(struct connector *c, enum virtio_rdma_status status);
 /* The backend's part of it ends */
 void connector_drop_conn(struct connector *c, enum virtio_rdma_reason reason);
 void connector_release_qp(struct connector *c);
-void connector_answered(struct connector *c);	/* leaves the backlog */
+void connector_answered(struct connector *c); /* leaves the backlog */
 /* Deadline from now */
 void connector_deadline(struct connector *c, uint32_t ms);
 

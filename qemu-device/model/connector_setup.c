@@ -57,8 +57,8 @@ static enum virtio_rdma_status local_address(const struct guest *g,
 					     const struct be_addr *peer,
 					     struct be_addr *local)
 {
-	bool any = local->family == VIRTIO_RDMA_AF_NONE ||
-		   addr_ip_is_any(local);
+	bool any =
+		local->family == VIRTIO_RDMA_AF_NONE || addr_ip_is_any(local);
 	uint16_t port = local->port;
 
 	if (local->family != VIRTIO_RDMA_AF_NONE &&
@@ -73,8 +73,8 @@ static enum virtio_rdma_status local_address(const struct guest *g,
 		local->port = port;
 		return VIRTIO_RDMA_S_OK;
 	}
-	return any ? VIRTIO_RDMA_S_NETWORK_UNREACHABLE :
-		     VIRTIO_RDMA_S_INVALID_ADDRESS;
+	return any ? VIRTIO_RDMA_S_NETWORK_UNREACHABLE
+		   : VIRTIO_RDMA_S_INVALID_ADDRESS;
 }
 
 static enum virtio_rdma_status
@@ -126,7 +126,7 @@ static void free_endpoint(struct connector *c)
 void cn_connect(struct connector *c, const struct connector_event *ev)
 {
 	const struct virtio_rdma_cmd_connect *cmd = &ev->cmd->req.connect;
-	struct be_request req = { 0 };
+	struct be_request req = {0};
 	enum virtio_rdma_status status = read_connect(c, cmd, &req);
 
 	if (status == VIRTIO_RDMA_S_OK) {
@@ -148,8 +148,7 @@ void cn_connect(struct connector *c, const struct connector_event *ev)
 	connector_deadline(c, c->guest->conf->connect_timeout_ms);
 }
 
-static void fill_connect_rsp(struct connector *c,
-			     const struct be_private *priv)
+static void fill_connect_rsp(struct connector *c, const struct be_private *priv)
 {
 	struct virtio_rdma_rsp_connect *rsp = &c->pending->rsp.connect;
 
@@ -189,9 +188,9 @@ void cn_wire_aborted_active(struct connector *c,
 			    const struct connector_event *ev)
 {
 	connect_failed(c, VIRTIO_RDMA_R_NONE,
-		       ev->reason == VIRTIO_RDMA_R_TIMED_OUT ?
-			       VIRTIO_RDMA_S_TIMED_OUT :
-			       VIRTIO_RDMA_S_CONNECTION_REFUSED);
+		       ev->reason == VIRTIO_RDMA_R_TIMED_OUT
+			       ? VIRTIO_RDMA_S_TIMED_OUT
+			       : VIRTIO_RDMA_S_CONNECTION_REFUSED);
 }
 
 void cn_connect_expired(struct connector *c, const struct connector_event *ev)
@@ -226,8 +225,8 @@ int connector_incoming(struct listener *l, struct backend *be,
 		       struct connector **out)
 {
 	const struct guest_conf *conf = l->guest->conf;
-	const struct be_read_limits max = { conf->max_inbound_reads,
-					    conf->max_outbound_reads };
+	const struct be_read_limits max = {conf->max_inbound_reads,
+					   conf->max_outbound_reads};
 	struct connector *c = connector_new(l->guest);
 
 	if (!c)
@@ -252,8 +251,8 @@ int connector_incoming(struct listener *l, struct backend *be,
 static enum virtio_rdma_status
 start_accept(struct connector *c, const struct virtio_rdma_cmd_accept *req)
 {
-	struct be_read_limits mine = capped(c->guest, req->inbound_reads,
-					    req->outbound_reads);
+	struct be_read_limits mine =
+		capped(c->guest, req->inbound_reads, req->outbound_reads);
 	struct be_private priv;
 	enum virtio_rdma_status status;
 
@@ -330,9 +329,9 @@ void cn_wire_aborted_passive(struct connector *c,
 			     const struct connector_event *ev)
 {
 	accept_failed(c, VIRTIO_RDMA_R_NONE,
-		      ev->reason == VIRTIO_RDMA_R_TIMED_OUT ?
-			      VIRTIO_RDMA_S_TIMED_OUT :
-			      VIRTIO_RDMA_S_CONNECTION_ABORTED);
+		      ev->reason == VIRTIO_RDMA_R_TIMED_OUT
+			      ? VIRTIO_RDMA_S_TIMED_OUT
+			      : VIRTIO_RDMA_S_CONNECTION_ABORTED);
 }
 
 void cn_accept_expired(struct connector *c, const struct connector_event *ev)
@@ -348,7 +347,8 @@ void cn_qp_failed_passive(struct connector *c, const struct connector_event *ev)
 		      VIRTIO_RDMA_S_CONNECTION_ABORTED);
 }
 
-/* -------------------------------------------------- giving up before the end */
+/* -------------------------------------------------- giving up before the end
+ */
 
 void cn_reject(struct connector *c, const struct connector_event *ev)
 {

@@ -161,8 +161,8 @@ void cmd_close_listener(struct command *cmd)
 
 	if (l)
 		close_listener(l);
-	command_done(cmd,
-		     l ? VIRTIO_RDMA_S_OK : VIRTIO_RDMA_S_INVALID_HANDLE, 0);
+	command_done(cmd, l ? VIRTIO_RDMA_S_OK : VIRTIO_RDMA_S_INVALID_HANDLE,
+		     0);
 }
 
 void cmd_control_listener(struct command *cmd)

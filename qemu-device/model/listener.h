@@ -20,7 +20,7 @@
 struct connector;
 
 /* Addresses times backends */
-#define LISTENER_MAX_PARTS	(2 * VIRTIO_RDMA_MAX_ADDRESSES)
+#define LISTENER_MAX_PARTS (2 * VIRTIO_RDMA_MAX_ADDRESSES)
 
 struct listener_part {
 	struct listener *listener;
@@ -31,11 +31,11 @@ struct listener_part {
 struct listener {
 	struct guest *guest;
 	uint32_t handle;
-	uint32_t refs;			/* the guest's, and one per connector */
-	uint64_t cookie;		/* as the guest gave it, little-endian */
+	uint32_t refs;	 /* the guest's, and one per connector */
+	uint64_t cookie; /* as the guest gave it, little-endian */
 	struct endpoint *endpoint;
 	uint32_t backlog;
-	uint32_t unanswered;		/* connectors neither accepted nor closed */
+	uint32_t unanswered; /* connectors neither accepted nor closed */
 	bool paused;
 	uint32_t parts;
 	struct listener_part part[LISTENER_MAX_PARTS];

@@ -47,9 +47,9 @@ static int pick_port(struct ports *p, struct be_addr *addr)
 
 	for (uint32_t i = 0; i < range; i++) {
 		addr->port = (uint16_t)p->next;
-		p->next = p->next == PORTS_EPHEMERAL_LAST ?
-				  PORTS_EPHEMERAL_FIRST :
-				  p->next + 1;
+		p->next = p->next == PORTS_EPHEMERAL_LAST
+				  ? PORTS_EPHEMERAL_FIRST
+				  : p->next + 1;
 		if (!taken(p, addr))
 			return 0;
 	}

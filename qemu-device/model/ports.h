@@ -16,13 +16,13 @@
 #include "../../host-backend/backend.h"
 #include "list.h"
 
-#define PORTS_BUCKETS		256
-#define PORTS_EPHEMERAL_FIRST	49152u
-#define PORTS_EPHEMERAL_LAST	65535u
+#define PORTS_BUCKETS	      256
+#define PORTS_EPHEMERAL_FIRST 49152u
+#define PORTS_EPHEMERAL_LAST  65535u
 
 struct ports {
-	struct list_head bucket[PORTS_BUCKETS];	/* by port */
-	uint32_t next;			/* ephemeral port to try first */
+	struct list_head bucket[PORTS_BUCKETS]; /* by port */
+	uint32_t next; /* ephemeral port to try first */
 	uint32_t count;
 };
 
@@ -44,6 +44,6 @@ void ports_init(struct ports *p);
 int ports_take(struct ports *p, const struct be_addr *addr,
 	       struct endpoint **out);
 struct endpoint *endpoint_get(struct endpoint *e);
-void endpoint_put(struct endpoint *e);	/* NULL is fine */
+void endpoint_put(struct endpoint *e); /* NULL is fine */
 
 #endif /* VRDMA_PORTS_H */

@@ -23,25 +23,41 @@
 #include "../../qemu-device/model/qp.h"
 
 static const char *const world_status_name[VIRTIO_RDMA_S_COUNT] = {
-	"OK", "UNKNOWN_COMMAND", "INVALID_PARAMETER", "INVALID_HANDLE",
-	"NO_RESOURCES", "NOT_SUPPORTED", "INVALID_STATE", "BUSY",
-	"ACCESS_VIOLATION", "BUFFER_SIZE", "ADDRESS_IN_USE", "INVALID_ADDRESS",
-	"TOO_MANY_ADDRESSES", "NETWORK_UNREACHABLE", "HOST_UNREACHABLE",
-	"CONNECTION_REFUSED", "CONNECTION_ABORTED", "CONNECTION_INVALID",
-	"CONNECTION_ACTIVE", "TIMED_OUT", "CANCELLED", "INTERNAL_ERROR",
+	"OK",
+	"UNKNOWN_COMMAND",
+	"INVALID_PARAMETER",
+	"INVALID_HANDLE",
+	"NO_RESOURCES",
+	"NOT_SUPPORTED",
+	"INVALID_STATE",
+	"BUSY",
+	"ACCESS_VIOLATION",
+	"BUFFER_SIZE",
+	"ADDRESS_IN_USE",
+	"INVALID_ADDRESS",
+	"TOO_MANY_ADDRESSES",
+	"NETWORK_UNREACHABLE",
+	"HOST_UNREACHABLE",
+	"CONNECTION_REFUSED",
+	"CONNECTION_ABORTED",
+	"CONNECTION_INVALID",
+	"CONNECTION_ACTIVE",
+	"TIMED_OUT",
+	"CANCELLED",
+	"INTERNAL_ERROR",
 };
 
 static const char *const world_reason_name[VIRTIO_RDMA_R_COUNT] = {
-	"NONE", "GRACEFUL", "RESET", "TIMED_OUT", "PEER_GONE", "LOCAL_ERROR",
-	"ADMINISTRATOR", "DEVICE_RESET",
+	"NONE",	     "GRACEFUL",    "RESET",	     "TIMED_OUT",
+	"PEER_GONE", "LOCAL_ERROR", "ADMINISTRATOR", "DEVICE_RESET",
 };
 
-#define WORLD_QPS	32
-#define WORLD_POSTS	256
-#define WORLD_EVENTS	64
+#define WORLD_QPS    32
+#define WORLD_POSTS  256
+#define WORLD_EVENTS 64
 
 struct world_qp {
-	struct vr_qp qp;	/* first */
+	struct vr_qp qp; /* first */
 	bool reserved;
 	bool connected;
 	bool released;
@@ -68,13 +84,13 @@ static struct {
 	char said[512];
 	enum virtio_rdma_status status;
 	uint32_t handle;
-	struct command answer;		/* a copy */
+	struct command answer; /* a copy */
 	unsigned int answers;
-	unsigned int commands_out;	/* not yet answered */
+	unsigned int commands_out; /* not yet answered */
 	struct virtio_rdma_event event[WORLD_EVENTS];
 	struct guest *event_guest[WORLD_EVENTS];
 	unsigned int events;
-	unsigned int dropped;		/* guest_drop_events() */
+	unsigned int dropped; /* guest_drop_events() */
 	unsigned int pipes;
 } world;
 
@@ -82,8 +98,8 @@ static void world_say(const char *sep, const char *what)
 {
 	size_t n = strlen(world.said);
 
-	snprintf(world.said + n, sizeof(world.said) - n, "%s%s%s",
-		 n ? " " : "", sep, what);
+	snprintf(world.said + n, sizeof(world.said) - n, "%s%s%s", n ? " " : "",
+		 sep, what);
 }
 
 /* ---------------------------------------------------------------- recorders */
@@ -105,9 +121,9 @@ void guest_post_event(struct guest *g, const struct virtio_rdma_event *ev)
 	ck_assert_uint_lt(world.events, WORLD_EVENTS);
 	world.event[world.events] = *ev;
 	world.event_guest[world.events++] = g;
-	world_say("!", ev->type == VIRTIO_RDMA_EV_CONNECT_REQUEST ?
-			       "REQUEST" :
-			       world_reason_name[ev->reason]);
+	world_say("!", ev->type == VIRTIO_RDMA_EV_CONNECT_REQUEST
+			       ? "REQUEST"
+			       : world_reason_name[ev->reason]);
 }
 
 void guest_drop_events(struct guest *g, uint32_t handle, bool is_cq)
@@ -127,7 +143,8 @@ struct guest *guest_by_addr(const struct model *m, const struct be_addr *a)
 	return NULL;
 }
 
-/* --------------------------------------------------------------- queue pairs */
+/* --------------------------------------------------------------- queue pairs
+ */
 
 static struct world_qp *world_qp(uint32_t handle)
 {
@@ -216,7 +233,8 @@ static bool world_qp_rest(struct world_qp *q)
 	return done;
 }
 
-/* ------------------------------------------------------ the transport's data */
+/* ------------------------------------------------------ the transport's data
+ */
 
 struct local_pipe *local_pipe_new(void)
 {
@@ -295,7 +313,7 @@ void loop_post(struct loop *l, loop_fn *fn, void *arg)
 
 	(void)l;
 	ck_assert_uint_le(world.post_count, WORLD_POSTS);
-	world.post[at] = (struct world_post){ fn, arg };
+	world.post[at] = (struct world_post){fn, arg};
 }
 
 static bool world_deliver_one(void)
@@ -316,7 +334,8 @@ static inline void world_deliver(void)
 		;
 }
 
-/* ---------------------------------------------------------------- the guests */
+/* ---------------------------------------------------------------- the guests
+ */
 
 static struct be_addr world_addr(const char *ip, uint16_t port)
 {

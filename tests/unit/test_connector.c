@@ -5,8 +5,9 @@
  * DOC: Brings a real connector into every row of the document's tables, gives
  * it every input, and compares what happened with the document's cell, word
  * by word: the answers in their order, "> STATE" for a step, "(i)", "(ii)" for
- * a condition that now holds, "!REASON" for each event.  A cell that the document lacks, or has and the machine does
- * not do, fails.  The wire is a fake backend.
+ * a condition that now holds, "!REASON" for each event.  A cell that the
+ * document lacks, or has and the machine does not do, fails.  The wire is a
+ * fake backend.
  */
 #include <errno.h>
 
@@ -18,10 +19,10 @@ static struct {
 	unsigned int conns;
 	unsigned int connects, accepts, rejects, completes, disconnects;
 	unsigned int aborts;
-	enum virtio_rdma_reason reason;		/* of the last abort */
+	enum virtio_rdma_reason reason; /* of the last abort */
 	struct be_request request;
 	struct be_read_limits limits;
-	int fail;				/* the next op answers this */
+	int fail; /* the next op answers this */
 } wire;
 
 struct be_conn {
@@ -141,10 +142,11 @@ static struct backend fake = {
 	.abort = w_abort,
 };
 
-/* -------------------------------------------------- one connector, one state */
+/* -------------------------------------------------- one connector, one state
+ */
 
 static struct guest *const A = &world.guest[0];
-static uint32_t handle;		/* of the connector under test */
+static uint32_t handle; /* of the connector under test */
 static uint32_t listener;
 
 #define QP 1
@@ -174,8 +176,8 @@ static void input(enum connector_input in, const struct connector_event *ev)
 	connector_input(conn(), in, ev);
 }
 
-static const struct be_private hi = { 2, "hi" };
-static const struct be_read_limits some = { 3, 2 };
+static const struct be_private hi = {2, "hi"};
+static const struct be_read_limits some = {3, 2};
 
 static void wire_accepted(void)
 {
@@ -204,16 +206,17 @@ static void to_requested(void)
 	struct be_request req = {
 		.local = world_addr("10.0.0.1", 7),
 		.peer = world_addr("10.0.0.2", 50000),
-		.limits = { 4, 9 },
+		.limits = {4, 9},
 		.priv = hi,
 	};
 	void *cm;
 
 	listener = world_listen(A, "10.0.0.1", 7, 0);
-	ck_assert_int_eq(listener_request(
-		&((struct listener *)handle_get(&A->listeners, listener))
-			 ->part[0],
-		wire_conn(), &req, &cm), 0);
+	ck_assert_int_eq(listener_request(&((struct listener *)handle_get(
+						    &A->listeners, listener))
+						   ->part[0],
+					  wire_conn(), &req, &cm),
+			 0);
 	handle = ((struct connector *)cm)->handle;
 }
 
@@ -294,24 +297,23 @@ static const struct row {
 	void (*go)(void);
 	enum connector_state state;
 } rows[] = {
-	{ "IDLE", to_idle, CONN_IDLE },
-	{ "CONNECTING", to_connecting, CONN_CONNECTING },
-	{ "ACCEPTED", to_accepted, CONN_ACCEPTED },
-	{ "REQUESTED", to_requested, CONN_REQUESTED },
-	{ "ACCEPTING", to_accepting, CONN_ACCEPTING },
-	{ "ESTABLISHED", to_established, CONN_ESTABLISHED },
-	{ "PEER_DISCONNECTED", to_peer_disconnected, CONN_PEER_DISCONNECTED },
-	{ "PEER_DISCONNECTED, flushing", to_peer_disconnected_nd,
-	  CONN_PEER_DISCONNECTED },
-	{ "ABORTED", to_aborted, CONN_ABORTED },
-	{ "ABORTED, at rest", to_aborted_rest, CONN_ABORTED },
-	{ "DISCONNECTING", to_disconnecting, CONN_DISCONNECTING },
-	{ "DISCONNECTING, (i) holds", to_disconnecting_i, CONN_DISCONNECTING },
-	{ "DISCONNECTING, (ii) holds", to_disconnecting_ii,
-	  CONN_DISCONNECTING },
-	{ "ABANDONED", to_abandoned, CONN_ABANDONED },
-	{ "DISCONNECTED", to_disconnected, CONN_DISCONNECTED },
-	{ "CLOSING", to_closing, CONN_CLOSING },
+	{"IDLE", to_idle, CONN_IDLE},
+	{"CONNECTING", to_connecting, CONN_CONNECTING},
+	{"ACCEPTED", to_accepted, CONN_ACCEPTED},
+	{"REQUESTED", to_requested, CONN_REQUESTED},
+	{"ACCEPTING", to_accepting, CONN_ACCEPTING},
+	{"ESTABLISHED", to_established, CONN_ESTABLISHED},
+	{"PEER_DISCONNECTED", to_peer_disconnected, CONN_PEER_DISCONNECTED},
+	{"PEER_DISCONNECTED, flushing", to_peer_disconnected_nd,
+	 CONN_PEER_DISCONNECTED},
+	{"ABORTED", to_aborted, CONN_ABORTED},
+	{"ABORTED, at rest", to_aborted_rest, CONN_ABORTED},
+	{"DISCONNECTING", to_disconnecting, CONN_DISCONNECTING},
+	{"DISCONNECTING, (i) holds", to_disconnecting_i, CONN_DISCONNECTING},
+	{"DISCONNECTING, (ii) holds", to_disconnecting_ii, CONN_DISCONNECTING},
+	{"ABANDONED", to_abandoned, CONN_ABANDONED},
+	{"DISCONNECTED", to_disconnected, CONN_DISCONNECTED},
+	{"CLOSING", to_closing, CONN_CLOSING},
 };
 
 #define ROWS ((int)(sizeof(rows) / sizeof(rows[0])))
@@ -358,10 +360,10 @@ static void give(enum connector_input in)
 		break;
 	case CIN_QP_STOPPED:
 		if (!world_qp_rest(&world.qp[QP - 1]))
-			input(in, &(struct connector_event){ 0 });
+			input(in, &(struct connector_event){0});
 		break;
 	case CIN_DEADLINE:
-		input(in, &(struct connector_event){ 0 });
+		input(in, &(struct connector_event){0});
 		break;
 	case CIN_COUNT:
 		break;
@@ -379,8 +381,7 @@ static void name_step(char *step, size_t size, const struct connector *before)
 	else if (c->state != before->state)
 		snprintf(step, size, " > %s", connector_state_name[c->state]);
 	else if (c->peer_done && !before->peer_done)
-		snprintf(step, size, " (i): %s",
-			 world_status_name[c->outcome]);
+		snprintf(step, size, " (i): %s", world_status_name[c->outcome]);
 	else if (c->stopped && !before->stopped)
 		snprintf(step, size, " (ii)");
 }
@@ -462,7 +463,7 @@ static void read_doc(void)
 {
 	FILE *f = fopen(doc_path(), "r");
 	char line[1024];
-	int columns[MAX_COLUMNS] = { 0 };
+	int columns[MAX_COLUMNS] = {0};
 	bool in_table = false;
 	char *cell[MAX_COLUMNS];
 
@@ -494,8 +495,8 @@ static void print_cell(int row, int in, const char *text)
 {
 	if (!getenv("VRDMA_PRINT_TABLE"))
 		return;
-	printf("CELL\t%s\t%s\t%s\n", rows[row].name,
-	       connector_input_name[in], text);
+	printf("CELL\t%s\t%s\t%s\n", rows[row].name, connector_input_name[in],
+	       text);
 	fflush(stdout);
 }
 
@@ -534,7 +535,7 @@ END_TEST
 /* Every state is entered by a step of the rules only */
 START_TEST(steps_are_checked)
 {
-	struct connector c = { .guest = A, .state = CONN_IDLE };
+	struct connector c = {.guest = A, .state = CONN_IDLE};
 
 	log_limit_init(&A->log_limit, 0);
 	for (int from = 0; from < CONN_STATE_COUNT; from++) {
@@ -675,12 +676,12 @@ START_TEST(backend_errors)
 		int err;
 		const char *said;
 	} cases[] = {
-		{ -ENETUNREACH, "NETWORK_UNREACHABLE" },
-		{ -EHOSTUNREACH, "HOST_UNREACHABLE" },
-		{ -EADDRINUSE, "ADDRESS_IN_USE" },
-		{ -ENOMEM, "NO_RESOURCES" },
-		{ -ECONNREFUSED, "CONNECTION_REFUSED" },
-		{ -EIO, "INTERNAL_ERROR" },
+		{-ENETUNREACH, "NETWORK_UNREACHABLE"},
+		{-EHOSTUNREACH, "HOST_UNREACHABLE"},
+		{-EADDRINUSE, "ADDRESS_IN_USE"},
+		{-ENOMEM, "NO_RESOURCES"},
+		{-ECONNREFUSED, "CONNECTION_REFUSED"},
+		{-EIO, "INTERNAL_ERROR"},
 	};
 
 	to_idle();
@@ -726,7 +727,8 @@ START_TEST(retry_after_refusal)
 	to_connecting();
 	connector_events.rejected(conn(), &hi);
 	world_expect("CONNECTION_REFUSED");
-	ck_assert_uint_eq(vr_from_le16(world.answer.rsp.connect.priv.length), 2);
+	ck_assert_uint_eq(vr_from_le16(world.answer.rsp.connect.priv.length),
+			  2);
 	ck_assert_mem_eq(world.answer.rsp.connect.priv.data, "hi", 3);
 	ck_assert_int_eq(wire.reason, VIRTIO_RDMA_R_NONE);
 	world_connect(A, handle, QP, "10.0.0.2", 7);
@@ -760,17 +762,17 @@ static struct command *bad_connect(void)
 	return cmd;
 }
 
-#define BAD(change, text)				\
-	do {						\
-		struct command *cmd = bad_connect();	\
-		struct virtio_rdma_cmd_connect *r = &cmd->req.connect; \
-							\
-		change;					\
-		cmd_connect(cmd);			\
-		world_expect(text);			\
-		ck_assert_int_eq(conn()->state, CONN_IDLE); \
-		ck_assert_uint_eq(guest_ports(A)->count, 0); \
-		ck_assert(!world.qp[QP - 1].reserved);	\
+#define BAD(change, text)                                                      \
+	do {                                                                   \
+		struct command *cmd = bad_connect();                           \
+		struct virtio_rdma_cmd_connect *r = &cmd->req.connect;         \
+                                                                               \
+		change;                                                        \
+		cmd_connect(cmd);                                              \
+		world_expect(text);                                            \
+		ck_assert_int_eq(conn()->state, CONN_IDLE);                    \
+		ck_assert_uint_eq(guest_ports(A)->count, 0);                   \
+		ck_assert(!world.qp[QP - 1].reserved);                         \
 	} while (0)
 
 START_TEST(bad_connects)
@@ -833,7 +835,7 @@ START_TEST(read_limits_passive)
 	to_requested();
 	ck_assert_uint_eq(vr_from_le32(world.event[0].inbound_reads), 9);
 	ck_assert_uint_eq(vr_from_le32(world.event[0].outbound_reads), 4);
-	world_accept(A, handle, QP);	/* asks for 6, 5 */
+	world_accept(A, handle, QP); /* asks for 6, 5 */
 	ck_assert_uint_eq(wire.limits.inbound, 6);
 	ck_assert_uint_eq(wire.limits.outbound, 4);
 	connector_events.established(conn());
@@ -848,10 +850,10 @@ START_TEST(read_limits_active)
 {
 	A->conf = &world.conf[0];
 	world.conf[0].max_inbound_reads = 7;
-	to_connecting();	/* asks for 8, 4 */
+	to_connecting(); /* asks for 8, 4 */
 	ck_assert_uint_eq(wire.request.limits.inbound, 7);
 	ck_assert_uint_eq(wire.request.limits.outbound, 4);
-	wire_accepted();	/* peer: in 3, out 2 */
+	wire_accepted(); /* peer: in 3, out 2 */
 	ck_assert_uint_eq(vr_from_le32(world.answer.rsp.connect.inbound_reads),
 			  2);
 	ck_assert_uint_eq(vr_from_le32(world.answer.rsp.connect.outbound_reads),

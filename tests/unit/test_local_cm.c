@@ -12,12 +12,12 @@
 
 static struct guest *const A = &world.guest[0];
 static struct guest *const B = &world.guest[1];
-static uint32_t ah, bh;		/* the connectors of A and B */
-static uint32_t lh;		/* B's listener */
+static uint32_t ah, bh; /* the connectors of A and B */
+static uint32_t lh;	/* B's listener */
 static unsigned int live;
 
-#define QA 1
-#define QB 2
+#define QA   1
+#define QB   2
 #define PORT 4000
 
 static void setup(void)
@@ -125,8 +125,7 @@ START_TEST(answer_has_all_facts)
 	ck_assert_uint_eq(vr_from_le16(rsp->priv.length), 7);
 	ck_assert_mem_eq(rsp->priv.data, "welcome\0", 8);
 	ck_assert_uint_eq(vr_from_le16(rsp->peer.port), PORT);
-	ck_assert_uint_ge(vr_from_le16(rsp->local.port),
-			  PORTS_EPHEMERAL_FIRST);
+	ck_assert_uint_ge(vr_from_le16(rsp->local.port), PORTS_EPHEMERAL_FIRST);
 	ck_assert_uint_eq(vr_from_le32(rsp->inbound_reads), 5);
 	ck_assert_uint_eq(vr_from_le32(rsp->outbound_reads), 4);
 	ck_assert(!world.qp[QA - 1].connected);
@@ -181,11 +180,12 @@ START_TEST(listen_port_zero)
 	world_expect("OK");
 	ck_assert_uint_ge(vr_from_le16(rsp->addr.port), PORTS_EPHEMERAL_FIRST);
 	ah = world_connector(A, 1);
-	world_connect(A, ah, QA, "10.0.0.2",
-		      handle_get(&B->listeners, lh) ?
-			      ((struct listener *)handle_get(&B->listeners, lh))
-				      ->endpoint->addr.port :
-			      0);
+	world_connect(
+		A, ah, QA, "10.0.0.2",
+		handle_get(&B->listeners, lh)
+			? ((struct listener *)handle_get(&B->listeners, lh))
+				  ->endpoint->addr.port
+			: 0);
 	world_deliver();
 	world_expect("!REQUEST");
 }
@@ -527,7 +527,7 @@ START_TEST(crossing)
 	world_expect("OK");
 	rest(QB);
 	world_expect("OK");
-	ck_assert_uint_eq(world.events, 1);	/* the request */
+	ck_assert_uint_eq(world.events, 1); /* the request */
 }
 END_TEST
 
@@ -704,7 +704,7 @@ END_TEST
  */
 static void interleave(unsigned int order)
 {
-	bool done[5] = { false };
+	bool done[5] = {false};
 
 	for (unsigned int left = 5; left; left--) {
 		unsigned int pick = order % left;
@@ -750,7 +750,7 @@ START_TEST(all_orders_of_disconnect)
 END_TEST
 
 /* Either guest goes at any point of the road: nothing is left of it */
-static void (*const road[])(void) = { requested, accepted, established };
+static void (*const road[])(void) = {requested, accepted, established};
 
 START_TEST(reset_on_the_road)
 {
@@ -820,10 +820,11 @@ static void add_disconnect_tests(TCase *t)
 int main(void)
 {
 	static void (*const groups[])(TCase *) = {
-		add_setup_tests, add_listener_tests, add_disconnect_tests,
+		add_setup_tests,
+		add_listener_tests,
+		add_disconnect_tests,
 	};
-	static const char *const names[] = { "set-up", "listener",
-					     "disconnect" };
+	static const char *const names[] = {"set-up", "listener", "disconnect"};
 	Suite *s = suite_create("local_cm");
 	SRunner *r;
 	int failed;

@@ -37,19 +37,19 @@ static const struct {
 	uint16_t second_port;
 	int expect;
 } pairs[] = {
-	{ "10.0.0.1", 7, "10.0.0.1", 7, -EADDRINUSE },
-	{ "10.0.0.1", 7, "10.0.0.1", 8, 0 },
-	{ "10.0.0.1", 7, "10.0.0.1", 7 + PORTS_BUCKETS, 0 },
-	{ "10.0.0.1", 7, "10.0.0.2", 7, 0 },
-	{ "0.0.0.0", 7, "10.0.0.2", 7, -EADDRINUSE },
-	{ "10.0.0.2", 7, "0.0.0.0", 7, -EADDRINUSE },
-	{ "0.0.0.0", 7, "0.0.0.0", 7, -EADDRINUSE },
-	{ "0.0.0.0", 7, "10.0.0.2", 8, 0 },
+	{"10.0.0.1", 7, "10.0.0.1", 7, -EADDRINUSE},
+	{"10.0.0.1", 7, "10.0.0.1", 8, 0},
+	{"10.0.0.1", 7, "10.0.0.1", 7 + PORTS_BUCKETS, 0},
+	{"10.0.0.1", 7, "10.0.0.2", 7, 0},
+	{"0.0.0.0", 7, "10.0.0.2", 7, -EADDRINUSE},
+	{"10.0.0.2", 7, "0.0.0.0", 7, -EADDRINUSE},
+	{"0.0.0.0", 7, "0.0.0.0", 7, -EADDRINUSE},
+	{"0.0.0.0", 7, "10.0.0.2", 8, 0},
 	/* the families are two worlds */
-	{ "0.0.0.0", 7, "fd00::1", 7, 0 },
-	{ "::", 7, "10.0.0.1", 7, 0 },
-	{ "::", 7, "fd00::1", 7, -EADDRINUSE },
-	{ "fd00::1", 7, "fd00::2", 7, 0 },
+	{"0.0.0.0", 7, "fd00::1", 7, 0},
+	{"::", 7, "10.0.0.1", 7, 0},
+	{"::", 7, "fd00::1", 7, -EADDRINUSE},
+	{"fd00::1", 7, "fd00::2", 7, 0},
 };
 
 START_TEST(conflicts)
@@ -63,8 +63,8 @@ START_TEST(conflicts)
 	endpoint_put(a);
 	/* whatever stood in the way is gone */
 	if (!b)
-		ck_assert_int_eq(take(pairs[_i].second, pairs[_i].second_port,
-				      &b), 0);
+		ck_assert_int_eq(
+			take(pairs[_i].second, pairs[_i].second_port, &b), 0);
 	endpoint_put(b);
 	ck_assert_uint_eq(ports.count, 0);
 }

@@ -15,15 +15,24 @@
 #include "virtio_rdma.h"
 
 struct entry {
-	const char *of;		/* structure, or the table's second heading */
+	const char *of; /* structure, or the table's second heading */
 	const char *name;
 	unsigned int number;
 	bool seen;
 };
 
-#define S(s) { "", #s, sizeof(struct virtio_rdma_##s), false }
-#define F(s, f) { #s, #f, offsetof(struct virtio_rdma_##s, f), false }
-#define N(table, prefix, n) { table, #n, VIRTIO_RDMA_##prefix##_##n, false }
+#define S(s)                                                                   \
+	{                                                                      \
+		"", #s, sizeof(struct virtio_rdma_##s), false                  \
+	}
+#define F(s, f)                                                                \
+	{                                                                      \
+#s, #f, offsetof(struct virtio_rdma_##s, f), false             \
+	}
+#define N(table, prefix, n)                                                    \
+	{                                                                      \
+		table, #n, VIRTIO_RDMA_##prefix##_##n, false                   \
+	}
 
 /* clang-format off */
 static struct entry entries[] = {
@@ -287,11 +296,10 @@ START_TEST(both_ways)
 		} else if (heading(line, of)) {
 			if (!known_table(of))
 				of[0] = 0;
-		} else if (of[0] &&
-			   (sscanf(line, "| %u | `%63[a-z0-9_]`", &number,
-				   name) == 2 ||
-			    sscanf(line, "| %u | %63[A-Z0-9_]", &number,
-				   name) == 2)) {
+		} else if (of[0] && (sscanf(line, "| %u | `%63[a-z0-9_]`",
+					    &number, name) == 2 ||
+				     sscanf(line, "| %u | %63[A-Z0-9_]",
+					    &number, name) == 2)) {
 			meet(of, name, number, no);
 		}
 	}
