@@ -38,7 +38,7 @@ static const u8 mr_next[] = {
 	[MR_PINNING] = BIT(MR_REGISTERING) | BIT(MR_IDLE),
 	[MR_REGISTERING] = BIT(MR_REGISTERED) | BIT(MR_IDLE),
 	[MR_REGISTERED] = BIT(MR_DEREGISTERING),
-	[MR_DEREGISTERING] = BIT(MR_IDLE),
+	[MR_DEREGISTERING] = BIT(MR_IDLE) | BIT(MR_REGISTERED),
 };
 
 struct vrl_mr {
@@ -56,6 +56,7 @@ struct vrl_mr {
 	u64 *dma;			/* their addresses, while registering */
 	unsigned long count;
 	bool writable;
+	bool leak;			/* closing: pages stay pinned for good */
 	MDL mdl;
 };
 
@@ -242,11 +243,23 @@ static void mr_registered(void *ctx, NTSTATUS status)
 	vrl_req_complete(req, status);
 }
 
+/* The device does not touch the pages any more */
+static bool let_go(NTSTATUS status)
+{
+	return status == STATUS_SUCCESS || status == STATUS_DEVICE_REMOVED;
+}
+
 static void mr_deregistered(void *ctx, NTSTATUS status)
 {
 	struct vrl_req *req = ctx;
+	struct vrl_mr *mr = to_mr(req->obj);
 
-	unpin_later(to_mr(req->obj), req, status);
+	if (let_go(status)) {
+		unpin_later(mr, req, status);
+		return;
+	}
+	mr_set_state(mr, MR_REGISTERED);
+	vrl_req_complete(req, status);
 }
 
 /*
@@ -259,7 +272,11 @@ static void mr_close_work(struct work_struct *work)
 	struct vrl_mr *mr = container_of(work, struct vrl_mr, close_work);
 
 	flush_work(&mr->work);
-	if (mr_set_state(mr, MR_DEREGISTERING))
+	if (mr->leak)
+		vrl_warn(mr->obj.file->dev, "mr: the device keeps %lu pages, so do we\n",
+			 mr->count);
+	else if (mr->state == MR_DEREGISTERING ||
+		 mr_set_state(mr, MR_DEREGISTERING))
 		unpin(mr, mr->count);
 	vrl_obj_put(&mr->obj);
 }
@@ -271,10 +288,32 @@ static void mr_closed(void *ctx)
 	queue_work(vrl_teardown_wq, &mr->close_work);
 }
 
+/* Closing alone would deregister too, but not tell whether the device agreed */
+static void mr_last_deregistered(void *ctx, NTSTATUS status)
+{
+	struct vrl_mr *mr = ctx;
+
+	mr->leak = !let_go(status);
+}
+
+static void deregister_for_close(struct vrl_mr *mr)
+{
+	NTSTATUS status;
+
+	if (!mr_set_state(mr, MR_DEREGISTERING))
+		return;
+	status = mr->ndk->Dispatch->NdkDeregisterMr(mr->ndk,
+						    mr_last_deregistered, mr);
+	if (status != STATUS_PENDING)
+		mr_last_deregistered(mr, status);
+}
+
 static void mr_close(struct vrl_obj *obj)
 {
 	struct vrl_mr *mr = to_mr(obj);
 
+	if (mr->ndk)
+		deregister_for_close(mr);
 	if (!mr->ndk)
 		vrl_obj_put(obj);
 	else if (vrl_ndk_close(mr->ndk, mr_closed, mr) != STATUS_PENDING)
@@ -455,7 +494,6 @@ int vrl_ioc_deregister(struct vrl_file *f, void *arg)
 	}
 	status = mr->ndk->Dispatch->NdkDeregisterMr(mr->ndk, mr_deregistered,
 						    req);
-	/* whatever it said, the region is over; the pages go in the work */
 	if (status != STATUS_PENDING)
 		mr_deregistered(req, status);
 	a->status = STATUS_PENDING;
