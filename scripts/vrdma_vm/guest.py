@@ -110,7 +110,7 @@ class Guest:
             raise VmError(f"{self.name}: `{command}`: exit {status}: {tail}")
         return done
 
-    def qmp(self, command: str, **arguments: Any) -> Any:
+    def qmp(self, command: str, /, **arguments: Any) -> Any:
         return qmp(self.spec.path("qmp"), command, **arguments)
 
     # -- the console --

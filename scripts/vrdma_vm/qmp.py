@@ -10,7 +10,7 @@ from typing import Any, Dict
 from .wait import VmError
 
 
-def qmp(path: str, command: str, timeout: float = 10,
+def qmp(path: str, command: str, /, *, timeout: float = 10,
         **arguments: Any) -> Any:
     """Runs one command on a connection of its own and gives its answer."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
