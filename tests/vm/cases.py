@@ -56,14 +56,18 @@ def reload_driver(lab: Lab) -> None:
 
 
 def qemu_reports_device(lab: Lab) -> None:
-    """QMP's inspection commands need care in a device of one's own."""
+    """QMP's inspection commands need care in a device of one's own.
+
+    Not x-query-virtio-queue-status: QEMU fetches the index of a vhost-user
+    queue with the message that stops it.
+    """
     for guest in lab.guests.values():
         found = [d for d in guest.qmp("x-query-virtio")
                  if "rdma" in d["name"]]
         expect(len(found) == 1, f"{guest.name}: QMP lists {found}")
         path = found[0]["path"]
         guest.qmp("x-query-virtio-status", path=path)
-        guest.qmp("x-query-virtio-queue-status", path=path, queue=0)
+        guest.qmp("x-query-virtio-vhost-queue-status", path=path, queue=0)
     alive(lab)
 
 
