@@ -42,7 +42,7 @@ static void cq_die(struct vr_cq *cq)
 	cq->dead = true;
 	glog(cq->guest, VL_WARN,
 	     "cq[%u]: overrun: %u written, %u taken, depth %u: it is dead, with its queue pairs",
-	     cq->handle, cq->tail, cq->head, cq->depth);
+	     handle_index(cq->handle), cq->tail, cq->head, cq->depth);
 	fail_users(&cq->senders, true);
 	fail_users(&cq->receivers, false);
 	loop_post_work(worker_loop(cq->worker), &cq->error_work);

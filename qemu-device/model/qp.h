@@ -238,6 +238,8 @@ void qp_worker_detach_peer(void *qp);
 void qp_worker_leave(void *qp);
 
 /* wr.c, worker */
+/* Reads what the guest posted; nonsense fails the queue pair */
+void wr_look(struct vr_qp *qp);
 /* Ends everything that is taken or posted, cancelled */
 void wr_flush(struct vr_qp *qp, struct qp_queue *q);
 /* The same without a word to the guest */

@@ -33,11 +33,12 @@ static bool qp_set_state(struct vr_qp *qp, enum qp_state to)
 {
 	if (!(qp_next[qp->state] & 1u << to)) {
 		glog(qp->guest, VL_ERROR, "qp[%u]: %s -> %s is no transition",
-		     qp->handle, qp_state_name[qp->state], qp_state_name[to]);
+		     handle_index(qp->handle), qp_state_name[qp->state], qp_state_name[to]);
 		return false;
 	}
-	glog(qp->guest, VL_DEBUG, "qp[%u]: %s -> %s", qp->handle,
-	     qp_state_name[qp->state], qp_state_name[to]);
+	glog(qp->guest, VL_DEBUG, "qp[%u]: %s -> %s",
+	     handle_index(qp->handle), qp_state_name[qp->state],
+	     qp_state_name[to]);
 	qp->state = to;
 	return true;
 }
@@ -123,6 +124,7 @@ void qp_fail(struct vr_qp *qp, enum virtio_rdma_reason reason)
 	qp->failing = true;
 	qp->broke = true;
 	qp->reason = reason;
+	show_state(qp, VIRTIO_RDMA_QP_ERROR);
 	worker_mourn(qp->be.worker, qp);
 }
 
@@ -152,6 +154,8 @@ void qp_doorbell(struct vr_qp *qp)
 		wr_flush(qp, &qp->rq);
 		return;
 	}
+	if (qp->state == QP_INIT || qp_is_open(qp))
+		wr_look(qp);
 	qp_make_runnable(qp);
 }
 

@@ -81,12 +81,20 @@ static bool read_tail(struct vr_qp *qp, struct qp_queue *q)
 		q->broken = true;
 		glog(qp->guest, VL_WARN,
 		     "qp[%u]: %s tail %u with %u ended and depth %u: queue pair fails",
-		     qp->handle, q == &qp->sq ? "send" : "receive", tail,
+		     handle_index(qp->handle), q == &qp->sq ? "send" : "receive", tail,
 		     q->ended, q->depth);
 		return false;
 	}
 	q->tail = tail;
 	return true;
+}
+
+/* At a doorbell, so that nonsense is found when it is written and not when a
+ * peer happens to need the queue */
+void wr_look(struct vr_qp *qp)
+{
+	if (!read_tail(qp, &qp->sq) || !read_tail(qp, &qp->rq))
+		qp_fail(qp, VIRTIO_RDMA_R_LOCAL_ERROR);
 }
 
 /* Something to take, and room to keep it */
@@ -308,10 +316,11 @@ static void end_bad(struct vr_qp *qp, struct qp_queue *q)
 		return;
 	glog(qp->guest, VL_INFO,
 	     "qp[%u]: %s entry %u, opcode %u: refused with completion status %u",
-	     qp->handle, q == &qp->sq ? "send" : "receive", q->ended,
+	     handle_index(qp->handle), q == &qp->sq ? "send" : "receive", q->ended,
 	     wr->be.opcode, wr->bad);
-	end_wr(qp, q, wr, wr->bad, 0, false);
+	/* first the state: who sees the completion sees that, too */
 	qp_fail(qp, VIRTIO_RDMA_R_LOCAL_ERROR);
+	end_wr(qp, q, wr, wr->bad, 0, false);
 }
 
 static void complete(struct vr_qp *qp, struct qp_queue *q, struct be_wr *be,
@@ -323,14 +332,15 @@ static void complete(struct vr_qp *qp, struct qp_queue *q, struct be_wr *be,
 		/* A backend's mistake.  Nothing is completed for it: the flush
 		 * that follows ends what is taken, once each. */
 		glog(qp->guest, VL_ERROR,
-		     "qp[%u]: transport completed out of order", qp->handle);
+		     "qp[%u]: transport completed out of order",
+		     handle_index(qp->handle));
 		qp_fail(qp, VIRTIO_RDMA_R_LOCAL_ERROR);
 		return;
 	}
-	end_wr(qp, q, wr, status, length, solicited);
-	if (status)
+	if (status)	/* before the completion, see end_bad() */
 		qp_fail(qp, VIRTIO_RDMA_R_LOCAL_ERROR);
-	else if (q->closed)
+	end_wr(qp, q, wr, status, length, solicited);
+	if (!status && q->closed)
 		end_bad(qp, q);
 }
 

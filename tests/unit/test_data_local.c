@@ -368,6 +368,11 @@ START_TEST(test_bad_tail)
 	rig_expect(&r, &r.a, 1, VIRTIO_RDMA_WC_CANCELLED);
 	rig_until(&r, r.a.qp_failures == 1);
 	ck_assert_uint_eq(r.b.qp_failures, 0);
+	/* the receive queue's is looked at although nobody sends */
+	__atomic_store_n(&rig_qp_record(&r.b)->rq_tail, 1 + jump[_i],
+			 __ATOMIC_RELEASE);
+	rig_kick(&r, &r.b);
+	rig_until(&r, r.b.qp_failures == 1);
 }
 END_TEST
 
