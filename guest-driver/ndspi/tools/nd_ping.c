@@ -22,7 +22,7 @@ const char *tool_name = "nd_ping";
 static void on_signal(int sig)
 {
 	(void)sig;
-	ping_stop = true;
+	atomic_store(&ping_stop, true);
 }
 
 /* -------------------------------------------------------------- private data */

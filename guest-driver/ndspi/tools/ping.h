@@ -22,6 +22,8 @@
 #ifndef ND_PING_H
 #define ND_PING_H
 
+#include <stdatomic.h>
+
 #include "nd_vrdma.h"
 #include "tool.h"
 
@@ -176,6 +178,7 @@ struct ping {
 	uint64_t cancelled;
 	uint64_t failed;
 	bool miscounted;
+	bool wrong;		/* contents: the connection ends well, not we */
 	HRESULT broken;		/* status of the first request that failed */
 
 	OVERLAPPED ov_notify;
@@ -221,10 +224,11 @@ enum ping_rc ping_ask(struct ping *p, enum ping_type type, uint64_t base,
 		      uint32_t count, enum ping_type answer, bool *good);
 
 /* ping_client.c, ping_server.c, ping_latency.c: the tests */
-extern volatile bool ping_stop;		/* asked by a signal to end -K */
+extern atomic_bool ping_stop;	/* asked by a signal to end -K */
 enum ping_rc ping_drive(struct ping *p);
 enum ping_rc ping_serve(struct ping *p);
 enum ping_rc ping_latency(struct ping *p);
+/* the line "transfer"; notes wrong contents */
 void ping_report(struct ping *p, uint64_t count, double seconds, bool good);
 
 /* ping_end.c: both ends' disconnect, late posts, the count; exit status */

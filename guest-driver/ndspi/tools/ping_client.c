@@ -9,7 +9,7 @@
  */
 #include "ping.h"
 
-volatile bool ping_stop;
+atomic_bool ping_stop;
 
 static uint8_t *slot_at(const struct ping *p, uint64_t i)
 {
@@ -155,7 +155,7 @@ static uint32_t batch_size(const struct ping *p, uint64_t done)
 
 static bool more(const struct ping *p, uint64_t done)
 {
-	return p->wish.keep ? !ping_stop : done < p->wish.count;
+	return p->wish.keep ? !atomic_load(&ping_stop) : done < p->wish.count;
 }
 
 enum ping_rc ping_drive(struct ping *p)
@@ -181,13 +181,14 @@ enum ping_rc ping_drive(struct ping *p)
 	if (rc == PING_OK)
 		rc = ping_ask(p, MSG_DONE, done, 0, MSG_DONE, &good);
 	ping_report(p, done, seconds, good);
-	return rc == PING_OK && !good ? PING_FAILED : rc;
+	return rc;
 }
 
 void ping_report(struct ping *p, uint64_t count, double seconds, bool good)
 {
 	double bytes = (double)count * (double)p->wish.size;
 
+	p->wrong = p->wrong || !good;
 	tool_event("transfer op=%s size=%llu count=%llu bytes=%.0f "
 		   "seconds=%.6f MBps=%.1f verify=%s",
 		   ping_op_names[p->wish.op], (unsigned long long)p->wish.size,

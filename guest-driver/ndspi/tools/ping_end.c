@@ -167,7 +167,7 @@ static bool count(struct ping *p)
 
 int ping_end(struct ping *p, enum ping_rc rc)
 {
-	bool ok = rc == PING_OK;
+	bool ok = true;
 
 	if (rc == PING_OK) {
 		ok = end_gracefully(p);
@@ -188,5 +188,5 @@ int ping_end(struct ping *p, enum ping_rc rc)
 		return EXIT_FAILED;
 	if (rc == PING_LOST)
 		return EXIT_LOST;
-	return ok ? EXIT_OK : EXIT_FAILED;
+	return rc == PING_OK && ok && !p->wrong ? EXIT_OK : EXIT_FAILED;
 }

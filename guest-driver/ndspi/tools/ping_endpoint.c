@@ -106,11 +106,15 @@ static void dimensions(struct ping *p)
 			 p->data_slots * page_up(p->wish.size);
 }
 
-static uint32_t chunks(const struct ping *p)
+/* Requests of one transfer, transfers at once */
+static uint32_t requests(const struct ping *p)
 {
 	uint64_t max = p->info.MaxTransferLength;
+	uint32_t window = p->wish.depth < p->data_slots ? p->wish.depth :
+							   p->data_slots;
 
-	return (uint32_t)(p->wish.size / max + 2);
+	return window * (uint32_t)((p->wish.size + max - 1) / max +
+				   !p->wish.size);
 }
 
 static bool dimensions_fit(struct ping *p, uint32_t sends)
@@ -227,7 +231,7 @@ bool ping_prepare(struct ping *p)
 
 	dimensions(p);
 	/* one for the late post */
-	sends = p->wish.depth * chunks(p) + p->send_slots + 1;
+	sends = requests(p) + p->send_slots + 1;
 	return dimensions_fit(p, sends) && make_memory(p) &&
 	       register_memory(p) && make_queues(p, sends) &&
 	       make_tables(p, sends) && post_receives(p);

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * nd_fake.h - a /dev/vrdmaN for tests of the NDSPI library, in this process
+ *
+ * DOC: Two devices behind nd_sys: 0 with 192.0.2.1 and 2001:db8::1, 1 with
+ * 192.0.2.2 and 2001:db8::2.  Nothing works in the background unless a test
+ * starts the engine, a thread that serves the rings as a device's worker does,
+ * sleeping and being woken by the rules of the context page.  A send that finds
+ * no receive fails at once: a program that posts its receives too late shows.
+ */
+#ifndef ND_FAKE_H
+#define ND_FAKE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "nd_sys.h"
+#include "vrdma_uapi.h"
+
+#define FAKE_DEVICES 2
+
+void fake_install(void);	/* before the first object */
+void fake_remove(void);		/* everything closed?  else the test fails */
+
+/* ------------------------------------------------------------ without engine */
+extern unsigned fake_kicks;		/* KICK ioctls */
+extern unsigned fake_ioctls;
+extern bool fake_map_notify;		/* offer a notification page */
+extern uint16_t fake_notify_page[2048];
+extern uint32_t fake_fail_status;	/* the next ioctl says this, if not 0 */
+/* called inside CQ_NOTIFY, before the kernel has the request */
+extern void (*fake_in_notify)(void);
+
+/* newest object of the kind, in newest file */
+struct virtio_rdma_qp_record *fake_qp_record(void);
+void *fake_qp_buffer(void);
+struct vrdma_uapi_create_qp fake_qp_layout(void);
+struct virtio_rdma_cq_record *fake_cq_record(void);
+struct virtio_rdma_context_page *fake_context(void);
+/* write a completion, then take the arm and report it if there is one */
+void fake_complete(uint64_t wr_id, uint8_t opcode, uint8_t status,
+		   uint32_t length);
+unsigned fake_notify_requests(void);	/* CQ_NOTIFY that the kernel has */
+void fake_report_cq(uint32_t status);	/* ends them */
+void fake_event(uint64_t overlapped, uint32_t status);
+uint64_t fake_last_overlapped(void);	/* of the last request that pends */
+void fake_hang_up(void);		/* the newest file: module going */
+
+/* --------------------------------------------------------------- with engine */
+void fake_engine_start(void);
+void fake_engine_stop(void);
+unsigned fake_listeners(void);
+extern bool fake_spoil;		/* one wrong byte in every write */
+/* every file of the device is lost, as the kernel does it */
+void fake_lose_device(unsigned device);
+
+#endif /* ND_FAKE_H */
