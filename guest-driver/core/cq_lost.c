@@ -109,7 +109,7 @@ void vrc_cq_produced_locked(struct vrc_cq *cq)
 	struct virtio_rdma_cq_record *rec = cq->buffer.va;
 	uint32_t arm;
 
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	vrdma_full_fence();
 	arm = vr_from_le32(__atomic_load_n(&rec->arm, __ATOMIC_RELAXED));
 	/* a failed completion counts as solicited */
 	if (arm < VIRTIO_RDMA_ARM_SOLICITED && cq->error == STATUS_SUCCESS)

@@ -66,6 +66,7 @@ NTSTATUS vrc_build_lam(NDK_ADAPTER *adapter, MDL *mdl, SIZE_T length,
 		       ULONG *fbo)
 {
 	uint64_t count = vrc_mdl_pages(mdl, length), need, i;
+	NDK_LOGICAL_ADDRESS *page;
 	struct vrc_mdl_cursor cur = { .mdl = mdl };
 	ULONG room;
 
@@ -83,9 +84,11 @@ NTSTATUS vrc_build_lam(NDK_ADAPTER *adapter, MDL *mdl, SIZE_T length,
 		return STATUS_BUFFER_TOO_SMALL;
 	lam->AdapterContext = NULL;
 	lam->AdapterPageCount = (ULONG)count;
+	/* the array is declared with one entry and has as many as it needs */
+	page = (NDK_LOGICAL_ADDRESS *)((uint8_t *)lam +
+		offsetof(NDK_LOGICAL_ADDRESS_MAPPING, AdapterPageArray));
 	for (i = 0; i < count; i++)
-		lam->AdapterPageArray[i].QuadPart =
-			(int64_t)vrc_mdl_page(&cur, i);
+		page[i].QuadPart = (int64_t)vrc_mdl_page(&cur, i);
 	*fbo = (ULONG)(vrdma_mdl_va(mdl) & PAGE_MASK64);
 	return STATUS_SUCCESS;
 }

@@ -122,7 +122,7 @@ void vrc_qp_lost(struct vrc_qp *qp)
 		/* the process's view, and the kernel poster's */
 		vrdma_publish32(&rec->state, VIRTIO_RDMA_QP_ERROR);
 		__atomic_store_n(&qp->lost, true, __ATOMIC_RELAXED);
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		vrdma_full_fence();
 		for (d = VRC_SQ; d <= VRC_RQ; d++) {
 			qp->flushed[d] = find_ended(qp, (enum vrc_dir)d);
 			cancel_all(qp, (enum vrc_dir)d);

@@ -47,7 +47,7 @@ static void ring(struct vrc_qp *qp)
 
 static void after_post(struct vrc_qp *qp, enum vrc_dir dir, bool defer)
 {
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	vrdma_full_fence();
 	if (__atomic_load_n(&qp->lost, __ATOMIC_RELAXED)) {
 		vrc_qp_flush_lost(qp);
 		return;

@@ -130,6 +130,7 @@ START_TEST(lam)
 		NDK_LOGICAL_ADDRESS_MAPPING lam;
 		uint8_t room[sizeof(NDK_LOGICAL_ADDRESS_MAPPING) + 4 * 8];
 	} u;
+	NDK_LOGICAL_ADDRESS *page;
 	NDK_ADAPTER *a;
 	ULONG size = 0, fbo = 0;
 
@@ -143,7 +144,9 @@ START_TEST(lam)
 						  &u.lam, &size, &fbo),
 			 STATUS_SUCCESS);
 	ck_assert_uint_eq(u.lam.AdapterPageCount, 5);
-	ck_assert_int_eq(u.lam.AdapterPageArray[4].QuadPart, 0x7000);
+	page = (void *)(u.room + offsetof(NDK_LOGICAL_ADDRESS_MAPPING,
+					  AdapterPageArray));
+	ck_assert_int_eq(page[4].QuadPart, 0x7000);
 	ck_assert_uint_eq(fbo, 0x800);
 	a->Dispatch->NdkReleaseLAM(a, &u.lam);
 	ck_assert_int_eq(a->Dispatch->NdkBuildLAM(a, &head, 0x4001, NULL, NULL,
