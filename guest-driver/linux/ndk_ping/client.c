@@ -106,6 +106,9 @@ static enum rc all_batches(struct ping *p, u64 *done, bool *good)
 	while (rc == RC_OK && *good && (p->wish.keep || *done < count)) {
 		if (READ_ONCE(p->run->stop))
 			break;
+		if (p->wish.keep && *done == 1)
+			run_event(p->run, "transferring op=%s size=%llu",
+				  ping_op_names[p->wish.op], p->wish.size);
 		n = p->wish.keep ? 1 : min_t(u64, count - *done, p->data_slots);
 		if (unchecked(p, count - *done))
 			rc = post_batch(p, *done, n);
