@@ -13,8 +13,11 @@ int32_t nd_wc_status(uint8_t status);
 
 START_TEST(agree)
 {
-	ck_assert_uint_eq((uint32_t)nd_wc_status((uint8_t)_i),
-			  (uint32_t)vrdma_status_from_wc((uint32_t)_i));
+	uint32_t i;
+
+	for (i = 0; i < 128; i++)
+		ck_assert_uint_eq((uint32_t)nd_wc_status((uint8_t)i),
+				  (uint32_t)vrdma_status_from_wc(i));
 }
 END_TEST
 
@@ -25,7 +28,7 @@ int main(void)
 	SRunner *r;
 	int failed;
 
-	tcase_add_loop_test(t, agree, 0, 128);
+	tcase_add_test(t, agree);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
