@@ -36,12 +36,29 @@ void guest_needs_reset(struct guest *g, const char *fmt, ...)
 
 /* ----------------------------------------------------------------- buffers */
 
+/* The library has told the driver from which index on it wants a kick.  That
+ * has to be visible before the index is read again, or both sides could wait
+ * for each other (virtio 1.2 2.7.10). */
+static void full_barrier(void)
+{
+#ifdef __SANITIZE_THREAD__
+	static unsigned int word;	/* TSan knows no fences */
+
+	__atomic_fetch_add(&word, 1, __ATOMIC_SEQ_CST);
+#else
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
 /* virtio 1.2 2.7.6: no more chains can be available than the ring has entries */
 bool vq_has_buffer(struct guest *g, VuVirtq *vq, unsigned int qidx)
 {
-	uint16_t idx = vr_from_le16(__atomic_load_n(&vq->vring.avail->idx,
-						    __ATOMIC_ACQUIRE));
-	uint16_t ready = (uint16_t)(idx - vq->last_avail_idx);
+	uint16_t idx, ready;
+
+	full_barrier();
+	idx = vr_from_le16(__atomic_load_n(&vq->vring.avail->idx,
+					   __ATOMIC_ACQUIRE));
+	ready = (uint16_t)(idx - vq->last_avail_idx);
 
 	if (ready > vq->vring.num) {
 		guest_needs_reset(g, "queue %u: available index %u is %u ahead",
