@@ -513,9 +513,11 @@ START_TEST(bad_answers)
 		a->Dispatch->NdkCreatePd(a, on_create, &c, NULL);
 		ch = fake_take(0, 0);
 		memset(ch.rsp, 0, ch.rsp_size);
-		if (i == 1)	/* a status of no version */
-			*(uint32_t *)(void *)ch.rsp = 0xdeadbeef;
-		/* 0: too short; 2: success without a handle */
+		/* too short to say anything; a status of no version; success
+		 * without a handle */
+		*(uint32_t *)(void *)ch.rsp =
+			(const uint32_t[]){ VIRTIO_RDMA_S_NO_RESOURCES,
+					    0xdeadbeef, 0 }[i];
 		fake_use(0, ch, i ? ch.rsp_size : 3);
 		fake_deliver();
 		ck_assert_int_eq(c.calls, i + 1);
