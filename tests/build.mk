@@ -41,12 +41,12 @@ $(E2E) $(HOSTILE): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 $(BENCH): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS) -lm
 
-tests: $(TEST_PROGRAMS) vrdmad
+tests: $(TEST_PROGRAMS) vrdmad ndspi
 unit: $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI)
 	$(Q)tests/run.py $(RUN_ARGS) $^
 e2e: $(E2E) vrdmad
 	$(Q)tests/run.py $(RUN_ARGS) $(E2E)
-hostile: $(HOSTILE) vrdmad
+hostile: $(HOSTILE) vrdmad ndspi
 	$(Q)tests/run.py $(RUN_ARGS) $(HOSTILE)
 check-run: tests
 	$(Q)tests/run.py $(RUN_ARGS) $(TEST_PROGRAMS)

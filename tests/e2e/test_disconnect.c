@@ -260,8 +260,7 @@ START_TEST(no_byte_moves_after_completion)
 	for (int i = 0; i < 16; i++)	/* each once: done or cancelled */
 		(void)ep_next(&p.b);
 	ck_assert(ep_idle(&p.b));
-	for (size_t i = 0; i < p.a.mem.size; i++)
-		ck_assert_uint_eq(p.a.mem.va[i], 0xee);
+	ck_assert(mem_is(p.a.mem.va, p.a.mem.size, 0xee));
 	pair_close(&p);
 }
 END_TEST

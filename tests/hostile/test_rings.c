@@ -17,7 +17,8 @@ static void setup(void)
 {
 	struct daemon_opts o = { .guests = 2,
 		.guest_section = "disconnect-timeout-ms = 1000\n"
-				 "rnr-timeout-ms = 500\n" };
+				 "rnr-timeout-ms = 500\n"
+				 "num-ceq = 1\nnum-wakeq = 2\n" };
 
 	ck_assert(daemon_start(&fx.daemon, &o));
 	raw_start(&ra, fx.daemon.socket[0]);
@@ -179,8 +180,7 @@ START_TEST(one_thing_spoilt)
 	spoil((enum spoil)_i, good_write());
 	ck_assert_uint_eq(result(), expected((enum spoil)_i));
 	ck_assert_uint_eq(qp_state(&qa), VIRTIO_RDMA_QP_ERROR);
-	for (int i = 0; i < 4096; i++)
-		ck_assert_uint_eq(mb.va[i], 0x11);
+	ck_assert(mem_is(mb.va, 4096, 0x11));
 }
 END_TEST
 

@@ -21,7 +21,8 @@ void fx_setup(void)
 {
 	struct daemon_opts o = {
 		.guests = 2,
-		.guest_section = "disconnect-timeout-ms = 2000\n",
+		.guest_section = "disconnect-timeout-ms = 2000\n"
+				 "rnr-timeout-ms = 2000\n",
 	};
 
 	fx_start(&o, FX_MEM);

@@ -234,6 +234,13 @@ int64_t mem_check(const void *p, size_t len, uint32_t seed, size_t start)
 	return -1;
 }
 
+bool mem_is(const void *p, size_t len, uint8_t v)
+{
+	const uint8_t *b = p;
+
+	return !len || (b[0] == v && !memcmp(b, b + 1, len - 1));
+}
+
 /* --- addresses ------------------------------------------------------------------ */
 
 struct sa sa_v4(int guest, uint16_t port)

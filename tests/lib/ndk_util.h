@@ -67,6 +67,9 @@ void mem_fill(struct mem *m, uint32_t seed);
 /* -1: all as mem_fill() wrote it, else the offset of the first wrong byte */
 int64_t mem_check(const void *p, size_t len, uint32_t seed, size_t start);
 
+/* Every byte is v.  One assertion a byte would take a minute */
+bool mem_is(const void *p, size_t len, uint8_t v);
+
 /* Addresses: guest index as in DAEMON_IPV4() */
 struct sa {
 	union {

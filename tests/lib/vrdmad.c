@@ -23,7 +23,7 @@
 #define START_TIMEOUT_MS	20000
 #define STOP_TIMEOUT_MS		20000
 
-static const char *binary(void)
+const char *daemon_binary(void)
 {
 	const char *path = getenv("VRDMAD");
 
@@ -115,9 +115,9 @@ bool daemon_restart(struct daemon *d)
 		die_with_parent();
 		dup2(fd, STDOUT_FILENO);
 		dup2(fd, STDERR_FILENO);
-		execl(binary(), "vrdmad", "--config", d->config, (char *)NULL);
+		execl(daemon_binary(), "vrdmad", "--config", d->config, (char *)NULL);
 		fprintf(stderr, "cannot run %s: %s; build it or set VRDMAD\n",
-			binary(), strerror(errno));
+			daemon_binary(), strerror(errno));
 		_exit(127);
 	}
 	return wait_listening(d);
@@ -186,40 +186,4 @@ void daemon_cleanup(struct daemon *d)
 	unlink(d->config);
 	unlink(d->log);
 	rmdir(d->dir);
-}
-
-int daemon_run(char *const argv[], char *err, size_t err_size)
-{
-	struct daemon child = { 0 };
-	size_t used = 0;
-	ssize_t n;
-	int p[2];
-
-	if (pipe2(p, O_CLOEXEC))
-		return -1;
-	child.pid = fork();
-	if (!child.pid) {
-		int null = open("/dev/null", O_RDWR);
-
-		die_with_parent();
-		dup2(null, STDIN_FILENO);
-		dup2(null, STDOUT_FILENO);
-		dup2(p[1], STDERR_FILENO);
-		execv(binary(), argv);
-		_exit(127);
-	}
-	close(p[1]);
-	for (;;) {
-		struct pollfd pfd = { .fd = p[0], .events = POLLIN };
-
-		if (poll(&pfd, 1, STOP_TIMEOUT_MS) != 1)
-			break;
-		n = read(p[0], err + used, err_size - 1 - used);
-		if (n <= 0)
-			break;
-		used += (size_t)n;
-	}
-	err[used] = '\0';
-	close(p[0]);
-	return reap(&child, STOP_TIMEOUT_MS);
 }

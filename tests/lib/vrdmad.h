@@ -42,8 +42,7 @@ bool daemon_alive(struct daemon *d);
 /* Stops it and removes its folder */
 void daemon_cleanup(struct daemon *d);
 
-/* Runs vrdmad with these arguments until it ends by itself: exit status, -1:
- * a signal or a time-out; its stderr in err */
-int daemon_run(char *const argv[], char *err, size_t err_size);
+/* What is run: $VRDMAD, or the one in build */
+const char *daemon_binary(void);
 
 #endif /* TESTS_VRDMAD_H */

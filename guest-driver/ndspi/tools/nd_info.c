@@ -177,18 +177,26 @@ struct choice {
 	ULONG cb;
 };
 
+static int not_understood(const char *arg)
+{
+	tool_error("'%s': give one of -d N and -a ADDRESS, or nothing; "
+		   "nd_info -h tells more", arg);
+	return EXIT_USAGE;
+}
+
 static int parse(int argc, char **argv, struct choice *c)
 {
 	int o;
 
 	*c = (struct choice){ .all = true };
-	while ((o = getopt(argc, argv, "d:a:h")) != -1) {
+	opterr = 0;
+	while ((o = getopt(argc, argv, ":d:a:h")) != -1) {
 		if (o == 'h') {
 			fputs(usage, stdout);
 			return EXIT_OK;
 		}
-		if (!c->all || o == '?')
-			goto bad;
+		if (!c->all || o == '?' || o == ':')
+			return not_understood(argv[optind - 1]);
 		c->all = false;
 		c->by_device = o == 'd';
 		if (o == 'd' && !tool_parse_size(optarg, 0, 63, &c->device)) {
@@ -202,11 +210,7 @@ static int parse(int argc, char **argv, struct choice *c)
 			return EXIT_USAGE;
 		}
 	}
-	if (optind == argc)
-		return -1;
-bad:
-	fputs(usage, stderr);
-	return EXIT_USAGE;
+	return optind == argc ? -1 : not_understood(argv[optind]);
 }
 
 int main(int argc, char **argv)

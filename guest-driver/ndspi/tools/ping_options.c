@@ -206,7 +206,11 @@ static bool take(int opt, struct options *o, const char *arg, unsigned *ends)
 		o->verbose = true;
 		return true;
 	case '?':
-		return false;
+		return tool_error("-%c: no such option; nd_ping -h lists them",
+				  optopt);
+	case ':':
+		return tool_error("-%c: needs a value; nd_ping -h tells which",
+				  optopt);
 	default:
 		return take_number(opt, o, arg);
 	}
@@ -225,7 +229,8 @@ static const struct options defaults = {
 static bool consistent(struct options *o, unsigned ends)
 {
 	if (ends != 1)
-		return tool_error("give -s or -c ADDRESS, one of them");
+		return tool_error("give -s or -c ADDRESS, one of them; "
+				  "nd_ping -h tells more");
 	if (strlen(o->text) > VIRTIO_RDMA_MAX_PRIVATE)
 		return tool_error("-P: at most %d bytes",
 				  VIRTIO_RDMA_MAX_PRIVATE);
@@ -242,22 +247,20 @@ int ping_options(int argc, char **argv, struct options *o)
 	int opt;
 
 	*o = defaults;
+	opterr = 0;
 	while ((opt = getopt(argc, argv,
-			     "sc:a:p:n:P:m:t:S:C:q:w:T:D:H:LKvh")) != -1) {
+			     ":sc:a:p:n:P:m:t:S:C:q:w:T:D:H:LKvh")) != -1) {
 		if (opt == 'h') {
 			fputs(usage, stdout);
 			return EXIT_OK;
 		}
 		if (!take(opt, o, optarg, &ends))
-			goto bad;
+			return EXIT_USAGE;
 	}
 	if (optind != argc) {
-		tool_error("%s: no such argument", argv[optind]);
-		goto bad;
+		tool_error("%s: no such argument; nd_ping -h tells more",
+			   argv[optind]);
+		return EXIT_USAGE;
 	}
-	if (consistent(o, ends))
-		return -1;
-bad:
-	fputs("nd_ping -h tells more\n", stderr);
-	return EXIT_USAGE;
+	return consistent(o, ends) ? -1 : EXIT_USAGE;
 }
