@@ -509,6 +509,43 @@ static NDK_CONNECTOR *established(struct rig *r, struct call *ev)
 	return conn;
 }
 
+static VOID disconnected(PVOID ctx, NTSTATUS status)
+{
+	struct rig *r = ctx;
+	NDK_RESULT res;
+
+	/* what was flushed is in the CQ before the Disconnect ends */
+	ck_assert_int_eq(status, STATUS_DEVICE_REMOVED);
+	ck_assert_uint_eq(r->cq->Dispatch->NdkGetCqResults(r->cq, &res, 1), 1);
+	ck_assert_int_eq(res.Status, STATUS_CANCELLED);
+	r->notify.calls += 100;
+}
+
+START_TEST(flushed_before_disconnect)
+{
+	struct call ev = { 0 };
+	NDK_CONNECTOR *conn;
+	struct rig r;
+
+	rig_open(&r, 16, 4);
+	conn = established(&r, &ev);
+	send_one(r.qp, 1, 0);
+	fake.hold[VIRTIO_RDMA_CMD_DISCONNECT] = true;
+	conn->Dispatch->NdkDisconnect(conn, disconnected, &r);
+	fake_run();
+	fake_lose();
+	ck_assert_int_eq(r.notify.calls, 100);
+	/* the next device's death is nothing to objects of this one */
+	r.cq->Dispatch->NdkArmCq(r.cq, NDK_CQ_NOTIFY_ANY);
+	fake_run();
+	ck_assert_int_eq(vrdma_core_start(fake.core), 0);
+	fake_lose();
+	ck_assert_int_eq(r.notify.calls, 100);
+	close_now(conn);
+	rig_close(&r);
+}
+END_TEST
+
 START_TEST(connections_end)
 {
 	struct call ev = { 0 }, ev2 = { 0 }, disc = { 0 };
@@ -562,6 +599,7 @@ int main(void)
 	tcase_add_test(tc, cq_error);
 	tcase_add_test(tc, live_arm);
 	tcase_add_test(tc, commands_end);
+	tcase_add_test(tc, flushed_before_disconnect);
 	tcase_add_test(tc, connections_end);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
