@@ -86,6 +86,12 @@ layers: ## which part may include which
 	$(Q)scripts/check-layers.sh
 format: ## rewrite our C to .clang-format
 	$(Q)git ls-files -z '*.c' '*.h' ':!qemu-device/frontend' | xargs -0 clang-format -i
+# One line a folder: what clang-tidy must know to compile it
+compile-flags:
+	@echo "qemu-device/model -std=gnu11 -D_GNU_SOURCE -Iqemu-device/include -Iqemu-device/model -Ihost-backend -isystem $(LIBVHOST_USER) -DVRDMAD_VERSION='\"lint\"'"
+	@echo "host-backend/local -std=gnu11 -D_GNU_SOURCE -Iqemu-device/include -Ihost-backend"
+	@echo "guest-driver/core -std=gnu11 -Iqemu-device/include -Iguest-driver/core"
+	@echo "guest-driver/ndspi -std=gnu11 -D_GNU_SOURCE $(NDSPI_INC)"
 clean: ## remove build*/, leave the cache
 	rm -rf build build-*
 
@@ -95,4 +101,4 @@ help: ## this text
 		/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: all deps qemu demo test check check-asan check-tsan check-vm bench \
-	coverage lint layers format clean help
+	coverage lint layers format clean help compile-flags

@@ -25,7 +25,7 @@ allowed() {
 	qemu-device/model) echo "qemu-device/include host-backend host-backend/local" ;;
 	host-backend) echo "qemu-device/include" ;;
 	host-backend/*) echo "qemu-device/include host-backend" ;;
-	guest-driver/core) echo "qemu-device/include" ;;
+	guest-driver/core | guest-driver/core/freestanding) echo "qemu-device/include" ;;
 	guest-driver/linux | guest-driver/linux/*) echo "qemu-device/include guest-driver/core guest-driver/linux" ;;
 	guest-driver/ndspi | guest-driver/ndspi/*) echo "qemu-device/include guest-driver/core guest-driver/linux guest-driver/ndspi" ;;
 	tests | tests/*) echo "*" ;;

@@ -9,7 +9,7 @@
 #   covered per file of ours, lowest first, and the sum per part.
 
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 case ${1:-} in -h | --help)
 	sed -n '/^# Usage:/,/^$/s/^# \{0,1\}//p' "$0"
 	exit 0

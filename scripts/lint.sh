@@ -11,7 +11,7 @@
 #   Every step runs, also after one failed; exit status 1 if any did.
 
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 case ${1:-} in -h | --help)
 	sed -n '/^# Usage:/,/^$/s/^# \{0,1\}//p' "$0"
 	exit 0

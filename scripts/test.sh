@@ -9,7 +9,7 @@
 #   failed.  The last line is the sum: "N passed, N failed".
 
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 case ${1:-} in -h | --help)
 	sed -n '/^# Usage:/,/^$/s/^# \{0,1\}//p' "$0"
 	exit 0

@@ -52,7 +52,7 @@ class Guest:
         """Starts QEMU; several guests may so boot at the same time."""
         for what in ("console", "agent", "qmp", "pid"):
             Path(self.spec.path(what)).unlink(missing_ok=True)
-        self._launcher.launch(self.spec, self._log)
+        self._launcher.launch(self.spec, self._log_qemu)
         pid = wait_until(f"{self.name}: QEMU's pid file", self._read_pid, 30)
         self._qemu = Stranger(pid)
         wait_until(f"{self.name}: QEMU's sockets", self._listens, 30)
@@ -139,6 +139,10 @@ class Guest:
 
     def _log(self, text: str) -> None:
         self._transcript.add(self.name, text)
+
+    def _log_qemu(self, text: str) -> None:
+        """QEMU has a line for every queue of a lost back end."""
+        self._transcript.add(f"{self.name} qemu", text, quiet=True)
 
     def _take_console(self, line: str) -> None:
         line = line.rstrip()
