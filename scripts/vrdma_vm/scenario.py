@@ -102,7 +102,8 @@ def device_found(guest: Guest) -> Dict[str, List[str]]:
 
 
 def disconnect_deadline_ms(guest: Guest) -> int:
-    return int(device_found(guest)["disconnect_timeout_ms"][0])
+    line = guest.run("nd_info | grep disconnect_timeout_ms").lines[-1]
+    return int(line.partition(":")[2])
 
 
 # -- step 2 --
