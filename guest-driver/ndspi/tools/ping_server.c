@@ -8,8 +8,8 @@
 
 struct served {
 	uint64_t count;		/* transfers seen */
-	double first;		/* when the first was seen, and the last */
-	double last;
+	double first;		/* after the greeting */
+	double last;		/* when one was last seen */
 	bool good;
 };
 
@@ -27,8 +27,6 @@ static uint64_t pattern(const struct ping *p, uint64_t i)
 static void seen(struct served *s, uint64_t n)
 {
 	s->last = tool_now();
-	if (!s->count)
-		s->first = s->last;
 	s->count += n;
 }
 
@@ -154,7 +152,8 @@ static enum ping_rc serve_request(struct ping *p, const struct ping_msg *m,
 
 enum ping_rc ping_serve(struct ping *p)
 {
-	struct served s = { .good = true, .first = tool_now() };
+	double now = tool_now();
+	struct served s = { .good = true, .first = now, .last = now };
 	struct ping_msg m = { 0 };
 	enum ping_rc rc = PING_OK;
 
