@@ -9,19 +9,21 @@ KDIR ?=
 kmod: ## vrdma.ko and ndk_ping.ko for the guest kernels (KDIR=: for another)
 	$(Q)guest-driver/linux/build.sh $(O) $(KDIR)
 
-NDK_TOOL := $(O)/bin/ndk_ping
+# ndk_ping drives the kernel consumer; vrdma_uapi tests the character device
+LINUX_TOOLS := $(O)/bin/ndk_ping $(O)/bin/vrdma_uapi
+LINUX_TOOL_INCLUDES := -Iguest-driver/linux -Iguest-driver/core -Iqemu-device/include
 
-ndk-tool: $(NDK_TOOL)
+ndk-tool: $(LINUX_TOOLS)
 
 $(O)/obj/linux/tools/%.o: guest-driver/linux/tools/%.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_COMMON) -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS_COMMON) $(LINUX_TOOL_INCLUDES) -c -o $@ $<
 
 # static: the guest's image has no libraries of its own; a sanitizer wants them
-$(NDK_TOOL): $(O)/obj/linux/tools/ndk_ping.o
+$(LINUX_TOOLS): $(O)/bin/%: $(O)/obj/linux/tools/%.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_COMMON) $(if $(SAN),,-static) -o $@ $^
 
--include $(O)/obj/linux/tools/ndk_ping.d
+-include $(LINUX_TOOLS:$(O)/bin/%=$(O)/obj/linux/tools/%.d)
 
 .PHONY: kmod ndk-tool

@@ -71,6 +71,27 @@ def qemu_reports_device(lab: Lab) -> None:
     alive(lab)
 
 
+def wrong_calls(lab: Lab) -> None:
+    """What a wrong or hostile process gets from the character device."""
+    lab.a.run("vrdma_uapi", timeout=120)
+    transfers(lab, USER, "send", "64", 1)
+    unload(lab.a)       # works only when nothing is left of it
+    lab.load_drivers("a")
+
+
+def device_leaves(lab: Lab, tool: str) -> None:
+    """The PCI device is removed in mid-transfer and found again."""
+    deadline = disconnect_deadline_ms(lab.a)
+    run = keep_transferring(lab, tool)
+    lab.a.run("for d in $(grep -l 0x106a /sys/bus/pci/devices/*/device); do "
+              "echo 1 > ${d%/*}/remove; done; test ! -e /dev/vrdma0")
+    loses(run.client, deadline, ["device-reset"])
+    loses(run.server, deadline, ["peer-gone"])
+    lab.a.run("echo 1 > /sys/bus/pci/rescan")
+    devices_back(lab)
+    transfers(lab, tool, "write", "1M", 1)
+
+
 # -- connections --
 
 def connect_ipv6(lab: Lab) -> None:
@@ -216,6 +237,9 @@ ALL: List[Case] = [
     Case("vrdmad-dies-before-driver", vrdmad_dies_before_driver, True),
     Case("reload-driver", reload_driver, True),
     Case("qemu-reports-device", qemu_reports_device),
+    Case("wrong-calls", wrong_calls, True),
+    Case("device-leaves", partial(device_leaves, tool=USER), True),
+    Case("device-leaves-kernel", partial(device_leaves, tool=KERNEL)),
     Case("connect-user", partial(connects, tool=USER), True),
     Case("connect-ipv6", connect_ipv6),
     Case("nobody-listens", nobody_listens),
