@@ -294,6 +294,28 @@ static int set_call(struct fe *fe, uint32_t i)
 		    &fe->vq[i].call_fd, 1);
 }
 
+/* As many as the device has and two more, since QEMU starts spare ones too;
+ * all of GET_QUEUE_NUM would make a start ten times as long */
+static int count_queues(struct fe *fe)
+{
+	struct virtio_rdma_config cfg;
+	uint64_t max = 0;
+	uint32_t used;
+	int err;
+
+	err = ask(fe, VHOST_USER_GET_QUEUE_NUM, NULL, 0, &max, sizeof(max));
+	if (!err)
+		err = fe_read_config(fe, &cfg);
+	if (err)
+		return err;
+	used = VIRTIO_RDMA_VQ_WAKE(vr_from_le16(cfg.num_ceq),
+				   vr_from_le16(cfg.num_wakeq)) + 2;
+	if (used > max)
+		used = (uint32_t)max;
+	fe->num_queues = used < FE_MAX_QUEUES ? used : FE_MAX_QUEUES;
+	return 0;
+}
+
 static int handshake(struct fe *fe)
 {
 	uint64_t v = 0;
@@ -311,10 +333,9 @@ static int handshake(struct fe *fe)
 	err = tell_u64(fe, VHOST_USER_SET_PROTOCOL_FEATURES, v);
 	fe->protocol = v;
 	if (!err)
-		err = ask(fe, VHOST_USER_GET_QUEUE_NUM, NULL, 0, &v, sizeof(v));
+		err = count_queues(fe);
 	if (err)
 		return err;
-	fe->num_queues = v < FE_MAX_QUEUES ? (uint32_t)v : FE_MAX_QUEUES;
 	err = open_channel(fe);
 	if (!err)
 		err = tell(fe, VHOST_USER_SET_OWNER, NULL, 0, NULL, 0);
