@@ -24,11 +24,39 @@ static void on_disconnect(PVOID ctx, ULONG reason)
 	__atomic_add_fetch(&e->indications, 1, __ATOMIC_RELEASE);
 }
 
+static void new_qp(struct ep *e)
+{
+	const struct ep_opts *o = &e->opts;
+	struct vrdma_qp_params p = {
+		.receive_cq = e->cq, .initiator_cq = e->cq,
+		.qp_context = (uintptr_t)e, .flags = o->qp_flags,
+		.receive_depth = o->depth, .initiator_depth = o->depth,
+		.max_receive_sge = o->sge, .max_initiator_sge = o->sge,
+		.inline_size = o->inline_size,
+	};
+	struct op op;
+	NTSTATUS st;
+
+	op_init(&op);
+	st = vrdma_create_qp_ex(e->pd, &p, op_created, &op, &e->qp);
+	assert_status(op_wait(&op, st), STATUS_SUCCESS);
+	if (st == STATUS_PENDING)
+		e->qp = (NDK_QP *)op.object;
+}
+
+void ep_renew(struct ep *e)
+{
+	if (e->conn)
+		nd_close(e->conn);
+	nd_close(e->qp);
+	e->conn = NULL;
+	e->indications = e->reason = 0;
+	new_qp(e);
+}
+
 void ep_init(struct ep *e, struct tguest *g, const struct ep_opts *opts)
 {
 	struct ep_opts o = opts ? *opts : (struct ep_opts){ 0 };
-	struct op op;
-	NTSTATUS st;
 
 	memset(e, 0, sizeof(*e));
 	e->g = g;
@@ -43,18 +71,8 @@ void ep_init(struct ep *e, struct tguest *g, const struct ep_opts *opts)
 	e->adapter = nd_open(g);
 	e->pd = nd_pd(e->adapter);
 	e->cq = nd_cq(e->adapter, o.cq_depth, on_cq, e);
-	struct vrdma_qp_params p = {
-		.receive_cq = e->cq, .initiator_cq = e->cq,
-		.qp_context = (uintptr_t)e, .flags = o.qp_flags,
-		.receive_depth = o.depth, .initiator_depth = o.depth,
-		.max_receive_sge = o.sge, .max_initiator_sge = o.sge,
-		.inline_size = o.inline_size,
-	};
-	op_init(&op);
-	st = vrdma_create_qp_ex(e->pd, &p, op_created, &op, &e->qp);
-	assert_status(op_wait(&op, st), STATUS_SUCCESS);
-	if (st == STATUS_PENDING)
-		e->qp = (NDK_QP *)op.object;
+	e->opts = o;
+	new_qp(e);
 	mem_init(&e->mem, g, e->pd, o.mem, MEM_ALL);
 }
 

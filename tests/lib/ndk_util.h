@@ -113,6 +113,7 @@ struct ep {
 	NDK_QP *qp;
 	NDK_CONNECTOR *conn;
 	struct mem mem;
+	struct ep_opts opts;
 	uint32_t indications;		/* atomic */
 	uint32_t reason;		/* atomic, of the last one */
 	uint32_t cq_events;		/* atomic */
@@ -120,6 +121,8 @@ struct ep {
 };
 void ep_init(struct ep *e, struct tguest *g, const struct ep_opts *o);
 void ep_fini(struct ep *e);
+/* After a connection's end: a fresh queue pair, as nothing is reused (D8) */
+void ep_renew(struct ep *e);
 /* a connects to b through l; both established.  priv may be NULL */
 void ep_connect(struct ep *a, struct ep *b, struct listener *l,
 		const char *a_says, const char *b_says);
