@@ -60,7 +60,7 @@ class Guest:
         self._console_line.start()
         self._agent = Agent(self.name, self.spec.path("agent"), self._log)
 
-    def connect(self, timeout: float = 90) -> None:
+    def connect(self, timeout: float = 180) -> None:
         """Waits until commands can be run."""
         assert self._agent is not None
         try:
@@ -69,7 +69,7 @@ class Guest:
             raise VmError(f"{err}; {self._launcher.explain(self.spec)}; last on "
                           f"the console: {self.console[-1:]}") from err
 
-    def boot(self, timeout: float = 90) -> float:
+    def boot(self, timeout: float = 180) -> float:
         start = time.monotonic()
         self.launch()
         self.connect(timeout)

@@ -26,11 +26,11 @@ class LibvirtDaemon:
         self._rundir = rundir
         self._ours: List[Tuple[str, Stranger]] = []
 
-    def virsh(self, *args: str, timeout: float = 60) -> Tuple[int, str]:
+    def virsh(self, *args: str, timeout: float = 180) -> Tuple[int, str]:
         return run(["virsh", "-q", "-c", self.uri, *args], timeout)
 
     def answers(self) -> bool:
-        return self.virsh("version", timeout=30)[0] == 0
+        return self.virsh("version")[0] == 0
 
     def ensure(self) -> str:
         """Makes sure one answers; says which."""
@@ -45,7 +45,7 @@ class LibvirtDaemon:
         os.makedirs("/var/log/libvirt/qemu", exist_ok=True)
         self._start("virtlogd", "/run/libvirt/virtlogd-sock")
         self._start("libvirtd", "/run/libvirt/libvirt-sock")
-        wait_until("answer of our own libvirtd", self.answers, 30)
+        wait_until("answer of our own libvirtd", self.answers, 120)
         return f"a libvirtd of our own ({self.uri})"
 
     def _start(self, name: str, socket: str) -> None:
@@ -140,7 +140,7 @@ class LibvirtLauncher:
         path = spec.path("xml")
         Path(path).write_text(self.xml(spec), encoding="utf-8")
         log(f"virsh create {path}")
-        status, text = self.daemon.virsh("create", path, timeout=90)
+        status, text = self.daemon.virsh("create", path)
         if status:
             raise VmError(f"{spec.name}: virsh create {path}: {text}; "
                           "--plain does without libvirt")
