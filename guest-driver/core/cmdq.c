@@ -7,7 +7,9 @@
  * line and is built when it gets one.  CONNECT, ACCEPT, COMPLETE_CONNECT and
  * DISCONNECT may stay with the device until a peer acts or a deadline passes,
  * so none of them shares slots with another, or with the commands that create
- * and destroy.
+ * and destroy.  A DISCONNECT whose peer's came already waits for nobody and has
+ * slots of its own: two guests that end more connections than there are slots,
+ * each in its own order, would else wait for one another until the deadline.
  *
  * A command is never timed out: its slot is the device's until it answers or
  * is reset, so a late answer cannot hit someone else's command.
@@ -26,6 +28,7 @@ static const struct class_row classes[VRC_CLASS_COUNT] = {
 	[VRC_CLASS_ACCEPT]	= { 1024, 64 },
 	[VRC_CLASS_COMPLETE]	= { 32, 32 },
 	[VRC_CLASS_DISCONNECT]	= { 32, 224 },
+	[VRC_CLASS_ANSWER]	= { 32, 32 },
 };
 
 struct opcode_row {
@@ -70,6 +73,11 @@ static const struct opcode_row opcodes[VIRTIO_RDMA_CMD_COUNT] = {
 static const struct opcode_row *row_of(const struct vrc_cmd *cmd)
 {
 	return &opcodes[cmd->opcode];
+}
+
+static enum vrc_cmd_class class_of(const struct vrc_cmd *cmd)
+{
+	return cmd->ends_soon ? VRC_CLASS_ANSWER : row_of(cmd)->cls;
 }
 
 /* --- slots ------------------------------------------------------------------ */
@@ -244,7 +252,7 @@ int vrc_cmd_submit_locked(struct vrdma_core *c, uint32_t epoch,
 	cmd->opcode = opcode;
 	cmd->handle = handle;
 	cmd->state = VRC_CMD_QUEUED;
-	cls = row_of(cmd)->cls;
+	cls = class_of(cmd);
 	vrc_list_add_tail(&c->cmdq.waiting[cls], &cmd->link);
 	if (pump(c, cls))
 		c->ops->queue_kick(c->os, VIRTIO_RDMA_VQ_CONTROL);
@@ -271,6 +279,18 @@ bool vrc_cmd_take_back_locked(struct vrdma_core *c, struct vrc_cmd *cmd)
 	vrc_list_del(&cmd->link);
 	cmd->state = VRC_CMD_IDLE;
 	return true;
+}
+
+/* The peer's notification came: out of the line of those that wait for one */
+void vrc_cmd_ends_soon_locked(struct vrdma_core *c, struct vrc_cmd *cmd)
+{
+	if (cmd->state != VRC_CMD_QUEUED || cmd->ends_soon)
+		return;
+	cmd->ends_soon = true;
+	vrc_list_del(&cmd->link);
+	vrc_list_add_tail(&c->cmdq.waiting[VRC_CLASS_ANSWER], &cmd->link);
+	if (pump(c, VRC_CLASS_ANSWER))
+		c->ops->queue_kick(c->os, VIRTIO_RDMA_VQ_CONTROL);
 }
 
 /* --- answers ------------------------------------------------------------------- */

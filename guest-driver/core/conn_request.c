@@ -488,6 +488,7 @@ NTSTATUS vrc_conn_disconnect(NDK_CONNECTOR *ndk, NDK_FN_REQUEST_COMPLETION *rc,
 {
 	struct vrc_connector *conn = to_conn(ndk);
 	struct vrc_obj *obj = &conn->obj;
+	bool answers;
 	NTSTATUS st;
 
 	if (!rc)
@@ -495,10 +496,12 @@ NTSTATUS vrc_conn_disconnect(NDK_CONNECTOR *ndk, NDK_FN_REQUEST_COMPLETION *rc,
 	vrc_lock(obj->core);
 	st = may_disconnect_locked(conn);
 	if (st == STATUS_SUCCESS) {
+		answers = conn->state == VRC_CONN_INDICATED;
 		vrc_conn_set_locked(conn, VRC_CONN_DISCONNECTING);
 		conn->disconnect_req =
 			(struct vrc_request){ .cb = rc, .context = ctx };
 		vrc_cmd_init(&conn->disconnect, NULL, disconnect_done);
+		conn->disconnect.ends_soon = answers;
 		obj->holds++;
 		/* alive was checked under the same lock: this cannot fail */
 		vrc_cmd_submit_locked(obj->core, obj->epoch, &conn->disconnect,

@@ -38,6 +38,8 @@ void vrc_conn_disconnected(struct vrc_connector *conn, uint32_t reason)
 		conn->early_reason = reason;
 	} else if (conn->state == VRC_CONN_ESTABLISHED) {
 		deliver = vrc_conn_set_locked(conn, VRC_CONN_INDICATED);
+	} else if (conn->state == VRC_CONN_DISCONNECTING) {
+		vrc_cmd_ends_soon_locked(conn->obj.core, &conn->disconnect);
 	}
 	vrc_unlock(conn->obj.core);
 	if (deliver)

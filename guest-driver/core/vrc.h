@@ -60,6 +60,7 @@ typedef void vrc_done_fn(struct vrc_cmd *cmd, uint32_t wire, const void *rsp);
 struct vrc_cmd {
 	uint16_t opcode;
 	enum vrc_cmd_state state;
+	bool ends_soon;			/* a Disconnect that answers the peer's */
 	uint32_t handle;
 	vrc_fill_fn *fill;		/* NULL: the header is all */
 	vrc_done_fn *done;
@@ -76,6 +77,7 @@ enum vrc_cmd_class {
 	VRC_CLASS_ACCEPT,
 	VRC_CLASS_COMPLETE,
 	VRC_CLASS_DISCONNECT,
+	VRC_CLASS_ANSWER,
 	VRC_CLASS_COUNT
 };
 
@@ -481,6 +483,7 @@ int vrc_cmd_submit_locked(struct vrdma_core *c, uint32_t epoch,
 			  struct vrc_cmd *cmd, uint16_t opcode,
 			  uint32_t handle);
 bool vrc_cmd_take_back_locked(struct vrdma_core *c, struct vrc_cmd *cmd);
+void vrc_cmd_ends_soon_locked(struct vrdma_core *c, struct vrc_cmd *cmd);
 void vrc_cmdq_event(struct vrdma_core *c);
 void vrc_cmdq_lost(struct vrdma_core *c);
 

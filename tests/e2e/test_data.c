@@ -271,6 +271,24 @@ START_TEST(no_receive_ever)
 }
 END_TEST
 
+START_TEST(over_ipv6)
+{
+	struct pair p;
+
+	ep_init(&p.a, fx.g[0], NULL);
+	ep_init(&p.b, fx.g[1], NULL);
+	listener_start(&p.l, p.b.adapter, sa_v6(1, 0));
+	ep_connect(&p.a, &p.b, &p.l, "v6", NULL);
+	mem_fill(&p.a.mem, 66);
+	assert_status(ep_post_write(&p.a, 1, 0, 65536, &p.b, 0, 0),
+		      STATUS_SUCCESS);
+	assert_status(ep_next(&p.a).Status, STATUS_SUCCESS);
+	ck_assert_int_eq(mem_check(p.b.mem.va, 65536, 66, 0), -1);
+	ep_disconnect_both(&p.a, &p.b);
+	pair_close(&p);
+}
+END_TEST
+
 static void arm(struct ep *e, ULONG kind)
 {
 	e->cq->Dispatch->NdkArmCq(e->cq, kind);
@@ -410,6 +428,7 @@ int main(void)
 	tcase_add_test(tc, local_token_that_is_not_ours);
 	tcase_add_test(tc, message_longer_than_the_receive);
 	tcase_add_test(tc, no_receive_ever);
+	tcase_add_test(tc, over_ipv6);
 	tcase_add_test(tc, arm_fires_once);
 	tcase_add_test(tc, arm_solicited_waits_for_a_solicited_one);
 	tcase_add_test(tc, arm_with_a_completion_waiting);

@@ -54,6 +54,42 @@ void ep_renew(struct ep *e)
 	new_qp(e);
 }
 
+static void make_parents(struct ep *e, const struct ep_opts *o)
+{
+	e->adapter = nd_open(e->g);
+	e->pd = nd_pd(e->adapter);
+	e->cq = nd_cq(e->adapter, o->cq_depth, on_cq, e);
+	mem_init(&e->mem, e->g, e->pd, o->mem, MEM_ALL);
+}
+
+static void share_parents(struct ep *e, const struct ep *with)
+{
+	e->shares = true;
+	e->adapter = with->adapter;
+	e->pd = with->pd;
+	e->cq = with->cq;
+	e->mem = with->mem;
+}
+
+static void make_qp(struct ep *e, const struct ep_opts *o)
+{
+	struct vrdma_qp_params p = {
+		.receive_cq = e->cq, .initiator_cq = e->cq,
+		.qp_context = (uintptr_t)e, .flags = o->qp_flags,
+		.receive_depth = o->depth, .initiator_depth = o->depth,
+		.max_receive_sge = o->sge, .max_initiator_sge = o->sge,
+		.inline_size = o->inline_size,
+	};
+	struct op op;
+	NTSTATUS st;
+
+	op_init(&op);
+	st = vrdma_create_qp_ex(e->pd, &p, op_created, &op, &e->qp);
+	assert_status(op_wait(&op, st), STATUS_SUCCESS);
+	if (st == STATUS_PENDING)
+		e->qp = (NDK_QP *)op.object;
+}
+
 void ep_init(struct ep *e, struct tguest *g, const struct ep_opts *opts)
 {
 	struct ep_opts o = opts ? *opts : (struct ep_opts){ 0 };
@@ -68,12 +104,11 @@ void ep_init(struct ep *e, struct tguest *g, const struct ep_opts *opts)
 		o.mem = 65536;
 	if (!o.cq_depth)
 		o.cq_depth = 4 * o.depth;
-	e->adapter = nd_open(g);
-	e->pd = nd_pd(e->adapter);
-	e->cq = nd_cq(e->adapter, o.cq_depth, on_cq, e);
-	e->opts = o;
-	new_qp(e);
-	mem_init(&e->mem, g, e->pd, o.mem, MEM_ALL);
+	if (o.share)
+		share_parents(e, o.share);
+	else
+		make_parents(e, &o);
+	make_qp(e, &o);
 }
 
 void ep_fini(struct ep *e)
@@ -81,6 +116,8 @@ void ep_fini(struct ep *e)
 	if (e->conn)
 		nd_close(e->conn);
 	nd_close(e->qp);
+	if (e->shares)
+		return;
 	mem_fini(&e->mem);
 	nd_close(e->cq);
 	nd_close(e->pd);

@@ -282,7 +282,7 @@ static void on_request(PVOID ctx, NDK_CONNECTOR *c)
 	pthread_mutex_unlock(&l->lock);
 }
 
-NTSTATUS listener_try(struct listener *l, NDK_ADAPTER *a, struct sa addr)
+void listener_create(struct listener *l, NDK_ADAPTER *a)
 {
 	struct op op;
 	NTSTATUS st;
@@ -294,6 +294,14 @@ NTSTATUS listener_try(struct listener *l, NDK_ADAPTER *a, struct sa addr)
 	st = a->Dispatch->NdkCreateListener(a, on_request, l, op_created, &op,
 					    &l->obj);
 	l->obj = created(&op, st, l->obj);
+}
+
+NTSTATUS listener_try(struct listener *l, NDK_ADAPTER *a, struct sa addr)
+{
+	struct op op;
+	NTSTATUS st;
+
+	listener_create(l, a);
 	op_init(&op);
 	st = op_wait(&op, l->obj->Dispatch->NdkListen(l->obj, &addr.sa, addr.len,
 						      op_ended, &op));

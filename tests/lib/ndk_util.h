@@ -92,6 +92,7 @@ struct listener {
 	struct sa addr;
 };
 void listener_start(struct listener *l, NDK_ADAPTER *a, struct sa addr);
+void listener_create(struct listener *l, NDK_ADAPTER *a);	/* not listening */
 NTSTATUS listener_try(struct listener *l, NDK_ADAPTER *a, struct sa addr);
 NDK_CONNECTOR *listener_next(struct listener *l);
 void listener_stop(struct listener *l);
@@ -103,10 +104,12 @@ struct ep_opts {
 	size_t mem;			/* bytes, default 64 KiB */
 	uint32_t qp_flags;		/* VRDMA_QP_FLUSH_ON_PEER_DISCONNECT */
 	uint32_t cq_depth;		/* default 4 * depth */
+	struct ep *share;		/* uses its adapter, PD, CQ and memory */
 };
 
 struct ep {
 	struct tguest *g;
+	bool shares;			/* all but QP and connector is another's */
 	NDK_ADAPTER *adapter;
 	NDK_PD *pd;
 	NDK_CQ *cq;
