@@ -22,6 +22,7 @@ UNIT_MODEL := $(filter-out $(UNIT_CORE) $(UNIT_NDSPI),\
 	$(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c)))
 E2E := $(patsubst %.c,$(O)/%,$(wildcard tests/e2e/test_*.c))
 HOSTILE := $(patsubst %.c,$(O)/%,$(wildcard tests/hostile/test_*.c))
+SOAK := $(O)/tests/soak/soak
 BENCH := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
 TEST_PROGRAMS = $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(E2E) $(HOSTILE)
 
@@ -36,7 +37,7 @@ $(UNIT_CORE): %: %.o $(O)/libvrdmacore.a
 UNIT_NDSPI_LIB := $(patsubst %.c,$(O)/%.o,$(wildcard tests/unit/nd_fake*.c))
 $(UNIT_NDSPI): %: %.o $(UNIT_NDSPI_LIB) $(O)/libndping.a $(O)/libndspi.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
-$(E2E) $(HOSTILE): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
+$(E2E) $(HOSTILE) $(SOAK): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
 $(BENCH): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS) -lm
@@ -48,11 +49,14 @@ e2e: $(E2E) vrdmad
 	$(Q)tests/run.py $(RUN_ARGS) $(E2E)
 hostile: $(HOSTILE) vrdmad ndspi
 	$(Q)tests/run.py $(RUN_ARGS) $(HOSTILE)
+SOAK_CYCLES ?= 1000000
+soak: $(SOAK) vrdmad ## a million connections, kills and resets (SOAK_CYCLES=)
+	$(Q)VRDMAD=$(O)/bin/vrdmad $(SOAK) -n $(SOAK_CYCLES)
 check-run: tests
 	$(Q)tests/run.py $(RUN_ARGS) $(TEST_PROGRAMS)
 bench-run: $(BENCH) vrdmad
 	$(Q)set -e; for b in $(BENCH); do VRDMAD=$(O)/bin/vrdmad $$b; done
 
 -include $(shell find $(O)/tests -name '*.d' 2>/dev/null)
-.PHONY: tests unit e2e hostile check-run bench-run
+.PHONY: tests unit e2e hostile soak check-run bench-run
 .SECONDARY:

@@ -288,7 +288,7 @@ static double cpu_seconds(pid_t pid)
 	return (double)(utime + stime) / (double)sysconf(_SC_CLK_TCK);
 }
 
-int main(void)
+static void bench(void)
 {
 	struct daemon_opts o = { .guests = 2 };
 	struct ep_opts big = { .depth = 128, .mem = 1u << 20, .cq_depth = 512 };
@@ -333,5 +333,9 @@ int main(void)
 	row("idle for one second", "s CPU", cpu_seconds(fx.daemon.pid) - before,
 	    "goal", 0, 0, "0");
 	fx_teardown();
-	return 0;
+}
+
+int main(void)
+{
+	return run_plain("bench", bench);
 }

@@ -86,3 +86,29 @@ TCase *add_case(Suite *s, const char *name, int timeout_s)
 	suite_add_tcase(s, tc);
 	return tc;
 }
+
+static void (*plain_body)(void);
+
+START_TEST(plain)
+{
+	plain_body();
+}
+END_TEST
+
+int run_plain(const char *name, void (*fn)(void))
+{
+	Suite *s = suite_create(name);
+	SRunner *r;
+	int failed;
+
+	plain_body = fn;
+	tcase_add_test(add_case(s, name, 0), plain);
+	r = srunner_create(s);
+	srunner_set_fork_status(r, CK_NOFORK);
+	srunner_run_all(r, CK_MINIMAL);
+	failed = srunner_ntests_failed(r);
+	if (failed)
+		srunner_print(r, CK_NORMAL);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

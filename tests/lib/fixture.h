@@ -32,6 +32,8 @@ void pair_close(struct pair *p);
 
 /* main() of a test program */
 int run_suite(Suite *s);
+/* main() of a program that is not a list of tests and wants its assertions */
+int run_plain(const char *name, void (*fn)(void));
 TCase *add_case(Suite *s, const char *name, int timeout_s);
 
 #endif /* TESTS_FIXTURE_H */

@@ -13,45 +13,15 @@ static void on_cq(PVOID ctx, NTSTATUS status)
 	struct ep *e = ctx;
 
 	e->cq_status = status;
-	__atomic_add_fetch(&e->cq_events, 1, __ATOMIC_RELEASE);
+	e->cq_events++;
 }
 
 static void on_disconnect(PVOID ctx, ULONG reason)
 {
 	struct ep *e = ctx;
 
-	__atomic_store_n(&e->reason, reason, __ATOMIC_RELAXED);
-	__atomic_add_fetch(&e->indications, 1, __ATOMIC_RELEASE);
-}
-
-static void new_qp(struct ep *e)
-{
-	const struct ep_opts *o = &e->opts;
-	struct vrdma_qp_params p = {
-		.receive_cq = e->cq, .initiator_cq = e->cq,
-		.qp_context = (uintptr_t)e, .flags = o->qp_flags,
-		.receive_depth = o->depth, .initiator_depth = o->depth,
-		.max_receive_sge = o->sge, .max_initiator_sge = o->sge,
-		.inline_size = o->inline_size,
-	};
-	struct op op;
-	NTSTATUS st;
-
-	op_init(&op);
-	st = vrdma_create_qp_ex(e->pd, &p, op_created, &op, &e->qp);
-	assert_status(op_wait(&op, st), STATUS_SUCCESS);
-	if (st == STATUS_PENDING)
-		e->qp = (NDK_QP *)op.object;
-}
-
-void ep_renew(struct ep *e)
-{
-	if (e->conn)
-		nd_close(e->conn);
-	nd_close(e->qp);
-	e->conn = NULL;
-	e->indications = e->reason = 0;
-	new_qp(e);
+	e->reason = reason;
+	e->indications++;
 }
 
 static void make_parents(struct ep *e, const struct ep_opts *o)
@@ -90,6 +60,16 @@ static void make_qp(struct ep *e, const struct ep_opts *o)
 		e->qp = (NDK_QP *)op.object;
 }
 
+void ep_renew(struct ep *e)
+{
+	if (e->conn)
+		nd_close(e->conn);
+	nd_close(e->qp);
+	e->conn = NULL;
+	e->indications = e->reason = 0;
+	make_qp(e, &e->opts);
+}
+
 void ep_init(struct ep *e, struct tguest *g, const struct ep_opts *opts)
 {
 	struct ep_opts o = opts ? *opts : (struct ep_opts){ 0 };
@@ -104,6 +84,7 @@ void ep_init(struct ep *e, struct tguest *g, const struct ep_opts *opts)
 		o.mem = 65536;
 	if (!o.cq_depth)
 		o.cq_depth = 4 * o.depth;
+	e->opts = o;
 	if (o.share)
 		share_parents(e, o.share);
 	else

@@ -34,8 +34,8 @@ NTSTATUS op_wait(struct op *op, NTSTATUS inline_status);
 /* Ended within ms?  For "is still pending" and for chosen bounds */
 bool op_wait_ms(struct op *op, uint32_t ms);
 
-/* waits until *counter (changed under op's lock rules: atomic) is >= n */
-bool wait_count(const uint32_t *counter, uint32_t n, uint32_t ms);
+/* waits until *counter is >= n */
+bool wait_count(const _Atomic uint32_t *counter, uint32_t n, uint32_t ms);
 
 /* Close any NDK object and wait for its completion */
 void nd_close(void *object);
@@ -117,9 +117,10 @@ struct ep {
 	NDK_CONNECTOR *conn;
 	struct mem mem;
 	struct ep_opts opts;
-	uint32_t indications;		/* atomic */
-	uint32_t reason;		/* atomic, of the last one */
-	uint32_t cq_events;		/* atomic */
+	/* by callbacks */
+	_Atomic uint32_t indications;
+	_Atomic uint32_t reason;	/* of the last one */
+	_Atomic uint32_t cq_events;
 	NTSTATUS cq_status;
 };
 void ep_init(struct ep *e, struct tguest *g, const struct ep_opts *o);
