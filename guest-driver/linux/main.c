@@ -137,7 +137,53 @@ static void dev_down(struct vrl_dev *dev)
 	vrl_files_device_lost(dev);
 }
 
-/* 0 also when the device only failed to answer: the caller looks at dev->up */
+/* The core waits for an answer: let an abort know, and know of it */
+static int start_core(struct vrl_dev *dev)
+{
+	int err;
+
+	mutex_lock(&dev->start_lock);
+	dev->starting = true;
+	dev->aborted = false;
+	mutex_unlock(&dev->start_lock);
+	err = vrdma_core_start(dev->core);
+	mutex_lock(&dev->start_lock);
+	dev->starting = false;
+	if (dev->aborted)
+		err = -ENODEV;
+	mutex_unlock(&dev->start_lock);
+	return err;
+}
+
+/*
+ * A start that waits for a back end which is away would hold up a removal, or
+ * the recovery from its next death, until it times out.  Ending it here is a
+ * loss of the device like any other: what runs behind the wait finds dev->up
+ * false and begins anew, or is being removed.
+ */
+static void abort_start(struct vrl_dev *dev)
+{
+	mutex_lock(&dev->start_lock);
+	if (dev->starting && !dev->aborted && !dev_gone(dev)) {
+		dev->aborted = true;
+		vrl_queues_hide(dev);
+		virtio_reset_device(dev->vdev);
+		vrl_queues_quiesce(dev);
+		vrdma_core_device_lost(dev->core);
+	}
+	mutex_unlock(&dev->start_lock);
+}
+
+static void abort_work(struct work_struct *work)
+{
+	struct vrl_dev *dev = container_of(work, struct vrl_dev, abort);
+
+	if (dev->vdev->config->get_status(dev->vdev) &
+	    VIRTIO_CONFIG_S_NEEDS_RESET)
+		abort_start(dev);
+}
+
+/* -ETIMEDOUT, -ENODEV: the queues are there, but nobody answered */
 static int dev_up(struct vrl_dev *dev)
 {
 	int err = vrl_queues_find(dev);
@@ -148,7 +194,7 @@ static int dev_up(struct vrl_dev *dev)
 		return err;
 	}
 	virtio_device_ready(dev->vdev);
-	err = vrdma_core_start(dev->core);
+	err = start_core(dev);
 	if (!err) {
 		WRITE_ONCE(dev->up, true);
 		dev->retry_ms = RETRY_MIN_MS;
@@ -201,8 +247,10 @@ static void config_changed(struct virtio_device *vdev)
 {
 	struct vrl_dev *dev = vdev->priv;
 
-	if (!READ_ONCE(dev->removing))
-		mod_delayed_work(system_freezable_wq, &dev->recover, 0);
+	if (READ_ONCE(dev->removing))
+		return;
+	queue_work(system_long_wq, &dev->abort);
+	mod_delayed_work(system_freezable_wq, &dev->recover, 0);
 }
 
 static int freeze(struct virtio_device *vdev)
@@ -292,9 +340,19 @@ static struct vrl_dev *dev_new(struct virtio_device *vdev)
 	INIT_LIST_HEAD(&dev->files);
 	mutex_init(&dev->files_lock);
 	mutex_init(&dev->notify_lock);
+	mutex_init(&dev->start_lock);
 	INIT_DELAYED_WORK(&dev->recover, recover);
+	INIT_WORK(&dev->abort, abort_work);
 	atomic_inc(&device_count);
 	return dev;
+}
+
+/* Twice on the way out: a configuration interrupt from before the reset may
+ * have seen dev->removing late */
+static void cancel_works(struct vrl_dev *dev)
+{
+	cancel_work_sync(&dev->abort);
+	cancel_delayed_work_sync(&dev->recover);
 }
 
 static int probe(struct virtio_device *vdev)
@@ -329,10 +387,9 @@ static int probe(struct virtio_device *vdev)
 
 fail_down:
 	WRITE_ONCE(dev->removing, true);
-	cancel_delayed_work_sync(&dev->recover);
+	cancel_works(dev);
 	dev_down(dev);
-	/* a configuration interrupt before the reset may have seen the flag late */
-	cancel_delayed_work_sync(&dev->recover);
+	cancel_works(dev);
 fail:
 	dev->vdev = NULL;
 	vrl_dev_put(dev);
@@ -361,10 +418,11 @@ static void remove(struct virtio_device *vdev)
 	list_del_init(&dev->node);
 	mutex_unlock(&devices_mutex);
 	vrl_cdev_remove(dev);
-	cancel_delayed_work_sync(&dev->recover);
+	abort_start(dev);
+	cancel_works(dev);
 	drain_teardowns(dev);
 	dev_down(dev);
-	cancel_delayed_work_sync(&dev->recover);
+	cancel_works(dev);
 	vrl_files_unmap_notify(dev);
 	vrl_info(dev, "removed\n");
 	dev->vdev = NULL;

@@ -78,6 +78,10 @@ struct vrl_dev {
 	/* any context */
 	bool removing;
 	struct delayed_work recover;
+	struct work_struct abort;	/* give up a start that waits */
+	struct mutex start_lock;	/* the next two, and the reset of an abort */
+	bool starting;
+	bool aborted;
 
 	struct mutex files_lock;
 	struct list_head files;		/* under files_lock */
