@@ -53,7 +53,8 @@ const char *addr_format(const struct be_addr *a, char buf[ADDR_STRLEN])
 	if (!a->port)
 		snprintf(buf, ADDR_STRLEN, "%s", ip);
 	else
-		snprintf(buf, ADDR_STRLEN, v6 ? "[%s]:%u" : "%s:%u", ip, a->port);
+		snprintf(buf, ADDR_STRLEN, v6 ? "[%s]:%u" : "%s:%u", ip,
+			 a->port);
 	return buf;
 }
 
@@ -81,7 +82,8 @@ int addr_from_abi(const struct virtio_rdma_addr *in, bool allow_none,
 	memset(out, 0, sizeof(*out));
 	if (in->family == VIRTIO_RDMA_AF_NONE)
 		return allow_none && all_zero(in, sizeof(*in)) ? 0 : -EINVAL;
-	if (!len || in->reserved || !all_zero(in->ip + len, sizeof(in->ip) - len))
+	if (!len || in->reserved ||
+	    !all_zero(in->ip + len, sizeof(in->ip) - len))
 		return -EINVAL;
 	if (in->family != VIRTIO_RDMA_AF_INET6 && in->scope_id)
 		return -EINVAL;

@@ -20,7 +20,7 @@
 enum key_kind {
 	KEY_U32,
 	KEY_U64,
-	KEY_POW2,		/* u32, a power of two */
+	KEY_POW2, /* u32, a power of two */
 	KEY_BOOL,
 	KEY_LEVEL,
 	KEY_SOCKET,
@@ -30,16 +30,17 @@ enum key_kind {
 struct key {
 	const char *name;
 	enum key_kind kind;
-	bool global;		/* of [vrdmad] */
+	bool global; /* of [vrdmad] */
 	size_t offset;
 	uint64_t def, min, max;
 	const char *help;
 };
 
-#define GLOBAL(field)	true, offsetof(struct conf, field)
-#define GUEST(field)	false, offsetof(struct guest_conf, field)
-#define MIB		(1ull << 20)
+#define GLOBAL(field) true, offsetof(struct conf, field)
+#define GUEST(field)  false, offsetof(struct guest_conf, field)
+#define MIB	      (1ull << 20)
 
+/* clang-format off */
 static const struct key keys[] = {
 	{ "poll-us", KEY_U32, GLOBAL(poll_us), 50, 0, 1000000,
 	  "spin so long without work before the worker sleeps" },
@@ -103,8 +104,9 @@ static const struct key keys[] = {
 	{ "allow-unsealed-memory", KEY_BOOL, GUEST(allow_unsealed_memory), 0, 0, 1,
 	  "take guest memory that its owner could shrink (SIGBUS ends vrdmad)" },
 };
+/* clang-format on */
 
-#define KEY_COUNT	(sizeof(keys) / sizeof(keys[0]))
+#define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
 
 static int __attribute__((format(printf, 2, 3)))
 conf_error(char err[CONF_ERR_LEN], const char *fmt, ...)
@@ -170,13 +172,17 @@ static int parse_number(const struct key *k, const char *value, uint64_t *out,
 	errno = 0;
 	v = strtoull(value, &end, 0);
 	if (end == value || *end || value[0] == '-')
-		return conf_error(err, "%s = %s: not a number; give one from %"
-				  PRIu64 " to %" PRIu64, k->name, value, k->min,
-				  k->max);
+		return conf_error(
+			err,
+			"%s = %s: not a number; give one from %" PRIu64
+			" to %" PRIu64,
+			k->name, value, k->min, k->max);
 	if (errno || v < k->min || v > k->max)
-		return conf_error(err, "%s = %s: out of range; give a number from %"
-				  PRIu64 " to %" PRIu64, k->name, value, k->min,
-				  k->max);
+		return conf_error(
+			err,
+			"%s = %s: out of range; give a number from %" PRIu64
+			" to %" PRIu64,
+			k->name, value, k->min, k->max);
 	if (k->kind == KEY_POW2 && (v & (v - 1)))
 		return conf_error(err, "%s = %s: not a power of two", k->name,
 				  value);
@@ -188,7 +194,8 @@ static int parse_bool(const struct key *k, const char *value, uint64_t *out,
 		      char err[CONF_ERR_LEN])
 {
 	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
-		return conf_error(err, "%s = %s: give yes or no", k->name, value);
+		return conf_error(err, "%s = %s: give yes or no", k->name,
+				  value);
 	*out = value[0] == 'y';
 	return 0;
 }
@@ -197,10 +204,13 @@ static int parse_socket(struct guest_conf *g, const char *value,
 			char err[CONF_ERR_LEN])
 {
 	if (g->socket[0])
-		return conf_error(err, "socket = %s: the guest has %s already; "
-				  "give one socket per guest", value, g->socket);
+		return conf_error(err,
+				  "socket = %s: the guest has %s already; "
+				  "give one socket per guest",
+				  value, g->socket);
 	if (!value[0] || strlen(value) >= sizeof(g->socket))
-		return conf_error(err, "socket = %s: give a path of 1 to %zu bytes",
+		return conf_error(err,
+				  "socket = %s: give a path of 1 to %zu bytes",
 				  value, sizeof(g->socket) - 1);
 	strcpy(g->socket, value);
 	return 0;
@@ -212,19 +222,25 @@ static int add_address(struct guest_conf *g, const char *text,
 	struct be_addr a;
 
 	if (addr_parse(text, &a))
-		return conf_error(err, "address = %s: not an IPv4 or IPv6 address "
-				  "(like 10.0.0.1 or fd00::1, no port, no mask)",
-				  text);
+		return conf_error(
+			err,
+			"address = %s: not an IPv4 or IPv6 address "
+			"(like 10.0.0.1 or fd00::1, no port, no mask)",
+			text);
 	if (addr_ip_is_any(&a))
-		return conf_error(err, "address = %s: the unspecified address "
-				  "cannot be a guest's own", text);
+		return conf_error(err,
+				  "address = %s: the unspecified address "
+				  "cannot be a guest's own",
+				  text);
 	if (g->naddr == VIRTIO_RDMA_MAX_ADDRESSES)
 		return conf_error(err, "address = %s: a guest has at most %d",
 				  text, VIRTIO_RDMA_MAX_ADDRESSES);
 	for (uint32_t i = 0; i < g->naddr; i++)
 		if (addr_ip_equal(&g->addr[i], &a))
-			return conf_error(err, "address = %s: given twice; remove "
-					  "one", text);
+			return conf_error(err,
+					  "address = %s: given twice; remove "
+					  "one",
+					  text);
 	g->addr[g->naddr++] = a;
 	return 0;
 }
@@ -236,14 +252,16 @@ static int parse_addresses(struct guest_conf *g, const char *value,
 	int ret = 0, n = 0;
 
 	if (strlen(value) >= sizeof(copy))
-		return conf_error(err, "address: the line is too long; repeat the "
+		return conf_error(err,
+				  "address: the line is too long; repeat the "
 				  "key instead");
 	strcpy(copy, value);
 	for (word = strtok_r(copy, ", \t", &save); word && !ret;
 	     word = strtok_r(NULL, ", \t", &save), n++)
 		ret = add_address(g, word, err);
 	if (!n)
-		return conf_error(err, "address: empty; give one like 10.0.0.1");
+		return conf_error(err,
+				  "address: empty; give one like 10.0.0.1");
 	return ret;
 }
 
@@ -258,8 +276,9 @@ static const struct key *find_key(const char *name, bool global)
 static int unknown_key(const char *name, bool global, char err[CONF_ERR_LEN])
 {
 	if (find_key(name, !global))
-		return conf_error(err, "%s: belongs into %s", name, global ?
-				  "a [guest NAME] section" : "the [vrdmad] section");
+		return conf_error(err, "%s: belongs into %s", name,
+				  global ? "a [guest NAME] section"
+					 : "the [vrdmad] section");
 	return conf_error(err, "%s: unknown key; vrdmad -h lists them", name);
 }
 
@@ -310,27 +329,35 @@ static int check_pair(const struct guest_conf *a, const struct guest_conf *b,
 		return conf_error(err, "two guests are called %s; rename one",
 				  a->name);
 	if (a->socket[0] && strcmp(a->socket, b->socket) == 0)
-		return conf_error(err, "guests %s and %s have the same socket %s; "
-				  "give each its own", a->name, b->name, a->socket);
+		return conf_error(err,
+				  "guests %s and %s have the same socket %s; "
+				  "give each its own",
+				  a->name, b->name, a->socket);
 	for (uint32_t i = 0; i < a->naddr; i++)
 		for (uint32_t j = 0; j < b->naddr; j++)
 			if (addr_ip_equal(&a->addr[i], &b->addr[j]))
-				return conf_error(err, "guests %s and %s have the "
-						  "same address %s; give each its "
-						  "own", a->name, b->name,
-						  addr_format(&a->addr[i], text));
+				return conf_error(
+					err,
+					"guests %s and %s have the "
+					"same address %s; give each its "
+					"own",
+					a->name, b->name,
+					addr_format(&a->addr[i], text));
 	return 0;
 }
 
 static int check_guest(const struct guest_conf *g, char err[CONF_ERR_LEN])
 {
 	if (!g->naddr)
-		return conf_error(err, "guest %s has no address; add a line like "
-				  "'address = 10.0.0.1'", g->name);
+		return conf_error(err,
+				  "guest %s has no address; add a line like "
+				  "'address = 10.0.0.1'",
+				  g->name);
 	if (g->max_read_sge > g->max_send_sge)
-		return conf_error(err, "guest %s: max-read-sge %u is more than "
-				  "max-send-sge %u; lower it", g->name,
-				  g->max_read_sge, g->max_send_sge);
+		return conf_error(err,
+				  "guest %s: max-read-sge %u is more than "
+				  "max-send-sge %u; lower it",
+				  g->name, g->max_read_sge, g->max_send_sge);
 	return 0;
 }
 
@@ -340,7 +367,7 @@ int conf_check(const struct conf *c, char err[CONF_ERR_LEN])
 
 	if (!c->guest_count)
 		return conf_error(err, "no guest is configured; add a section "
-				  "[guest NAME] with socket and address");
+				       "[guest NAME] with socket and address");
 	for (uint32_t i = 0; i < c->guest_count; i++) {
 		ret = check_guest(&c->guest[i], err);
 		for (uint32_t j = 0; j < i && !ret; j++)
@@ -366,7 +393,8 @@ void conf_print_keys(void)
 			if (k->kind == KEY_BOOL)
 				printf(" (no)");
 			else if (k->max)
-				printf(" (%" PRIu64 "; %" PRIu64 "..%" PRIu64 ")",
+				printf(" (%" PRIu64 "; %" PRIu64 "..%" PRIu64
+				       ")",
 				       k->def, k->min, k->max);
 			printf("\n");
 		}

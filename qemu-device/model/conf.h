@@ -11,16 +11,16 @@
 #include "../../host-backend/backend.h"
 #include "log.h"
 
-#define CONF_MAX_GUESTS		64
-#define CONF_NAME_LEN		32
-#define CONF_PATH_LEN		108	/* sun_path */
-#define CONF_ERR_LEN		512
+#define CONF_MAX_GUESTS 64
+#define CONF_NAME_LEN	32
+#define CONF_PATH_LEN	108 /* sun_path */
+#define CONF_ERR_LEN	512
 
 struct guest_conf {
 	char name[CONF_NAME_LEN];
-	char socket[CONF_PATH_LEN];	/* "" with --fd */
+	char socket[CONF_PATH_LEN]; /* "" with --fd */
 	uint32_t naddr;
-	struct be_addr addr[VIRTIO_RDMA_MAX_ADDRESSES];	/* port 0 */
+	struct be_addr addr[VIRTIO_RDMA_MAX_ADDRESSES]; /* port 0 */
 
 	uint32_t num_ceq;
 	uint32_t num_wakeq;
@@ -41,13 +41,13 @@ struct guest_conf {
 	uint32_t max_transfer;
 	uint32_t max_inbound_reads;
 	uint32_t max_outbound_reads;
-	uint32_t max_backlog;		/* of a listener, and its default */
+	uint32_t max_backlog; /* of a listener, and its default */
 	uint64_t max_mr_size;
-	uint64_t max_mr_pages;		/* entries of page lists, all together */
+	uint64_t max_mr_pages; /* entries of page lists, all together */
 
 	uint32_t disconnect_timeout_ms;
 	uint32_t connect_timeout_ms;
-	uint32_t rnr_timeout_ms;	/* 0: without end */
+	uint32_t rnr_timeout_ms; /* 0: without end */
 	bool allow_unsealed_memory;
 };
 

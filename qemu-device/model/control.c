@@ -22,10 +22,11 @@ static void cmd_query_addresses(struct command *cmd)
 	command_done(cmd, VIRTIO_RDMA_S_OK, 0);
 }
 
-#define REQ(type)	sizeof(struct virtio_rdma_cmd_##type)
-#define RSP(type)	sizeof(struct virtio_rdma_rsp_##type)
-#define CMD		sizeof(struct virtio_rdma_cmd)
-#define ANS		sizeof(struct virtio_rdma_rsp)
+#define REQ(type) sizeof(struct virtio_rdma_cmd_##type)
+#define RSP(type) sizeof(struct virtio_rdma_rsp_##type)
+#define CMD	  sizeof(struct virtio_rdma_cmd)
+#define ANS	  sizeof(struct virtio_rdma_rsp)
+/* clang-format off */
 #define C(name)		[VIRTIO_RDMA_CMD_##name] = { #name
 
 static const struct command_row rows[] = {
@@ -52,6 +53,7 @@ static const struct command_row rows[] = {
 	C(DISCONNECT), CMD, ANS, false, cmd_disconnect },
 	C(CLOSE_CONNECTOR), CMD, ANS, false, cmd_close_connector },
 };
+/* clang-format on */
 _Static_assert(sizeof(rows) / sizeof(rows[0]) == VIRTIO_RDMA_CMD_COUNT,
 	       "a row for each command");
 
@@ -88,9 +90,11 @@ void command_dispatch(struct command *cmd, size_t req_len, size_t rsp_room)
 		row->fn(cmd);
 		return;
 	}
-	glog(cmd->guest, VL_WARN, "control: command %u (%s) of %zu bytes, room "
-	     "for %zu: status %d", cmd->opcode, row ? row->name : "unknown",
-	     req_len, rsp_room, status);
+	glog(cmd->guest, VL_WARN,
+	     "control: command %u (%s) of %zu bytes, room "
+	     "for %zu: status %d",
+	     cmd->opcode, row ? row->name : "unknown", req_len, rsp_room,
+	     status);
 	command_done(cmd, status, 0);
 }
 
@@ -98,25 +102,25 @@ static const struct {
 	int err;
 	enum virtio_rdma_status status;
 } errnos[] = {
-	{ 0, VIRTIO_RDMA_S_OK },
-	{ EINVAL, VIRTIO_RDMA_S_INVALID_PARAMETER },
-	{ ENOENT, VIRTIO_RDMA_S_INVALID_HANDLE },
-	{ ENOMEM, VIRTIO_RDMA_S_NO_RESOURCES },
-	{ ENOSPC, VIRTIO_RDMA_S_NO_RESOURCES },
-	{ EMFILE, VIRTIO_RDMA_S_NO_RESOURCES },
-	{ EOPNOTSUPP, VIRTIO_RDMA_S_NOT_SUPPORTED },
-	{ EBUSY, VIRTIO_RDMA_S_BUSY },
-	{ EFAULT, VIRTIO_RDMA_S_ACCESS_VIOLATION },
-	{ EADDRINUSE, VIRTIO_RDMA_S_ADDRESS_IN_USE },
-	{ EADDRNOTAVAIL, VIRTIO_RDMA_S_INVALID_ADDRESS },
-	{ ENETUNREACH, VIRTIO_RDMA_S_NETWORK_UNREACHABLE },
-	{ EHOSTUNREACH, VIRTIO_RDMA_S_HOST_UNREACHABLE },
-	{ ECONNREFUSED, VIRTIO_RDMA_S_CONNECTION_REFUSED },
-	{ ECONNABORTED, VIRTIO_RDMA_S_CONNECTION_ABORTED },
-	{ ENOTCONN, VIRTIO_RDMA_S_CONNECTION_INVALID },
-	{ EISCONN, VIRTIO_RDMA_S_CONNECTION_ACTIVE },
-	{ ETIMEDOUT, VIRTIO_RDMA_S_TIMED_OUT },
-	{ ECANCELED, VIRTIO_RDMA_S_CANCELLED },
+	{0, VIRTIO_RDMA_S_OK},
+	{EINVAL, VIRTIO_RDMA_S_INVALID_PARAMETER},
+	{ENOENT, VIRTIO_RDMA_S_INVALID_HANDLE},
+	{ENOMEM, VIRTIO_RDMA_S_NO_RESOURCES},
+	{ENOSPC, VIRTIO_RDMA_S_NO_RESOURCES},
+	{EMFILE, VIRTIO_RDMA_S_NO_RESOURCES},
+	{EOPNOTSUPP, VIRTIO_RDMA_S_NOT_SUPPORTED},
+	{EBUSY, VIRTIO_RDMA_S_BUSY},
+	{EFAULT, VIRTIO_RDMA_S_ACCESS_VIOLATION},
+	{EADDRINUSE, VIRTIO_RDMA_S_ADDRESS_IN_USE},
+	{EADDRNOTAVAIL, VIRTIO_RDMA_S_INVALID_ADDRESS},
+	{ENETUNREACH, VIRTIO_RDMA_S_NETWORK_UNREACHABLE},
+	{EHOSTUNREACH, VIRTIO_RDMA_S_HOST_UNREACHABLE},
+	{ECONNREFUSED, VIRTIO_RDMA_S_CONNECTION_REFUSED},
+	{ECONNABORTED, VIRTIO_RDMA_S_CONNECTION_ABORTED},
+	{ENOTCONN, VIRTIO_RDMA_S_CONNECTION_INVALID},
+	{EISCONN, VIRTIO_RDMA_S_CONNECTION_ACTIVE},
+	{ETIMEDOUT, VIRTIO_RDMA_S_TIMED_OUT},
+	{ECANCELED, VIRTIO_RDMA_S_CANCELLED},
 };
 
 enum virtio_rdma_status status_from_errno(int err)

@@ -11,9 +11,9 @@
 
 struct command_row {
 	const char *name;
-	uint32_t req_size;	/* exactly */
-	uint32_t rsp_size;	/* at least */
-	bool creates;		/* handle of the request is 0 */
+	uint32_t req_size; /* exactly */
+	uint32_t rsp_size; /* at least */
+	bool creates;	   /* handle of the request is 0 */
 	void (*fn)(struct command *cmd);
 };
 

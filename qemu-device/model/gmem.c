@@ -208,7 +208,8 @@ struct gmem_map *gmem_map_get(struct gmem_map *m)
 
 void gmem_map_put(struct gmem_map *m)
 {
-	if (!m || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1)
+	if (!m ||
+	    atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	for (uint32_t i = 0; i < m->count; i++)
 		gmem_region_put(m->region[i]);

@@ -34,7 +34,7 @@ struct gmem_region_desc {
 	uint64_t gpa;
 	uint64_t size;
 	uint64_t mmap_offset;
-	int fd;			/* borrowed; the mapping holds the memory */
+	int fd; /* borrowed; the mapping holds the memory */
 };
 
 struct gmem_region {
@@ -42,18 +42,18 @@ struct gmem_region {
 	/* constant after create */
 	uint64_t gpa;
 	uint64_t size;
-	uint8_t *host;		/* of gpa */
+	uint8_t *host; /* of gpa */
 	void *mapping;
 	size_t mapping_size;
 };
 
-#define GMEM_MAX_REGIONS	512	/* as many as the vhost-user library */
+#define GMEM_MAX_REGIONS 512 /* as many as the vhost-user library */
 
 struct gmem_map {
 	atomic_uint refs;
 	/* constant after create */
 	uint32_t count;
-	struct gmem_region *region[];	/* by gpa, none overlaps another */
+	struct gmem_region *region[]; /* by gpa, none overlaps another */
 };
 
 /* Entries of page lists that a guest makes us keep; any thread */
@@ -72,7 +72,7 @@ int gmem_map_add(const struct gmem_map *old, const struct gmem_region_desc *d,
 int gmem_map_remove(const struct gmem_map *old, uint64_t gpa, uint64_t size,
 		    struct gmem_map **out);
 struct gmem_map *gmem_map_get(struct gmem_map *m);
-void gmem_map_put(struct gmem_map *m);	/* NULL is fine */
+void gmem_map_put(struct gmem_map *m); /* NULL is fine */
 
 void gmem_region_get(struct gmem_region *r);
 void gmem_region_put(struct gmem_region *r);
@@ -93,16 +93,16 @@ int gmem_copy_out(const struct gmem_map *m, uint64_t gpa, const void *src,
 struct gmem_pages {
 	uint32_t count;
 	uint32_t page_shift;
-	uint8_t *linear;	/* all pages lie together here, else NULL */
-	uint8_t **page;		/* host address of each; NULL when linear */
+	uint8_t *linear; /* all pages lie together here, else NULL */
+	uint8_t **page;	 /* host address of each; NULL when linear */
 	uint32_t region_count;
 	struct gmem_region **region;
 	struct gmem_account *account;
 	uint64_t charged;
 };
 
-#define GMEM_SHIFT_4K		(1u << 0)	/* page_shift 12 may be used */
-#define GMEM_SHIFT_2M		(1u << 1)	/* page_shift 21 may be used */
+#define GMEM_SHIFT_4K (1u << 0) /* page_shift 12 may be used */
+#define GMEM_SHIFT_2M (1u << 1) /* page_shift 21 may be used */
 
 /*
  * Copies the tables in once and checks everything: reserved field, levels,

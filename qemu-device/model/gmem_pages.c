@@ -6,16 +6,16 @@
 
 #include "gmem.h"
 
-#define TABLE_SHIFT	9	/* log2 of VIRTIO_RDMA_TABLE_ENTRIES */
+#define TABLE_SHIFT 9 /* log2 of VIRTIO_RDMA_TABLE_ENTRIES */
 _Static_assert(1u << TABLE_SHIFT == VIRTIO_RDMA_TABLE_ENTRIES, "table size");
 
 struct reader {
 	const struct gmem_map *map;
 	struct gmem_pages *out;
-	struct gmem_region *last;	/* where the page before was */
-	uint32_t done;			/* pages read */
-	bool together;			/* each page followed the one before */
-	uint64_t touched[GMEM_MAX_REGIONS / 64];	/* by place in the map */
+	struct gmem_region *last; /* where the page before was */
+	uint32_t done;		  /* pages read */
+	bool together;		  /* each page followed the one before */
+	uint64_t touched[GMEM_MAX_REGIONS / 64]; /* by place in the map */
 };
 
 static int charge(struct gmem_account *a, uint64_t n)
@@ -61,7 +61,8 @@ static int add_page(struct reader *rd, uint64_t gpa)
 }
 
 /* A table of the given level that stands for the next count pages: entries
- * of up to 512^(level - 1) pages each.  Depth at most VIRTIO_RDMA_MAX_LEVELS. */
+ * of up to 512^(level - 1) pages each.  Depth at most VIRTIO_RDMA_MAX_LEVELS.
+ */
 static int read_table(struct reader *rd, uint64_t gpa, unsigned int level,
 		      uint32_t count)
 {
@@ -137,7 +138,7 @@ int gmem_read_page_list(const struct gmem_map *m,
 			uint32_t expected, unsigned int shifts,
 			struct gmem_account *account, struct gmem_pages *out)
 {
-	struct reader rd = { .map = m, .out = out, .together = true };
+	struct reader rd = {.map = m, .out = out, .together = true};
 	int ret;
 
 	memset(out, 0, sizeof(*out));

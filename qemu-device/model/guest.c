@@ -12,13 +12,16 @@
 #include "qp.h"
 #include "session.h"
 
-#define LOG_LINES_PER_SECOND	20
+#define LOG_LINES_PER_SECOND 20
 
 static const struct {
-	size_t table;		/* in struct guest */
-	size_t limit;		/* in struct guest_conf */
+	size_t table; /* in struct guest */
+	size_t limit; /* in struct guest_conf */
 } tables[] = {
-#define T(t, l)	{ offsetof(struct guest, t), offsetof(struct guest_conf, l) }
+#define T(t, l)                                                                \
+	{                                                                      \
+		offsetof(struct guest, t), offsetof(struct guest_conf, l)      \
+	}
 	T(contexts, max_context),
 	T(pds, max_pd),
 	T(cqs, max_cq),
@@ -29,7 +32,7 @@ static const struct {
 #undef T
 };
 
-#define TABLE_COUNT	(sizeof(tables) / sizeof(tables[0]))
+#define TABLE_COUNT (sizeof(tables) / sizeof(tables[0]))
 
 static struct handle_table *table_of(struct guest *g, size_t i)
 {
@@ -47,7 +50,8 @@ static int tables_init(struct guest *g)
 	int ret = 0;
 
 	for (size_t i = 0; i < TABLE_COUNT && !ret; i++)
-		ret = handle_table_init(table_of(g, i),
+		ret = handle_table_init(
+			table_of(g, i),
 			*(const uint32_t *)((const char *)g->conf +
 					    tables[i].limit));
 	if (ret)

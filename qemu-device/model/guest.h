@@ -26,8 +26,8 @@ struct model {
 	struct conf *conf;
 	struct loop *loop;
 	struct worker *worker;
-	struct backend *local;		/* guests of this process */
-	struct backend *fabric;		/* everything else, or NULL */
+	struct backend *local;	/* guests of this process */
+	struct backend *fabric; /* everything else, or NULL */
 	uint32_t guest_count;
 	struct guest *guest[CONF_MAX_GUESTS];
 };
@@ -39,15 +39,15 @@ struct guest {
 	struct model *model;
 	struct loop *loop;
 	struct worker *worker;
-	struct log_limit log_limit;		/* any thread */
-	struct gmem_account gmem_account;	/* any thread */
+	struct log_limit log_limit;	  /* any thread */
+	struct gmem_account gmem_account; /* any thread */
 
 	/* control thread: session and memory */
-	struct session *session;	/* NULL without a front end */
-	struct gmem_map *map;		/* NULL without memory */
+	struct session *session; /* NULL without a front end */
+	struct gmem_map *map;	 /* NULL without memory */
 	struct vq_state *vq;
-	uint32_t epoch;			/* counts resets */
-	bool broken;			/* NEEDS_RESET */
+	uint32_t epoch; /* counts resets */
+	bool broken;	/* NEEDS_RESET */
 	bool paused;
 
 	/* control thread: objects by handle */
@@ -56,7 +56,7 @@ struct guest {
 	struct handle_table cqs;	/* struct vr_cq */
 	struct handle_table mrs;	/* struct vr_mr, by local token */
 	struct handle_table qps;	/* struct vr_qp */
-	struct handle_table connectors;	/* struct connector */
+	struct handle_table connectors; /* struct connector */
 	struct handle_table listeners;	/* struct listener */
 
 	/* data path: see worker.h */

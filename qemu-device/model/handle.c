@@ -6,14 +6,14 @@
 
 #include "handle.h"
 
-#define NO_SLOT		UINT32_MAX
-#define GENERATIONS	((1u << (32 - HANDLE_INDEX_BITS)) - 1)	/* 1..4095 */
+#define NO_SLOT	    UINT32_MAX
+#define GENERATIONS ((1u << (32 - HANDLE_INDEX_BITS)) - 1) /* 1..4095 */
 
 int handle_table_init(struct handle_table *t, uint32_t max)
 {
 	if (max == 0 || max > HANDLE_MAX)
 		return -EINVAL;
-	*t = (struct handle_table){ .max = max, .last_free = max - 1 };
+	*t = (struct handle_table){.max = max, .last_free = max - 1};
 	t->slot = calloc(max, sizeof(*t->slot));
 	if (!t->slot)
 		return -ENOMEM;
@@ -27,7 +27,7 @@ int handle_table_init(struct handle_table *t, uint32_t max)
 void handle_table_fini(struct handle_table *t)
 {
 	free(t->slot);
-	*t = (struct handle_table){ 0 };
+	*t = (struct handle_table){0};
 }
 
 /* splitmix64: not a secret, only unlikely to repeat */
@@ -43,7 +43,8 @@ static uint64_t next_random(uint64_t *seed)
 /* Any of 1..4095 but the one before: a handle just given back stays stale */
 static uint16_t new_generation(struct handle_table *t, uint16_t old)
 {
-	uint32_t step = 1 + (uint32_t)(next_random(&t->seed) % (GENERATIONS - 1));
+	uint32_t step =
+		1 + (uint32_t)(next_random(&t->seed) % (GENERATIONS - 1));
 
 	if (!old)
 		return (uint16_t)step;

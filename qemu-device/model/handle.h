@@ -15,17 +15,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HANDLE_INDEX_BITS	20
-#define HANDLE_MAX		(1u << HANDLE_INDEX_BITS)
+#define HANDLE_INDEX_BITS 20
+#define HANDLE_MAX	  (1u << HANDLE_INDEX_BITS)
 
 struct handle_slot {
-	void *obj;		/* NULL: free */
-	uint32_t next;		/* free list */
+	void *obj;     /* NULL: free */
+	uint32_t next; /* free list */
 	uint16_t generation;
 };
 
 struct handle_table {
-	uint32_t max;		/* slots */
+	uint32_t max; /* slots */
 	uint32_t used;
 	uint32_t first_free;
 	uint32_t last_free;

@@ -10,7 +10,7 @@
 #include "log.h"
 #include "loop.h"
 
-#define LINE_MAX_LEN	1024
+#define LINE_MAX_LEN 1024
 
 static const char *const level_name[] = {
 	[VL_ERROR] = "error",
@@ -40,8 +40,8 @@ int vlog_level_parse(const char *name, enum vlog_level *out)
 }
 
 /* One write() per line, so that lines of two threads do not mix */
-static void write_line(enum vlog_level level, const char *name,
-		       const char *fmt, va_list ap)
+static void write_line(enum vlog_level level, const char *name, const char *fmt,
+		       va_list ap)
 {
 	char line[LINE_MAX_LEN];
 	struct timespec ts;
@@ -58,7 +58,7 @@ static void write_line(enum vlog_level level, const char *name,
 		len += (size_t)n < max - len ? (size_t)n : max - len - 1;
 	line[len++] = '\n';
 	if (write(STDERR_FILENO, line, len) < 0)
-		return;		/* nobody to tell */
+		return; /* nobody to tell */
 }
 
 void vlog_write(enum vlog_level level, const char *fmt, ...)
@@ -100,10 +100,13 @@ bool log_limit_pass(struct log_limit *l, uint64_t now_ns, uint32_t *dropped)
 void vlog_limited(struct log_limit *limit, const char *name,
 		  enum vlog_level level, const char *fmt, ...)
 {
-	uint32_t dropped;
+	uint32_t dropped = 0;
 	va_list ap;
 
-	if (!log_limit_pass(limit, loop_now_ns(), &dropped))
+	/* who asks for debug lines wants them all, and no warning lost to them
+	 */
+	if (level != VL_DEBUG &&
+	    !log_limit_pass(limit, loop_now_ns(), &dropped))
 		return;
 	if (dropped)
 		vlog_write(level, "%s (%u lines left out)", name, dropped);

@@ -4,7 +4,8 @@
  *
  * DOC: A guest must not be able to fill the host's log.  Whatever a guest or
  * a peer can cause goes through a struct log_limit, a bucket of a few lines
- * per second that also counts what it swallowed.  Any thread may log.
+ * per second that also counts what it swallowed; only debug lines, which the
+ * operator has to ask for, do not.  Any thread may log.
  */
 #ifndef VRDMA_LOG_H
 #define VRDMA_LOG_H
@@ -13,13 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum vlog_level {
-	VL_ERROR,
-	VL_WARN,
-	VL_INFO,
-	VL_DEBUG,
-	VL_COUNT
-};
+enum vlog_level { VL_ERROR, VL_WARN, VL_INFO, VL_DEBUG, VL_COUNT };
 
 extern _Atomic int vlog_level_max;
 
@@ -29,24 +24,24 @@ int vlog_level_parse(const char *name, enum vlog_level *out);
 
 static inline bool vlog_on(enum vlog_level level)
 {
-	return (int)level <= atomic_load_explicit(&vlog_level_max,
-						  memory_order_relaxed);
+	return (int)level <=
+	       atomic_load_explicit(&vlog_level_max, memory_order_relaxed);
 }
 
 void vlog_write(enum vlog_level level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* For what only the operator can cause */
-#define vlog(level, ...)					\
-	do {							\
-		if (vlog_on(level))				\
-			vlog_write(level, __VA_ARGS__);		\
+#define vlog(level, ...)                                                       \
+	do {                                                                   \
+		if (vlog_on(level))                                            \
+			vlog_write(level, __VA_ARGS__);                        \
 	} while (0)
 
 /* At most per_second lines in a second, and a count of those left out */
 struct log_limit {
-	uint32_t per_second;		/* constant */
-	_Atomic uint64_t second;	/* the one that lines counts in */
+	uint32_t per_second;	 /* constant */
+	_Atomic uint64_t second; /* the one that lines counts in */
 	_Atomic uint32_t lines;
 	_Atomic uint32_t dropped;
 };
@@ -61,11 +56,11 @@ void vlog_limited(struct log_limit *limit, const char *name,
 
 /* For what a guest can cause: "NAME <text>"; the text starts with the object,
  * "qp[17]: ..." */
-#define glog(g, level, ...)						\
-	do {								\
-		if (vlog_on(level))					\
-			vlog_limited(&(g)->log_limit, (g)->name, level,	\
-				     __VA_ARGS__);			\
+#define glog(g, level, ...)                                                    \
+	do {                                                                   \
+		if (vlog_on(level))                                            \
+			vlog_limited(&(g)->log_limit, (g)->name, level,        \
+				     __VA_ARGS__);                             \
 	} while (0)
 
 #endif /* VRDMA_LOG_H */

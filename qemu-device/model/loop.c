@@ -12,12 +12,12 @@
 #include "log.h"
 #include "loop.h"
 
-#define EVENTS_PER_ROUND	64
+#define EVENTS_PER_ROUND 64
 
 struct loop_fd {
-	loop_fd_fn *fn;		/* NULL: not watched */
+	loop_fd_fn *fn; /* NULL: not watched */
 	void *arg;
-	uint32_t serial;	/* tells an event of an earlier watch */
+	uint32_t serial; /* tells an event of an earlier watch */
 };
 
 struct loop {
@@ -25,10 +25,11 @@ struct loop {
 	int wake_fd;
 	atomic_bool stop;
 	atomic_bool running;
+	atomic_bool woken; /* wake_fd was written and not read since */
 	pthread_t thread;
 
 	/* loop thread only */
-	struct loop_fd *fds;	/* by descriptor */
+	struct loop_fd *fds; /* by descriptor */
 	int fd_max;
 	uint32_t serial;
 	struct loop_timer **heap;
@@ -55,7 +56,7 @@ static void *must_realloc(void *old, size_t size)
 
 int loop_create(struct loop **out)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
+	struct epoll_event ev = {.events = EPOLLIN};
 	struct loop *l = calloc(1, sizeof(*l));
 	int ret;
 
@@ -114,6 +115,10 @@ static void wake(struct loop *l)
 {
 	uint64_t one = 1;
 
+	/* Behind what the loop shall find.  It lowers the flag before it looks:
+	 * who finds the flag up comes in time. */
+	if (atomic_exchange(&l->woken, true))
+		return;
 	/* EAGAIN: it is awake anyway */
 	if (write(l->wake_fd, &one, sizeof(one)) < 0)
 		return;
@@ -130,7 +135,8 @@ void loop_stop(struct loop *l)
 
 bool loop_in_thread(const struct loop *l)
 {
-	return !atomic_load(&l->running) || pthread_equal(l->thread, pthread_self());
+	return !atomic_load(&l->running) ||
+	       pthread_equal(l->thread, pthread_self());
 }
 
 /* ------------------------------------------------------------- descriptors */
@@ -149,13 +155,14 @@ static void fds_grow(struct loop *l, int fd)
 	while (max <= fd)
 		max *= 2;
 	l->fds = must_realloc(l->fds, (size_t)max * sizeof(*l->fds));
-	memset(l->fds + l->fd_max, 0, (size_t)(max - l->fd_max) * sizeof(*l->fds));
+	memset(l->fds + l->fd_max, 0,
+	       (size_t)(max - l->fd_max) * sizeof(*l->fds));
 	l->fd_max = max;
 }
 
 int loop_add(struct loop *l, int fd, uint32_t events, loop_fd_fn *fn, void *arg)
 {
-	struct epoll_event ev = { .events = events };
+	struct epoll_event ev = {.events = events};
 
 	if (fd < 0)
 		return -EBADF;
@@ -168,13 +175,14 @@ int loop_add(struct loop *l, int fd, uint32_t events, loop_fd_fn *fn, void *arg)
 	ev.data.u64 = fd_tag(fd, l->serial);
 	if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0)
 		return -errno;
-	l->fds[fd] = (struct loop_fd){ .fn = fn, .arg = arg, .serial = l->serial };
+	l->fds[fd] =
+		(struct loop_fd){.fn = fn, .arg = arg, .serial = l->serial};
 	return 0;
 }
 
 int loop_mod(struct loop *l, int fd, uint32_t events)
 {
-	struct epoll_event ev = { .events = events };
+	struct epoll_event ev = {.events = events};
 
 	if (fd < 0 || fd >= l->fd_max || !l->fds[fd].fn)
 		return -ENOENT;
@@ -199,7 +207,8 @@ static void dispatch_fd(struct loop *l, const struct epoll_event *ev)
 
 	if (serial == 0) {
 		if (read(fd, &count, sizeof(count)) < 0)
-			return;		/* somebody else's wake-up: fine */
+			count = 0; /* somebody else's wake-up: fine */
+		atomic_store(&l->woken, false);
 		return;
 	}
 	f = &l->fds[fd];
@@ -245,12 +254,23 @@ bool loop_post_work(struct loop *l, struct loop_work *w)
 	return true;
 }
 
+static void run_message(struct loop_work *w)
+{
+	loop_fn *fn = w->fn;
+	void *arg = w->arg;
+
+	/* from here on the owner may post it again or free it */
+	if (w->heap)
+		free(w);
+	else
+		atomic_store(&w->queued, false);
+	fn(arg);
+}
+
 /* What was posted before this round; later ones wait for the next */
 static void run_messages(struct loop *l)
 {
 	struct loop_work *w, *next;
-	loop_fn *fn;
-	void *arg;
 
 	pthread_mutex_lock(&l->lock);
 	w = l->first;
@@ -260,30 +280,57 @@ static void run_messages(struct loop *l)
 
 	for (; w; w = next) {
 		next = w->next;
-		fn = w->fn;
-		arg = w->arg;
-		/* from here on the owner may post it again or free it */
-		if (w->heap)
-			free(w);
-		else
-			atomic_store(&w->queued, false);
-		fn(arg);
+		run_message(w);
 	}
 }
 
+bool loop_has_message(struct loop *l)
+{
+	bool any;
+
+	pthread_mutex_lock(&l->lock);
+	any = l->first;
+	pthread_mutex_unlock(&l->lock);
+	return any;
+}
+
+void loop_run_message(struct loop *l)
+{
+	struct loop_work *w;
+
+	pthread_mutex_lock(&l->lock);
+	w = l->first;
+	if (w)
+		l->first = w->next;
+	if (!l->first)
+		l->last = &l->first;
+	pthread_mutex_unlock(&l->lock);
+	if (w)
+		run_message(w);
+}
+
 /* ------------------------------------------------------------------ timers */
+
+static uint64_t (*clock_hook)(void);
+
+void loop_set_clock(uint64_t (*now_ns)(void))
+{
+	clock_hook = now_ns;
+}
 
 uint64_t loop_now_ns(void)
 {
 	struct timespec ts;
 
+	if (clock_hook)
+		return clock_hook();
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
 void loop_timer_init(struct loop_timer *t, loop_fn *fn, void *arg)
 {
-	*t = (struct loop_timer){ .fn = fn, .arg = arg };
+	*t = (struct loop_timer){.fn = fn, .arg = arg};
 }
 
 bool loop_timer_is_set(const struct loop_timer *t)
@@ -358,7 +405,12 @@ void loop_timer_cancel(struct loop *l, struct loop_timer *t)
 		heap_down(l, i, moved);
 }
 
-static void run_timers(struct loop *l)
+uint64_t loop_next_deadline(const struct loop *l)
+{
+	return l->heap_len ? l->heap[0]->deadline_ns : UINT64_MAX;
+}
+
+void loop_run_timers(struct loop *l)
 {
 	uint64_t now = loop_now_ns();
 
@@ -382,7 +434,8 @@ static int next_timeout(const struct loop *l, int timeout_ms)
 	ms = (l->heap[0]->deadline_ns - now + 999999u) / 1000000u;
 	if (ms > 3600000u)
 		ms = 3600000u;
-	return timeout_ms >= 0 && (uint64_t)timeout_ms < ms ? timeout_ms : (int)ms;
+	return timeout_ms >= 0 && (uint64_t)timeout_ms < ms ? timeout_ms
+							    : (int)ms;
 }
 
 /* --------------------------------------------------------------------- run */
@@ -399,7 +452,7 @@ int loop_run_once(struct loop *l, int timeout_ms)
 	for (int i = 0; i < n; i++)
 		dispatch_fd(l, &ev[i]);
 	run_messages(l);
-	run_timers(l);
+	loop_run_timers(l);
 	return 0;
 }
 

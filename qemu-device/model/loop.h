@@ -34,7 +34,8 @@ bool loop_in_thread(const struct loop *l);
 
 /* ------------------------------------------------------------- descriptors */
 /* events: EPOLLIN... level-triggered.  The descriptor stays the caller's. */
-int loop_add(struct loop *l, int fd, uint32_t events, loop_fd_fn *fn, void *arg);
+int loop_add(struct loop *l, int fd, uint32_t events, loop_fd_fn *fn,
+	     void *arg);
 int loop_mod(struct loop *l, int fd, uint32_t events);
 /* fn is not called any more, not even for what this round already found.
  * Call before close(). */
@@ -63,7 +64,7 @@ struct loop_timer {
 	uint64_t deadline_ns;
 	loop_fn *fn;
 	void *arg;
-	uint32_t slot;		/* place in the heap + 1; 0: not set */
+	uint32_t slot; /* place in the heap + 1; 0: not set */
 };
 
 /* Monotonic */
@@ -75,5 +76,19 @@ void loop_timer_set(struct loop *l, struct loop_timer *t, uint64_t deadline_ns);
 void loop_timer_set_ms(struct loop *l, struct loop_timer *t, uint64_t ms);
 void loop_timer_cancel(struct loop *l, struct loop_timer *t);
 bool loop_timer_is_set(const struct loop_timer *t);
+
+/* ------------------------------------------------------------ driven by hand
+ * For a program that decides itself what comes next: instead of loop_run(), in
+ * the loop's thread.  Nothing of it waits.
+ */
+/* What loop_now_ns() asks, NULL: the system.  Before there is any loop. */
+void loop_set_clock(uint64_t (*now_ns)(void));
+bool loop_has_message(struct loop *l);
+/* Runs the oldest message, if there is one */
+void loop_run_message(struct loop *l);
+/* UINT64_MAX: no timer is set */
+uint64_t loop_next_deadline(const struct loop *l);
+/* Fires the timers whose time has come */
+void loop_run_timers(struct loop *l);
 
 #endif /* VRDMA_LOOP_H */

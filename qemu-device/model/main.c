@@ -31,12 +31,12 @@
 
 /* Per guest: 256 queues with kick, call and error descriptors, and more */
 #define FDS_WANTED	65536
-#define DEFAULT_ADDRESS	"10.0.0.1"
+#define DEFAULT_ADDRESS "10.0.0.1"
 
 struct options {
 	bool check_only;
-	int fd;			/* --fd, or -1 */
-	bool single;		/* a guest given by options */
+	int fd;	     /* --fd, or -1 */
+	bool single; /* a guest given by options */
 };
 
 struct daemon {
@@ -61,6 +61,7 @@ die(const char *fmt, ...)
 
 /* --------------------------------------------------------------------- help */
 
+/* clang-format off */
 static void help(void)
 {
 	printf(
@@ -105,6 +106,7 @@ static void help(void)
 "\n", DEFAULT_ADDRESS);
 	conf_print_keys();
 }
+/* clang-format on */
 
 static void __attribute__((noreturn)) finish(void)
 {
@@ -116,15 +118,15 @@ static void __attribute__((noreturn)) finish(void)
 enum { OPT_CHECK = 256, OPT_CAPABILITIES };
 
 static const struct option long_options[] = {
-	{ "config", required_argument, NULL, 'c' },
-	{ "check-config", no_argument, NULL, OPT_CHECK },
-	{ "socket-path", required_argument, NULL, 's' },
-	{ "fd", required_argument, NULL, 'f' },
-	{ "address", required_argument, NULL, 'a' },
-	{ "print-capabilities", no_argument, NULL, OPT_CAPABILITIES },
-	{ "version", no_argument, NULL, 'V' },
-	{ "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 },
+	{"config", required_argument, NULL, 'c'},
+	{"check-config", no_argument, NULL, OPT_CHECK},
+	{"socket-path", required_argument, NULL, 's'},
+	{"fd", required_argument, NULL, 'f'},
+	{"address", required_argument, NULL, 'a'},
+	{"print-capabilities", no_argument, NULL, OPT_CAPABILITIES},
+	{"version", no_argument, NULL, 'V'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
 };
 
 /* The guest that options describe, made by the first of them */
@@ -194,7 +196,8 @@ static void parse_options(int argc, char **argv, struct conf *c,
 		switch (opt) {
 		case 'c':
 			if (config)
-				die("--config %s: given twice; join the files", optarg);
+				die("--config %s: given twice; join the files",
+				    optarg);
 			config = optarg;
 			break;
 		case 's':
@@ -217,27 +220,33 @@ static void parse_options(int argc, char **argv, struct conf *c,
 			o->check_only = true;
 			break;
 		case OPT_CAPABILITIES:
-			printf("{\n  \"type\": \"rdma\",\n  \"features\": []\n}\n");
+			printf("{\n  \"type\": \"rdma\",\n  \"features\": "
+			       "[]\n}\n");
 			finish();
 		case 'V':
-			printf("vrdmad %s, device interface %d\n", VRDMAD_VERSION,
-			       VIRTIO_RDMA_ABI_VERSION);
+			printf("vrdmad %s, device interface %d\n",
+			       VRDMAD_VERSION, VIRTIO_RDMA_ABI_VERSION);
 			finish();
 		case 'h':
 			help();
 			finish();
 		case ':':
-			die("%s: needs a value; see vrdmad -h", argv[optind - 1]);
+			die("%s: needs a value; see vrdmad -h",
+			    argv[optind - 1]);
 		default:
-			die("%s: no such option, or a value it does not take; see "
-			    "vrdmad -h", argv[optind - 1]);
+			die("%s: no such option, or a value it does not take; "
+			    "see "
+			    "vrdmad -h",
+			    argv[optind - 1]);
 		}
 	}
 	if (optind < argc)
 		die("'%s': no such argument; see vrdmad -h", argv[optind]);
 	if (config && o->single)
-		die("--config goes without --socket-path, --fd, --address and guest "
-		    "keys of -o; put them into %s", config);
+		die("--config goes without --socket-path, --fd, --address and "
+		    "guest "
+		    "keys of -o; put them into %s",
+		    config);
 	if (config && conf_read(c, config, err))
 		die("%s", err);
 	if (verbose)
@@ -258,8 +267,8 @@ static void check_options(struct conf *c, const struct options *o)
 	for (uint32_t i = 0; i < c->guest_count; i++)
 		if (o->fd < 0 && !c->guest[i].socket[0])
 			die("guest %s has no socket; add a line like 'socket = "
-			    "/run/vrdma/%s.sock'", c->guest[i].name,
-			    c->guest[i].name);
+			    "/run/vrdma/%s.sock'",
+			    c->guest[i].name, c->guest[i].name);
 	if (conf_check(c, err))
 		die("%s", err);
 }
@@ -281,7 +290,7 @@ static void raise_fd_limit(void)
 static void on_signal(void *arg, int fd, uint32_t events)
 {
 	struct daemon *d = arg;
-	struct signalfd_siginfo si = { 0 };
+	struct signalfd_siginfo si = {0};
 
 	(void)events;
 	if (read(fd, &si, sizeof(si)) != (ssize_t)sizeof(si))
@@ -302,7 +311,7 @@ static void block_signals(struct daemon *d)
 
 static void start_model(struct daemon *d, struct conf *c)
 {
-	struct worker_conf wc = { .poll_us = c->poll_us };
+	struct worker_conf wc = {.poll_us = c->poll_us};
 	struct model *m = &d->model;
 	int ret;
 
@@ -350,10 +359,10 @@ static void open_port(struct daemon *d, uint32_t i, const struct options *o)
 		ret = port_adopt(g, d->model.loop, o->fd, front_end_gone,
 				 d->model.loop, &d->port[i], err);
 	else
-		ret = port_listen(g, d->model.loop, g->conf->socket, &d->port[i],
-				  err);
+		ret = port_listen(g, d->model.loop, g->conf->socket,
+				  &d->port[i], err);
 	if (ret) {
-		close_ports(d);		/* leave no socket behind */
+		close_ports(d); /* leave no socket behind */
 		die("guest %s: %s", g->name, err);
 	}
 	printf("ready %s %s\n", g->name, o->fd >= 0 ? "fd" : g->conf->socket);
@@ -407,7 +416,7 @@ int main(int argc, char **argv)
 {
 	static struct conf conf;
 	static struct daemon d;
-	struct options o = { .fd = -1 };
+	struct options o = {.fd = -1};
 	int ret;
 
 	conf_defaults(&conf);

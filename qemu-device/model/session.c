@@ -120,7 +120,8 @@ VuDev *session_dev(struct session *s)
 	return &s->dev;
 }
 
-/* ----------------------------------------------------- the library's callbacks */
+/* ----------------------------------------------------- the library's callbacks
+ */
 
 static void on_panic(VuDev *dev, const char *err)
 {
@@ -129,7 +130,8 @@ static void on_panic(VuDev *dev, const char *err)
 	if (s->in_message)
 		session_violation(s, "%s", err ? err : "broken message");
 	else
-		guest_needs_reset(s->guest, "broken queue: %s", err ? err : "?");
+		guest_needs_reset(s->guest, "broken queue: %s",
+				  err ? err : "?");
 }
 
 /* The message that session_rx.c collected and checked */
@@ -149,7 +151,7 @@ static bool in_order(VuDev *dev, int index)
 {
 	(void)dev;
 	(void)index;
-	return false;	/* commands end in any order */
+	return false; /* commands end in any order */
 }
 
 /* Kicks are watched by queue_set_started(): the library takes a spurious
@@ -179,13 +181,14 @@ static const VuDevIface iface = {
 	.queue_is_processed_in_order = in_order,
 };
 
-/* ------------------------------------------------------------------ messages */
+/* ------------------------------------------------------------------ messages
+ */
 
 /* A front end that does not read its answers must not stop the process: the
  * library's write blocks. */
 static bool can_write(int fd)
 {
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
 
 	return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
 }
@@ -234,7 +237,8 @@ static void on_socket(void *arg, int fd, uint32_t events)
 		session_close(s);
 }
 
-/* ---------------------------------------------------------------- life cycle */
+/* ---------------------------------------------------------------- life cycle
+ */
 
 int session_open(struct port *p, struct guest *g, struct loop *l, int fd)
 {
@@ -247,7 +251,7 @@ int session_open(struct port *p, struct guest *g, struct loop *l, int fd)
 	s->loop = l;
 	s->port = p;
 	for (unsigned int i = 0; i < SESSION_MAX_QUEUES; i++)
-		s->queue[i] = (struct session_queue){ s, i, -1, -1 };
+		s->queue[i] = (struct session_queue){s, i, -1, -1};
 	if (!vu_init(&s->dev, SESSION_MAX_QUEUES, fd, on_panic, read_msg,
 		     no_set_watch, remove_watch, &iface)) {
 		free(s);
@@ -255,7 +259,7 @@ int session_open(struct port *p, struct guest *g, struct loop *l, int fd)
 	}
 	ret = loop_add(l, fd, EPOLLIN, on_socket, s);
 	if (ret) {
-		s->dev.sock = -1;	/* stays the caller's */
+		s->dev.sock = -1; /* stays the caller's */
 		vu_deinit(&s->dev);
 		free(s);
 		return ret;
@@ -267,9 +271,10 @@ int session_open(struct port *p, struct guest *g, struct loop *l, int fd)
 
 bool session_hung_up(const struct session *s)
 {
-	struct pollfd p = { .fd = s->dev.sock, .events = POLLRDHUP };
+	struct pollfd p = {.fd = s->dev.sock, .events = POLLRDHUP};
 
-	return poll(&p, 1, 0) == 1 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
+	return poll(&p, 1, 0) == 1 &&
+	       (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
 void session_close(struct session *s)

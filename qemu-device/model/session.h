@@ -18,13 +18,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SESSION_ERR_LEN	256
+#define SESSION_ERR_LEN 256
 
 struct guest;
 struct loop;
 struct port;
 struct session;
-struct VuDev;		/* the library's */
+struct VuDev; /* the library's */
 struct VuVirtq;
 
 /* Listens on path.  A socket that nobody listens on is replaced.  -errno,

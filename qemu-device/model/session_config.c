@@ -7,10 +7,10 @@
 
 /* NDK_ADAPTER_FLAG_xxx that hold for every backend: data lands in order,
  * a read needs no special target, a guest may connect to itself. */
-#define ADAPTER_FLAGS	(0x1 | 0x2 | 0x10000)
-#define TECHNOLOGY_IWARP	1	/* NDK_RDMA_TECHNOLOGY */
-#define VENDOR_ID		0x1af4
-#define DEVICE_ID		(0x1040 + VIRTIO_ID_RDMA)
+#define ADAPTER_FLAGS	 (0x1 | 0x2 | 0x10000)
+#define TECHNOLOGY_IWARP 1 /* NDK_RDMA_TECHNOLOGY */
+#define VENDOR_ID	 0x1af4
+#define DEVICE_ID	 (0x1040 + VIRTIO_ID_RDMA)
 
 struct config_space {
 	struct virtio_rdma_config config;
@@ -24,7 +24,8 @@ size_t session_config_size(void)
 	return sizeof(struct config_space);
 }
 
-static void fill_objects(const struct guest_conf *g, struct virtio_rdma_config *out)
+static void fill_objects(const struct guest_conf *g,
+			 struct virtio_rdma_config *out)
 {
 	out->max_context = vr_to_le32(g->max_context);
 	out->max_pd = vr_to_le32(g->max_pd);
@@ -36,7 +37,8 @@ static void fill_objects(const struct guest_conf *g, struct virtio_rdma_config *
 	out->max_mr_size = vr_to_le64(g->max_mr_size);
 }
 
-static void fill_queues(const struct guest_conf *g, struct virtio_rdma_config *out)
+static void fill_queues(const struct guest_conf *g,
+			struct virtio_rdma_config *out)
 {
 	out->num_ceq = vr_to_le16((uint16_t)g->num_ceq);
 	out->num_wakeq = vr_to_le16((uint16_t)g->num_wakeq);
@@ -56,10 +58,13 @@ static uint32_t least(uint32_t a, uint32_t b)
 }
 
 /* What every backend that a connection may get can carry */
-static void fill_connections(const struct guest *g, struct virtio_rdma_config *out)
+static void fill_connections(const struct guest *g,
+			     struct virtio_rdma_config *out)
 {
-	const struct backend *local = g->model->local, *fabric = g->model->fabric;
-	uint32_t caller = local->max_caller_data, callee = local->max_callee_data;
+	const struct backend *local = g->model->local,
+			     *fabric = g->model->fabric;
+	uint32_t caller = local->max_caller_data,
+		 callee = local->max_callee_data;
 
 	if (fabric) {
 		caller = least(caller, fabric->max_caller_data);

@@ -12,44 +12,44 @@
 
 /* The front end's messages name queues with 8 bits, and QEMU names all that
  * its device has, also those that this device does not use. */
-#define SESSION_MAX_QUEUES	256
-#define SESSION_MAX_FDS		VHOST_MEMORY_BASELINE_NREGIONS
+#define SESSION_MAX_QUEUES 256
+#define SESSION_MAX_FDS	   VHOST_MEMORY_BASELINE_NREGIONS
 
 /* Requests and features that the library has no names for */
-#define VU_RESET_DEVICE		34
-#define VU_SET_STATUS		39
-#define VU_GET_STATUS		40
-#define VU_PF_MQ		0
-#define VU_PF_REPLY_ACK		3
-#define VU_PF_BACKEND_REQ	5
-#define VU_PF_CONFIG		9
-#define VU_PF_RESET_DEVICE	13
-#define VU_PF_MEM_SLOTS		15
-#define VU_PF_STATUS		16
+#define VU_RESET_DEVICE	   34
+#define VU_SET_STATUS	   39
+#define VU_GET_STATUS	   40
+#define VU_PF_MQ	   0
+#define VU_PF_REPLY_ACK	   3
+#define VU_PF_BACKEND_REQ  5
+#define VU_PF_CONFIG	   9
+#define VU_PF_RESET_DEVICE 13
+#define VU_PF_MEM_SLOTS	   15
+#define VU_PF_STATUS	   16
 
 struct session_queue {
 	struct session *session;
 	unsigned int index;
-	int kick_fd;		/* watched by our loop, -1: none */
-	int wake_fd;		/* a duplicate, watched by the worker, -1: none */
+	int kick_fd; /* watched by our loop, -1: none */
+	int wake_fd; /* a duplicate, watched by the worker, -1: none */
 };
 
 /* A message while it arrives */
 struct session_rx {
 	VhostUserMsg msg;
-	size_t have;		/* bytes of header and payload */
-	bool complete;		/* read_msg() may hand it over */
+	size_t have;   /* bytes of header and payload */
+	bool complete; /* read_msg() may hand it over */
 };
 
 struct session {
-	VuDev dev;		/* the first member */
+	VuDev dev; /* the first member */
 	struct guest *guest;
 	struct loop *loop;
 	struct port *port;
 	struct session_rx rx;
-	bool in_message;	/* a panic is the front end's fault */
+	bool in_message; /* a panic is the front end's fault */
 	bool closing;
-	uint8_t status;		/* as SET_STATUS gave it */
+	uint8_t status; /* as SET_STATUS gave it */
 	struct session_queue queue[SESSION_MAX_QUEUES];
 };
 

@@ -18,26 +18,26 @@
 
 #include "session_int.h"
 
-#define NOFD	VHOST_USER_VRING_NOFD_MASK
-#define F_PROTOCOL	30	/* VHOST_USER_F_PROTOCOL_FEATURES */
-#define F_INDIRECT	28
-#define F_EVENT_IDX	29
+#define NOFD	    VHOST_USER_VRING_NOFD_MASK
+#define F_PROTOCOL  30 /* VHOST_USER_F_PROTOCOL_FEATURES */
+#define F_INDIRECT  28
+#define F_EVENT_IDX 29
 
-#define OFFERED_FEATURES \
-	(1ull << VIRTIO_F_VERSION_1 | 1ull << F_INDIRECT | \
+#define OFFERED_FEATURES                                                       \
+	(1ull << VIRTIO_F_VERSION_1 | 1ull << F_INDIRECT |                     \
 	 1ull << F_EVENT_IDX | 1ull << F_PROTOCOL)
 /* In-flight buffers, dirty logging and post-copy are not among them: device
  * state cannot be handed to another process (the driver is told to reset). */
-#define OFFERED_PROTOCOL \
-	(1ull << VU_PF_MQ | 1ull << VU_PF_REPLY_ACK | \
-	 1ull << VU_PF_BACKEND_REQ | 1ull << VU_PF_CONFIG | \
-	 1ull << VU_PF_RESET_DEVICE | 1ull << VU_PF_MEM_SLOTS | \
+#define OFFERED_PROTOCOL                                                       \
+	(1ull << VU_PF_MQ | 1ull << VU_PF_REPLY_ACK |                          \
+	 1ull << VU_PF_BACKEND_REQ | 1ull << VU_PF_CONFIG |                    \
+	 1ull << VU_PF_RESET_DEVICE | 1ull << VU_PF_MEM_SLOTS |                \
 	 1ull << VU_PF_STATUS)
 
 /* What the library's arrays have room for */
-#define MAX_QUEUE_SIZE	1024
-#define MAX_MEM_SLOTS	509
-#define CONF_HDR	offsetof(VhostUserConfig, region)
+#define MAX_QUEUE_SIZE 1024
+#define MAX_MEM_SLOTS  509
+#define CONF_HDR       offsetof(VhostUserConfig, region)
 
 enum queue_field { Q_NONE, Q_STATE, Q_ADDR, Q_FILE };
 
@@ -46,8 +46,8 @@ enum queue_field { Q_NONE, Q_STATE, Q_ADDR, Q_FILE };
 typedef int msg_hook(struct session *s, VhostUserMsg *msg, int *reply);
 
 struct msg_row {
-	const char *name;	/* NULL: must not come */
-	uint32_t min, max;	/* payload bytes */
+	const char *name;  /* NULL: must not come */
+	uint32_t min, max; /* payload bytes */
 	int fd_min, fd_max;
 	enum queue_field queue;
 	msg_hook *hook;
@@ -117,7 +117,8 @@ static int set_protocol_features(struct session *s, VhostUserMsg *msg,
 {
 	(void)reply;
 	if (msg->payload.u64 & ~OFFERED_PROTOCOL)
-		return violation_at(s, "protocol features that were not offered",
+		return violation_at(s,
+				    "protocol features that were not offered",
 				    msg->payload.u64);
 	return 0;
 }
@@ -136,22 +137,25 @@ static int region_add(struct session *s, const VhostUserMemoryRegion *r, int fd,
 	int ret = -EINVAL;
 
 	if (range_within(r->userspace_addr, r->memory_size, UINT64_MAX))
-		ret = gmem_map_add(old, &d, s->guest->conf->allow_unsealed_memory,
-				   out);
+		ret = gmem_map_add(old, &d,
+				   s->guest->conf->allow_unsealed_memory, out);
 	if (ret == -EPERM)
-		session_violation(s, "guest memory at 0x%llx could be shrunk: use "
+		session_violation(s,
+				  "guest memory at 0x%llx could be shrunk: use "
 				  "memory-backend-memfd with seal=on, or set "
 				  "allow-unsealed-memory = yes",
 				  (unsigned long long)d.gpa);
 	else if (ret)
-		session_violation(s, "memory region at 0x%llx of 0x%llx bytes: %s",
+		session_violation(s,
+				  "memory region at 0x%llx of 0x%llx bytes: %s",
 				  (unsigned long long)d.gpa,
 				  (unsigned long long)d.size, strerror(-ret));
 	return ret;
 }
 
 /* The ring's three parts lie in the front end's region r */
-static bool ring_part_in(uint64_t addr, uint64_t len, uint64_t uva, uint64_t size)
+static bool ring_part_in(uint64_t addr, uint64_t len, uint64_t uva,
+			 uint64_t size)
 {
 	return addr >= uva && range_within(addr - uva, len, size);
 }
@@ -163,9 +167,9 @@ struct ring_part {
 static void ring_parts(const struct vhost_vring_addr *a, uint64_t num,
 		       struct ring_part part[3])
 {
-	part[0] = (struct ring_part){ a->desc_user_addr, 16 * num, 16 };
-	part[1] = (struct ring_part){ a->avail_user_addr, 6 + 2 * num, 2 };
-	part[2] = (struct ring_part){ a->used_user_addr, 6 + 8 * num, 4 };
+	part[0] = (struct ring_part){a->desc_user_addr, 16 * num, 16};
+	part[1] = (struct ring_part){a->avail_user_addr, 6 + 2 * num, 2};
+	part[2] = (struct ring_part){a->used_user_addr, 6 + 8 * num, 4};
 }
 
 /* Both by the library's regions and, after a new table, by those to come */
@@ -201,8 +205,8 @@ static bool rings_survive(const VuDev *dev, const VhostUserMemory *t,
 			continue;
 		ring_parts(&vq->vra, vq->vring.num, part);
 		for (int i = 0; i < 3; i++) {
-			if (t ? !part_in_table(t, &part[i]) :
-			    ring_part_in(part[i].addr, 1, uva, size))
+			if (t ? !part_in_table(t, &part[i])
+			      : ring_part_in(part[i].addr, 1, uva, size))
 				return false;
 		}
 	}
@@ -224,7 +228,8 @@ static int add_mem_reg(struct session *s, VhostUserMsg *msg, int *reply)
 
 	(void)reply;
 	if (s->dev.nregions >= MAX_MEM_SLOTS)
-		return violation_at(s, "too many memory regions", s->dev.nregions);
+		return violation_at(s, "too many memory regions",
+				    s->dev.nregions);
 	if (region_add(s, &r, msg->fds[0], s->guest->map, &map))
 		return -EPROTO;
 	guest_set_map(s->guest, map);
@@ -238,10 +243,13 @@ static int rem_mem_reg(struct session *s, VhostUserMsg *msg, int *reply)
 
 	(void)reply;
 	if (!rings_survive(&s->dev, NULL, r.userspace_addr, r.memory_size))
-		return violation_at(s, "a region with a started ring is removed",
+		return violation_at(s,
+				    "a region with a started ring is removed",
 				    r.guest_phys_addr);
-	if (gmem_map_remove(s->guest->map, r.guest_phys_addr, r.memory_size, &map))
-		return violation_at(s, "no such memory region", r.guest_phys_addr);
+	if (gmem_map_remove(s->guest->map, r.guest_phys_addr, r.memory_size,
+			    &map))
+		return violation_at(s, "no such memory region",
+				    r.guest_phys_addr);
 	forget_stopped_rings(s);
 	guest_set_map(s->guest, map);
 	return 0;
@@ -256,7 +264,7 @@ static int set_mem_table(struct session *s, VhostUserMsg *msg, int *reply)
 	if (!t.nregions || t.nregions > SESSION_MAX_FDS ||
 	    (int)t.nregions != msg->fd_num ||
 	    msg->size != offsetof(VhostUserMemory, regions) +
-			 t.nregions * sizeof(t.regions[0]))
+				 t.nregions * sizeof(t.regions[0]))
 		return violation_at(s, "memory table with a wrong count",
 				    t.nregions);
 	if (!rings_survive(&s->dev, &t, 0, 0))
@@ -299,7 +307,8 @@ static int set_vring_num(struct session *s, VhostUserMsg *msg, int *reply)
 
 	(void)reply;
 	if (!num || num > MAX_QUEUE_SIZE || (num & (num - 1)))
-		return violation_at(s, "queue size is no power of two to 1024", num);
+		return violation_at(s, "queue size is no power of two to 1024",
+				    num);
 	if (s->dev.vq[msg->payload.state.index].started)
 		return violation_at(s, "size of a started queue changes", num);
 	return 0;
@@ -380,11 +389,13 @@ static int set_vring_enable(struct session *s, VhostUserMsg *msg, int *reply)
 {
 	(void)reply;
 	if (msg->payload.state.num > 1)
-		return violation_at(s, "enable is 0 or 1", msg->payload.state.num);
+		return violation_at(s, "enable is 0 or 1",
+				    msg->payload.state.num);
 	return 0;
 }
 
-/* ------------------------------------------------- reset, status, configuration */
+/* ------------------------------------------------- reset, status,
+ * configuration */
 
 void session_reset_device(struct session *s)
 {
@@ -415,8 +426,10 @@ static int set_status(struct session *s, VhostUserMsg *msg, int *reply)
 
 static int get_status(struct session *s, VhostUserMsg *msg, int *reply)
 {
-	reply_u64(msg, s->status | (s->guest->broken ?
-				    VIRTIO_CONFIG_S_NEEDS_RESET : 0), reply);
+	reply_u64(msg,
+		  s->status |
+			  (s->guest->broken ? VIRTIO_CONFIG_S_NEEDS_RESET : 0),
+		  reply);
 	return 1;
 }
 
@@ -431,7 +444,7 @@ static int get_config(struct session *s, VhostUserMsg *msg, int *reply)
 	*reply = 1;
 	msg->fd_num = 0;
 	if (!range_within(off, len, session_config_size())) {
-		msg->size = 0;		/* vhost-user: how it is refused */
+		msg->size = 0; /* vhost-user: how it is refused */
 		return 1;
 	}
 	session_fill_config(s->guest, msg->payload.config.region, off, len);
@@ -452,10 +465,11 @@ static int set_config(struct session *s, VhostUserMsg *msg, int *reply)
 #define U64	sizeof(uint64_t)
 #define STATE	sizeof(struct vhost_vring_state)
 #define ADDR	sizeof(struct vhost_vring_addr)
-#define MEM_REG	sizeof(VhostUserMemRegMsg)
-#define MEM_MIN	(offsetof(VhostUserMemory, regions) + \
-		 sizeof(VhostUserMemoryRegion))
+#define MEM_REG sizeof(VhostUserMemRegMsg)
+#define MEM_MIN                                                                \
+	(offsetof(VhostUserMemory, regions) + sizeof(VhostUserMemoryRegion))
 
+/* clang-format off */
 static const struct msg_row rows[] = {
 	[VHOST_USER_GET_FEATURES] = { "GET_FEATURES", 0, 0, 0, 0, Q_NONE, get_features },
 	[VHOST_USER_SET_FEATURES] = { "SET_FEATURES", U64, U64, 0, 0, Q_NONE, set_features },
@@ -489,6 +503,7 @@ static const struct msg_row rows[] = {
 	[VU_SET_STATUS] = { "SET_STATUS", U64, U64, 0, 0, Q_NONE, set_status },
 	[VU_GET_STATUS] = { "GET_STATUS", 0, 0, 0, 0, Q_NONE, get_status },
 };
+/* clang-format on */
 
 static const struct msg_row *row_of(int request)
 {
@@ -503,7 +518,8 @@ int session_check_header(struct session *s, const VhostUserMsg *msg)
 	const struct msg_row *row = row_of(msg->request);
 
 	if (!row)
-		return violation_at(s, "unknown message", (uint32_t)msg->request);
+		return violation_at(s, "unknown message",
+				    (uint32_t)msg->request);
 	if ((msg->flags & VHOST_USER_VERSION_MASK) != 1 ||
 	    (msg->flags & VHOST_USER_REPLY_MASK))
 		return violation_at(s, "message with wrong flags", msg->flags);

@@ -18,9 +18,9 @@
 struct port {
 	struct guest *guest;
 	struct loop *loop;
-	int fd;				/* listening, or -1 */
-	char path[CONF_PATH_LEN];	/* to be removed, or "" */
-	dev_t dev;			/* of the socket that we made */
+	int fd;			  /* listening, or -1 */
+	char path[CONF_PATH_LEN]; /* to be removed, or "" */
+	dev_t dev;		  /* of the socket that we made */
 	ino_t ino;
 	void (*hung_up)(void *arg);
 	void *arg;
@@ -49,7 +49,8 @@ static void on_connection(void *arg, int fd, uint32_t events)
 	if (g->session && session_hung_up(g->session))
 		session_close(g->session);
 	if (g->session) {
-		glog(g, VL_WARN, "port: refused a second front end; one is "
+		glog(g, VL_WARN,
+		     "port: refused a second front end; one is "
 		     "connected");
 		close(conn);
 		return;
@@ -89,21 +90,26 @@ static int clear_path(const struct sockaddr_un *sa, char err[SESSION_ERR_LEN])
 	int fd, ret;
 
 	if (lstat(path, &st) < 0)
-		return errno == ENOENT ? 0 :
-		       path_error(err, path, errno, "give another path");
+		return errno == ENOENT ? 0
+				       : path_error(err, path, errno,
+						    "give another path");
 	if (!S_ISSOCK(st.st_mode))
-		return path_error(err, path, EEXIST, "there is a file that is no "
+		return path_error(err, path, EEXIST,
+				  "there is a file that is no "
 				  "socket; remove it or give another path");
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return path_error(err, path, errno, "no descriptor left");
-	ret = connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0 ? errno : 0;
+	ret = connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0 ? errno
+									: 0;
 	close(fd);
 	if (ret != ECONNREFUSED)
-		return path_error(err, path, EADDRINUSE, "another process listens "
+		return path_error(err, path, EADDRINUSE,
+				  "another process listens "
 				  "there; end it or give another path");
 	if (unlink(path) < 0)
-		return path_error(err, path, errno, "cannot remove the socket that "
+		return path_error(err, path, errno,
+				  "cannot remove the socket that "
 				  "a dead process left; remove it");
 	return 0;
 }
@@ -115,7 +121,8 @@ static int bind_and_listen(struct port *p, const struct sockaddr_un *sa,
 	int ret;
 
 	if (bind(p->fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0)
-		return path_error(err, sa->sun_path, errno, "make its folder, or "
+		return path_error(err, sa->sun_path, errno,
+				  "make its folder, or "
 				  "give a path that this user may write");
 	if (stat(sa->sun_path, &st) == 0) {
 		p->dev = st.st_dev;
@@ -131,12 +138,13 @@ static int bind_and_listen(struct port *p, const struct sockaddr_un *sa,
 int port_listen(struct guest *g, struct loop *l, const char *path,
 		struct port **out, char err[SESSION_ERR_LEN])
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	struct port *p;
 	int ret;
 
 	if (strlen(path) >= sizeof(sa.sun_path))
-		return path_error(err, path, ENAMETOOLONG, "give a shorter path");
+		return path_error(err, path, ENAMETOOLONG,
+				  "give a shorter path");
 	strcpy(sa.sun_path, path);
 	ret = clear_path(&sa, err);
 	if (ret)
@@ -145,8 +153,8 @@ int port_listen(struct guest *g, struct loop *l, const char *path,
 	if (!p)
 		return path_error(err, path, ENOMEM, "free some memory");
 	p->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	ret = p->fd < 0 ? path_error(err, path, errno, "no descriptor left") :
-	      bind_and_listen(p, &sa, err);
+	ret = p->fd < 0 ? path_error(err, path, errno, "no descriptor left")
+			: bind_and_listen(p, &sa, err);
 	if (ret) {
 		port_close(p);
 		return ret;
@@ -157,9 +165,10 @@ int port_listen(struct guest *g, struct loop *l, const char *path,
 
 static int fd_error(char err[SESSION_ERR_LEN], int fd, int e)
 {
-	snprintf(err, SESSION_ERR_LEN, "--fd %d: %s; give the number of an "
-		 "inherited UNIX stream socket, listening or connected", fd,
-		 strerror(e));
+	snprintf(err, SESSION_ERR_LEN,
+		 "--fd %d: %s; give the number of an "
+		 "inherited UNIX stream socket, listening or connected",
+		 fd, strerror(e));
 	return -e;
 }
 

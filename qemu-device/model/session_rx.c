@@ -12,7 +12,7 @@
 
 #include "session_int.h"
 
-#define HDR_SIZE	offsetof(VhostUserMsg, payload)
+#define HDR_SIZE offsetof(VhostUserMsg, payload)
 
 void session_rx_drop_fds(VhostUserMsg *msg)
 {

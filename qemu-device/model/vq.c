@@ -17,7 +17,7 @@
 #include "vq_int.h"
 
 /* Commands of one guest in a row, before others have their turn */
-#define COMMANDS_PER_TURN	64
+#define COMMANDS_PER_TURN 64
 
 void guest_needs_reset(struct guest *g, const char *fmt, ...)
 {
@@ -42,7 +42,7 @@ void guest_needs_reset(struct guest *g, const char *fmt, ...)
 static void full_barrier(void)
 {
 #ifdef __SANITIZE_THREAD__
-	static unsigned int word;	/* TSan knows no fences */
+	static unsigned int word; /* TSan knows no fences */
 
 	__atomic_fetch_add(&word, 1, __ATOMIC_SEQ_CST);
 #else
@@ -50,14 +50,15 @@ static void full_barrier(void)
 #endif
 }
 
-/* virtio 1.2 2.7.6: no more chains can be available than the ring has entries */
+/* virtio 1.2 2.7.6: no more chains can be available than the ring has entries
+ */
 bool vq_has_buffer(struct guest *g, VuVirtq *vq, unsigned int qidx)
 {
 	uint16_t idx, ready;
 
 	full_barrier();
-	idx = vr_from_le16(__atomic_load_n(&vq->vring.avail->idx,
-					   __ATOMIC_ACQUIRE));
+	idx = vr_from_le16(
+		__atomic_load_n(&vq->vring.avail->idx, __ATOMIC_ACQUIRE));
 	ready = (uint16_t)(idx - vq->last_avail_idx);
 
 	if (ready > vq->vring.num) {
@@ -89,8 +90,9 @@ int vq_hold_sg(struct guest *g, struct vq_answer *a, const struct iovec *sg,
 {
 	for (unsigned int i = 0; i < count && a->seg_count < VQ_MAX_SEGS; i++) {
 		struct vq_seg *seg = &a->seg[a->seg_count];
-		uint32_t len = sg[i].iov_len < VIRTIO_RDMA_PAGE_SIZE ?
-			       (uint32_t)sg[i].iov_len : VIRTIO_RDMA_PAGE_SIZE;
+		uint32_t len = sg[i].iov_len < VIRTIO_RDMA_PAGE_SIZE
+				       ? (uint32_t)sg[i].iov_len
+				       : VIRTIO_RDMA_PAGE_SIZE;
 		uint64_t gpa;
 
 		if (!len)
@@ -105,7 +107,7 @@ int vq_hold_sg(struct guest *g, struct vq_answer *a, const struct iovec *sg,
 		a->room += len;
 		a->seg_count++;
 		if (len != sg[i].iov_len)
-			break;	/* what follows would not be contiguous */
+			break; /* what follows would not be contiguous */
 	}
 	return 0;
 }
@@ -156,7 +158,7 @@ static void flush_answers(struct guest *g)
 	dev = session_dev(g->session);
 	while (!list_empty(&g->vq->done)) {
 		struct vq_answer *a = answer_of(g->vq->done.next);
-		VuVirtqElement elem = { .index = a->index };
+		VuVirtqElement elem = {.index = a->index};
 
 		vq_copy_out(a, &a->cmd.rsp, a->len);
 		vu_queue_push(dev, vq, &elem, a->len);
@@ -192,7 +194,7 @@ void command_done(struct command *cmd, enum virtio_rdma_status status,
 	struct guest *g = cmd->guest;
 
 	if (a->epoch != g->epoch) {
-		answer_free(a);		/* the driver forgot it with the reset */
+		answer_free(a); /* the driver forgot it with the reset */
 		return;
 	}
 	cmd->rsp.hdr.status = vr_to_le32(status);
@@ -241,7 +243,8 @@ static void command_begin(struct guest *g, const VuVirtqElement *e)
 	req_len = copy_in(&a->cmd, e);
 	if (vq_hold_sg(g, a, e->in_sg, e->in_num) ||
 	    a->room < sizeof(struct virtio_rdma_rsp)) {
-		guest_needs_reset(g, "control queue: a request without room for "
+		guest_needs_reset(g,
+				  "control queue: a request without room for "
 				  "an answer");
 		answer_free(a);
 		return;

@@ -24,14 +24,14 @@ struct vq_state;
  * then.  The answer is dropped when the device was reset meanwhile, so a
  * handler needs no case for it; it only has to call command_done() in the end.
  */
-#define COMMAND_MAX_REQ		sizeof(struct virtio_rdma_cmd_connect)
-#define COMMAND_MAX_RSP		sizeof(struct virtio_rdma_rsp_connect)
+#define COMMAND_MAX_REQ sizeof(struct virtio_rdma_cmd_connect)
+#define COMMAND_MAX_RSP sizeof(struct virtio_rdma_rsp_connect)
 
 struct command {
 	struct guest *guest;
 	uint16_t opcode;
-	uint32_t handle;	/* of the request, host order */
-	union {			/* by opcode; as the guest sent it, little-endian */
+	uint32_t handle; /* of the request, host order */
+	union {		 /* by opcode; as the guest sent it, little-endian */
 		struct virtio_rdma_cmd hdr;
 		struct virtio_rdma_cmd_create_context create_context;
 		struct virtio_rdma_cmd_create_pd create_pd;
@@ -46,8 +46,8 @@ struct command {
 		struct virtio_rdma_cmd_reject reject;
 		uint8_t bytes[COMMAND_MAX_REQ];
 	} req;
-	union {			/* by opcode; the handler writes little-endian */
-		struct virtio_rdma_rsp hdr;	/* command_done() fills it */
+	union { /* by opcode; the handler writes little-endian */
+		struct virtio_rdma_rsp hdr; /* command_done() fills it */
 		struct virtio_rdma_rsp_query_addresses query_addresses;
 		struct virtio_rdma_rsp_register_mr register_mr;
 		struct virtio_rdma_rsp_listen listen;

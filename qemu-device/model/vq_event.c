@@ -19,7 +19,7 @@ static enum push push_event(struct guest *g, unsigned int qidx, const void *ev,
 			    uint32_t len)
 {
 	VuVirtq *vq = session_queue(g->session, qidx);
-	struct vq_answer a = { .room = 0 };
+	struct vq_answer a = {.room = 0};
 	VuVirtqElement *e;
 	VuDev *dev;
 	bool ok;
@@ -100,7 +100,8 @@ void guest_post_event(struct guest *g, const struct virtio_rdma_event *ev)
 	if (g->broken)
 		return;
 	if (v->event_count == most_events(g)) {
-		guest_needs_reset(g, "%u events wait for buffers", v->event_count);
+		guest_needs_reset(g, "%u events wait for buffers",
+				  v->event_count);
 		return;
 	}
 	p = malloc(sizeof(*p));
@@ -168,14 +169,14 @@ void guest_post_cq_event(struct guest *g, uint32_t ceq, uint64_t cookie,
 		return;
 	word = waiting_word(v, cq_handle, &bit);
 	if (*word & bit)
-		return;		/* the one that waits says the same */
+		return; /* the one that waits says the same */
 	p = malloc(sizeof(*p));
 	if (!p) {
 		guest_needs_reset(g, "no memory for an event");
 		return;
 	}
-	p->ev = (struct virtio_rdma_cq_event){ .cookie = cookie,
-					       .cq = vr_to_le32(cq_handle) };
+	p->ev = (struct virtio_rdma_cq_event){.cookie = cookie,
+					      .cq = vr_to_le32(cq_handle)};
 	*word |= bit;
 	list_add_tail(&p->link, &v->ceq[ceq]);
 	vq_flush_cq_events(g, ceq);
@@ -193,7 +194,8 @@ static void drop_cq_event(struct guest *g, uint32_t handle)
 		return;
 	word = waiting_word(v, handle, &bit);
 	for (uint32_t i = 0; i < g->conf->num_ceq && (*word & bit); i++) {
-		list_for_each_safe(pos, tmp, &v->ceq[i]) {
+		list_for_each_safe(pos, tmp, &v->ceq[i])
+		{
 			struct pending_cq_event *p = cq_event_of(pos);
 
 			if (vr_from_le32(p->ev.cq) == handle)
@@ -207,9 +209,11 @@ void guest_drop_events(struct guest *g, uint32_t handle, bool is_cq)
 	struct vq_state *v = g->vq;
 	struct list_head *pos, *tmp;
 
-	list_for_each_safe(pos, tmp, &v->events) {
+	list_for_each_safe(pos, tmp, &v->events)
+	{
 		struct pending_event *p = event_of(pos);
-		bool cq_error = vr_from_le16(p->ev.type) == VIRTIO_RDMA_EV_CQ_ERROR;
+		bool cq_error =
+			vr_from_le16(p->ev.type) == VIRTIO_RDMA_EV_CQ_ERROR;
 
 		if (cq_error == is_cq && vr_from_le32(p->ev.handle) == handle)
 			event_free(v, p);

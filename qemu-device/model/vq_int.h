@@ -12,22 +12,22 @@
 
 /* Pieces of an answer's buffer that are used; the rest of a longer list is
  * not needed for any answer that a driver has reason to cut up. */
-#define VQ_MAX_SEGS	8
+#define VQ_MAX_SEGS 8
 
 struct vq_seg {
 	uint8_t *host;
 	uint32_t len;
-	struct gmem_region *region;	/* holds host */
+	struct gmem_region *region; /* holds host */
 };
 
 /* A command and where its answer goes.  The command is the first member. */
 struct vq_answer {
 	struct command cmd;
-	struct list_head link;		/* in vq_state.done when done */
-	uint32_t epoch;			/* of the guest when it came */
-	unsigned int index;		/* of the chain */
-	uint32_t len;			/* bytes of rsp to write, when done */
-	uint32_t room;			/* in seg[] */
+	struct list_head link; /* in vq_state.done when done */
+	uint32_t epoch;	       /* of the guest when it came */
+	unsigned int index;    /* of the chain */
+	uint32_t len;	       /* bytes of rsp to write, when done */
+	uint32_t room;	       /* in seg[] */
 	uint32_t seg_count;
 	struct vq_seg seg[VQ_MAX_SEGS];
 };
@@ -43,12 +43,12 @@ struct pending_cq_event {
 };
 
 struct vq_state {
-	struct list_head done;		/* vq_answer, the queue was stopped */
-	struct list_head events;	/* pending_event */
+	struct list_head done;	 /* vq_answer, the queue was stopped */
+	struct list_head events; /* pending_event */
 	uint32_t event_count;
-	uint64_t *cq_waiting;		/* bit per CQ index: it has an event in ceq[] */
-	struct list_head *ceq;		/* pending_cq_event, per queue */
-	struct loop_timer again;	/* the control queue's next turn */
+	uint64_t *cq_waiting;  /* bit per CQ index: it has an event in ceq[] */
+	struct list_head *ceq; /* pending_cq_event, per queue */
+	struct loop_timer again; /* the control queue's next turn */
 };
 
 /* True when the queue has a buffer and makes sense.  A ring index out of

@@ -46,6 +46,7 @@ struct worker {
 	pthread_t thread;
 	struct worker_conf conf;
 	struct loop *loop;
+	bool by_hand;			/* no thread: worker_step() */
 	int epoll;
 	int wake;			/* eventfd, in epoll */
 
@@ -234,6 +235,18 @@ static void run_one(struct worker *w, struct guest_data *d)
 	settle(w);
 }
 
+/* At most turns of the first guest; it goes back if it has more to do */
+static void run_guest(struct worker *w, struct list_head *round, int turns)
+{
+	struct guest_data *d = list_first(round, struct guest_data, runnable);
+
+	list_del(&d->runnable);
+	for (int i = 0; i < turns && !list_empty(&d->run); i++)
+		run_one(w, d);
+	if (!list_empty(&d->run) && list_empty(&d->runnable))
+		list_add_tail(&d->runnable, &w->runnable);
+}
+
 /* Once round the guests that had work when the round began */
 static bool run_guests(struct worker *w)
 {
@@ -244,16 +257,8 @@ static bool run_guests(struct worker *w)
 	list_init(&round);
 	list_for_each_safe(pos, tmp, &w->runnable)
 		list_move_tail(pos, &round);
-	while (!list_empty(&round)) {
-		struct guest_data *d = list_first(&round, struct guest_data,
-						  runnable);
-
-		list_del(&d->runnable);
-		for (int i = 0; i < TURNS_PER_GUEST && !list_empty(&d->run); i++)
-			run_one(w, d);
-		if (!list_empty(&d->run) && list_empty(&d->runnable))
-			list_add_tail(&d->runnable, &w->runnable);
-	}
+	while (!list_empty(&round))
+		run_guest(w, &round, TURNS_PER_GUEST);
 	return true;
 }
 
@@ -323,6 +328,11 @@ void worker_call(struct worker *w, void (*fn)(void *arg), void *arg)
 {
 	struct call c = { .fn = fn, .arg = arg };
 
+	if (w->by_hand) {
+		fn(arg);
+		settle(w);
+		return;
+	}
 	sem_init(&c.done, 0, 0);
 	pthread_mutex_lock(&w->lock);
 	*w->last_call = &c;
@@ -400,12 +410,45 @@ static void pass(struct worker *w)
 		idle(w);
 }
 
+/* ------------------------------------------------------------------ by hand */
+
+static bool bell_rung(const struct vr_context *ctx)
+{
+	for (uint32_t i = 0; i < 4; i++)
+		if (__atomic_load_n(&ctx->page->summary[i], __ATOMIC_SEQ_CST))
+			return !ctx->guest->data.paused;
+	return false;
+}
+
+bool worker_has_work(struct worker *w)
+{
+	struct list_head *pos;
+
+	if (!list_empty(&w->runnable) ||
+	    wheel_timeout_ms(&w->wheel, loop_now_ns()) == 0)
+		return true;
+	list_for_each(pos, &w->contexts) {
+		if (bell_rung(container_of(pos, struct vr_context, link)))
+			return true;
+	}
+	return false;
+}
+
+void worker_step(struct worker *w)
+{
+	ring_all(w);
+	if (!list_empty(&w->runnable))
+		run_guest(w, &w->runnable, 1);
+	settle(w);
+	if (w->wheel.count)
+		wheel_advance(&w->wheel, be_now(), deadline);
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
 
 	current = w;
-	wheel_init(&w->wheel, loop_now_ns());
 	while (!w->quit)
 		pass(w);
 	return NULL;
@@ -475,8 +518,8 @@ static int start_thread(struct worker *w)
 	return -ret;
 }
 
-int worker_start(const struct worker_conf *conf, struct loop *loop,
-		 struct worker **out)
+int worker_create(const struct worker_conf *conf, struct loop *loop,
+		  struct worker **out)
 {
 	struct worker *w = calloc(1, sizeof(*w));
 	int ret;
@@ -491,22 +534,43 @@ int worker_start(const struct worker_conf *conf, struct loop *loop,
 	list_init(&w->runnable);
 	list_init(&w->dying);
 	list_init(&w->touched);
+	wheel_init(&w->wheel, loop_now_ns());
+	w->by_hand = true;
 	ret = open_fds(w);
-	if (ret)
-		goto err_free;
-	ret = start_thread(w);
-	if (ret)
-		goto err_fds;
+	if (ret) {
+		pthread_mutex_destroy(&w->lock);
+		free(w);
+		return ret;
+	}
 	*out = w;
 	return 0;
+}
 
-err_fds:
+static void worker_free(struct worker *w)
+{
 	close(w->wake);
 	close(w->epoll);
-err_free:
 	pthread_mutex_destroy(&w->lock);
 	free(w);
-	return ret;
+}
+
+int worker_start(const struct worker_conf *conf, struct loop *loop,
+		 struct worker **out)
+{
+	struct worker *w;
+	int ret;
+
+	ret = worker_create(conf, loop, &w);
+	if (ret)
+		return ret;
+	w->by_hand = false;
+	ret = start_thread(w);
+	if (ret) {
+		worker_free(w);
+		return ret;
+	}
+	*out = w;
+	return 0;
 }
 
 static void quit(void *arg)
@@ -519,11 +583,9 @@ static void quit(void *arg)
 void worker_stop(struct worker *w)
 {
 	worker_call(w, quit, w);
-	pthread_join(w->thread, NULL);
-	close(w->wake);
-	close(w->epoll);
-	pthread_mutex_destroy(&w->lock);
-	free(w);
+	if (!w->by_hand)
+		pthread_join(w->thread, NULL);
+	worker_free(w);
 }
 
 void worker_stats(struct worker *w, struct worker_stats *out)

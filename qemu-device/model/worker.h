@@ -48,6 +48,18 @@ void worker_call(struct worker *w, void (*fn)(void *arg), void *arg);
 void worker_stats(struct worker *w, struct worker_stats *out);
 struct loop *worker_loop(struct worker *w);
 
+/*
+ * The same without a thread, for a program that decides itself what comes
+ * next: worker_call() runs fn where it is called, and worker_step() does what
+ * a pass does, but for one turn of one queue pair.  Instead of worker_start();
+ * worker_stop() ends this one too.
+ */
+int worker_create(const struct worker_conf *conf, struct loop *loop,
+		  struct worker **out);
+/* A doorbell was rung, a queue pair waits for its turn, a deadline passed */
+bool worker_has_work(struct worker *w);
+void worker_step(struct worker *w);
+
 /* Kick descriptors of the wake-up queues.  The worker reads fd and keeps no
  * duplicate: close it after worker_del_kick() returned. */
 int worker_add_kick(struct worker *w, int fd);

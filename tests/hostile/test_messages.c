@@ -19,15 +19,15 @@
 #include "fixture.h"
 #include "raw.h"
 
-#define WAIT_MS	10000
-#define FREE_Q	200	/* a queue that the front end has not started */
+#define WAIT_MS 10000
+#define FREE_Q	200 /* a queue that the front end has not started */
 
 static struct raw bad, good;
 
 static void setup(void)
 {
-	struct daemon_opts o = { .guests = 2,
-		.guest_section = "num-ceq = 1\nnum-wakeq = 2\n" };
+	struct daemon_opts o = {
+		.guests = 2, .guest_section = "num-ceq = 1\nnum-wakeq = 2\n"};
 
 	ck_assert(daemon_start(&fx.daemon, &o));
 	raw_start(&bad, fx.daemon.socket[0]);
@@ -63,10 +63,17 @@ static void others_are_well(void)
 	raw_stop(&again);
 }
 
-/* ------------------------------------------------------------ wrong messages */
+/* ------------------------------------------------------------ wrong messages
+ */
 
-#define STATE(i, n)	{ .state = { i, n } }
-#define NONE		{ .u64 = 0 }
+#define STATE(i, n)                                                            \
+	{                                                                      \
+		.state = { i, n }                                              \
+	}
+#define NONE                                                                   \
+	{                                                                      \
+		.u64 = 0                                                       \
+	}
 
 union body {
 	uint64_t u64;
@@ -79,6 +86,7 @@ union body {
 
 enum fds { NO_FD, EVENT_FD, TWO_FDS, EIGHT_FDS, NINE_FDS, FILE_FD };
 
+/* clang-format off */
 static const struct {
 	const char *what;
 	uint32_t request, flags, size;
@@ -148,16 +156,18 @@ static const struct {
 	{ "channel without descriptor", VHOST_USER_SET_BACKEND_REQ_FD, 1, 0, NONE,
 	  NO_FD },
 };
+/* clang-format on */
 
-#define COUNT	((int)(sizeof(wrong) / sizeof(wrong[0])))
+#define COUNT ((int)(sizeof(wrong) / sizeof(wrong[0])))
 
 static int make_fds(enum fds how, int fd[16])
 {
-	static const int counts[] = { 0, 1, 2, 8, 9, 1 };
+	static const int counts[] = {0, 1, 2, 8, 9, 1};
 	int n = counts[how];
 
 	for (int i = 0; i < n; i++) {
-		fd[i] = how == FILE_FD ? memfd_create("small", 0) : eventfd(0, 0);
+		fd[i] = how == FILE_FD ? memfd_create("small", 0)
+				       : eventfd(0, 0);
 		ck_assert_int_ge(fd[i], 0);
 	}
 	if (how == FILE_FD)
@@ -169,10 +179,10 @@ static int make_fds(enum fds how, int fd[16])
 static void send_message(uint32_t request, uint32_t flags, uint32_t says,
 			 const void *body, size_t len, const int *fd, int nfds)
 {
-	uint32_t hdr[3] = { request, flags, says };
-	struct iovec iov[2] = { { hdr, sizeof(hdr) }, { (void *)body, len } };
-	char control[CMSG_SPACE(16 * sizeof(int))] = { 0 };
-	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = 2 };
+	uint32_t hdr[3] = {request, flags, says};
+	struct iovec iov[2] = {{hdr, sizeof(hdr)}, {(void *)body, len}};
+	char control[CMSG_SPACE(16 * sizeof(int))] = {0};
+	struct msghdr mh = {.msg_iov = iov, .msg_iovlen = 2};
 
 	if (nfds) {
 		struct cmsghdr *c;
@@ -192,7 +202,7 @@ START_TEST(wrong_message)
 {
 	uint32_t size = wrong[_i].size;
 	size_t len = size < sizeof(wrong[_i].body) ? size : 0;
-	int fd[16] = { 0 }, n = make_fds(wrong[_i].fds, fd);
+	int fd[16] = {0}, n = make_fds(wrong[_i].fds, fd);
 
 	send_message(wrong[_i].request, wrong[_i].flags, size, &wrong[_i].body,
 		     len, fd, n);
@@ -207,14 +217,14 @@ END_TEST
 
 static void send_addr(uint64_t desc, uint64_t avail, uint64_t used)
 {
-	struct vhost_user_vring_state num = { FREE_Q, 256 };
-	struct vhost_user_vring_addr a = { .index = FREE_Q, .desc = desc,
-					   .avail = avail, .used = used };
+	struct vhost_user_vring_state num = {FREE_Q, 256};
+	struct vhost_user_vring_addr a = {
+		.index = FREE_Q, .desc = desc, .avail = avail, .used = used};
 
-	send_message(VHOST_USER_SET_VRING_NUM, 1, sizeof(num), &num, sizeof(num),
+	send_message(VHOST_USER_SET_VRING_NUM, 1, sizeof(num), &num,
+		     sizeof(num), NULL, 0);
+	send_message(VHOST_USER_SET_VRING_ADDR, 1, sizeof(a), &a, sizeof(a),
 		     NULL, 0);
-	send_message(VHOST_USER_SET_VRING_ADDR, 1, sizeof(a), &a, sizeof(a), NULL,
-		     0);
 }
 
 START_TEST(ring_that_runs_out_of_memory)
@@ -223,14 +233,30 @@ START_TEST(ring_that_runs_out_of_memory)
 	uint64_t start = (uintptr_t)r->va, end = start + r->size;
 
 	switch (_i) {
-	case 0: send_addr(end - 16 * 255, start, start); break;
-	case 1: send_addr(start, end - 512, start); break;
-	case 2: send_addr(start, start, end - 2048); break;
-	case 3: send_addr(start + 8, start, start); break;
-	case 4: send_addr(start, start + 1, start); break;
-	case 5: send_addr(start, start, start + 2); break;
-	case 6: send_addr(UINT64_MAX - 15, start, start); break;
-	case 7: send_addr(0, start, start); break;
+	case 0:
+		send_addr(end - 16 * 255, start, start);
+		break;
+	case 1:
+		send_addr(start, end - 512, start);
+		break;
+	case 2:
+		send_addr(start, start, end - 2048);
+		break;
+	case 3:
+		send_addr(start + 8, start, start);
+		break;
+	case 4:
+		send_addr(start, start + 1, start);
+		break;
+	case 5:
+		send_addr(start, start, start + 2);
+		break;
+	case 6:
+		send_addr(UINT64_MAX - 15, start, start);
+		break;
+	case 7:
+		send_addr(0, start, start);
+		break;
 	}
 	wait_hung_up();
 	others_are_well();
@@ -254,13 +280,13 @@ START_TEST(region_of_a_started_ring_goes)
 {
 	for (int i = 0; i < FE_REGIONS; i++) {
 		const struct fe_region *r = &bad.fe->region[i];
-		struct vhost_user_mem_reg m = { 0, r->gpa, r->size,
-						(uintptr_t)r->va, r->offset };
+		struct vhost_user_mem_reg m = {0, r->gpa, r->size,
+					       (uintptr_t)r->va, r->offset};
 
 		if (!fe_connected(bad.fe))
 			break;
-		send_message(VHOST_USER_REM_MEM_REG, 1, sizeof(m), &m, sizeof(m),
-			     NULL, 0);
+		send_message(VHOST_USER_REM_MEM_REG, 1, sizeof(m), &m,
+			     sizeof(m), NULL, 0);
 		poll(NULL, 0, 0);
 	}
 	wait_hung_up();
@@ -271,8 +297,8 @@ END_TEST
 START_TEST(region_twice)
 {
 	const struct fe_region *r = &bad.fe->region[0];
-	struct vhost_user_mem_reg m = { 0, r->gpa, r->size, (uintptr_t)r->va,
-					r->offset };
+	struct vhost_user_mem_reg m = {0, r->gpa, r->size, (uintptr_t)r->va,
+				       r->offset};
 
 	send_message(VHOST_USER_ADD_MEM_REG, 1, sizeof(m), &m, sizeof(m),
 		     &bad.fe->mem_fd, 1);
@@ -286,7 +312,7 @@ END_TEST
 /* A half message stops nobody but its sender */
 START_TEST(half_a_message)
 {
-	uint32_t hdr[3] = { VHOST_USER_SET_FEATURES, 1, 8 };
+	uint32_t hdr[3] = {VHOST_USER_SET_FEATURES, 1, 8};
 	size_t len = (size_t)_i;
 
 	if (len <= sizeof(hdr)) {
@@ -297,7 +323,7 @@ START_TEST(half_a_message)
 				 (ssize_t)len - 12);
 	}
 	raw_create_pd(&good);
-	raw_create_pd(&bad);		/* its queues are alive, too */
+	raw_create_pd(&bad); /* its queues are alive, too */
 	fe_hangup(bad.fe);
 	others_are_well();
 }
@@ -306,11 +332,11 @@ END_TEST
 /* Byte by byte it is a message as any other */
 START_TEST(message_in_pieces)
 {
-	uint32_t msg[5] = { VHOST_USER_GET_CONFIG, 1, 12, 0, 0 };
-	uint8_t bytes[24] = { 0 }, answer[24];
+	uint32_t msg[5] = {VHOST_USER_GET_CONFIG, 1, 12, 0, 0};
+	uint8_t bytes[24] = {0}, answer[24];
 
 	memcpy(bytes, msg, 12);
-	bytes[16] = 0;			/* offset 0, size 0 */
+	bytes[16] = 0; /* offset 0, size 0 */
 	for (int i = 0; i < 24; i++)
 		ck_assert_int_eq(send(bad.fe->sock, bytes + i, 1, 0), 1);
 	ck_assert_int_eq(recv(bad.fe->sock, answer, 24, MSG_WAITALL), 24);
@@ -322,16 +348,16 @@ END_TEST
 /* A front end that never reads its answers */
 START_TEST(answers_not_read)
 {
-	uint32_t hdr[3] = { VHOST_USER_GET_FEATURES, 1, 0 };
+	uint32_t hdr[3] = {VHOST_USER_GET_FEATURES, 1, 0};
 	ssize_t n = 12;
 
 	for (int i = 0; i < 100000 && n == 12; i++) {
-		struct pollfd p = { .fd = bad.fe->sock, .events = POLLOUT };
+		struct pollfd p = {.fd = bad.fe->sock, .events = POLLOUT};
 
 		ck_assert_int_eq(poll(&p, 1, WAIT_MS), 1);
 		n = send(bad.fe->sock, hdr, 12, MSG_NOSIGNAL | MSG_DONTWAIT);
 	}
-	ck_assert_int_eq(n, -1);	/* hung up on, not waited for */
+	ck_assert_int_eq(n, -1); /* hung up on, not waited for */
 	ck_assert(errno == EPIPE || errno == ECONNRESET);
 	others_are_well();
 }
@@ -339,13 +365,13 @@ END_TEST
 
 START_TEST(second_front_end)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	char c;
 
 	strcpy(sa.sun_path, fx.daemon.socket[0]);
 	ck_assert_int_eq(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
-	ck_assert_int_eq(recv(fd, &c, 1, 0), 0);	/* refused at once */
+	ck_assert_int_eq(recv(fd, &c, 1, 0), 0); /* refused at once */
 	close(fd);
 	raw_create_pd(&bad);
 }

@@ -34,12 +34,15 @@ START_TEST(two_guests)
 {
 	char a[ADDR_STRLEN];
 
-	ck_assert_int_eq(read_text(
-		"# a comment\n; another\n\n"
-		"[vrdmad]\npoll-us = 7\nlog-level=warn\n"
-		"[guest a]\r\nsocket = /run/a b.sock\r\naddress = 10.0.0.1, fd00::1\n"
-		"  address=10.0.0.3\nmax-qp = 0x10\nallow-unsealed-memory = yes\n"
-		"[ guest b-2.x ]\nsocket=/run/b\naddress=10.0.0.2"), 0);
+	ck_assert_int_eq(
+		read_text("# a comment\n; another\n\n"
+			  "[vrdmad]\npoll-us = 7\nlog-level=warn\n"
+			  "[guest a]\r\nsocket = /run/a b.sock\r\naddress = "
+			  "10.0.0.1, fd00::1\n"
+			  "  address=10.0.0.3\nmax-qp = "
+			  "0x10\nallow-unsealed-memory = yes\n"
+			  "[ guest b-2.x ]\nsocket=/run/b\naddress=10.0.0.2"),
+		0);
 	ck_assert_str_eq(err, "");
 	ck_assert_uint_eq(conf.poll_us, 7);
 	ck_assert_int_eq(conf.log_level, VL_WARN);
@@ -59,6 +62,7 @@ END_TEST
 #define G "[guest a]\nsocket = /s\naddress = 10.0.0.1\n"
 
 /* Each is wrong in one place; the message names the line and says this */
+/* clang-format off */
 static const struct { const char *text, *line, *says; } bad[] = {
 	{ "", "", "no guest is configured" },
 	{ "[vrdmad]\npoll-us = 1\n", "", "no guest is configured" },
@@ -97,12 +101,14 @@ static const struct { const char *text, *line, *says; } bad[] = {
 	  "same address 10.0.0.1" },
 	{ G "max-send-sge = 4\n", "", "max-read-sge" },
 };
+/* clang-format on */
 
 START_TEST(mistakes_are_named)
 {
 	ck_assert_int_eq(read_text(bad[_i].text), -EINVAL);
 	ck_assert_msg(strstr(err, bad[_i].line) && strstr(err, bad[_i].says),
-		      "'%s' lacks '%s' or '%s'", err, bad[_i].line, bad[_i].says);
+		      "'%s' lacks '%s' or '%s'", err, bad[_i].line,
+		      bad[_i].says);
 	if (bad[_i].line[0])
 		ck_assert_msg(strstr(err, path), "%s", err);
 	ck_assert_msg(!strchr(err, '\n'), "more than one line: %s", err);
@@ -114,8 +120,10 @@ START_TEST(too_many)
 	char text[8192] = "";
 
 	for (int i = 0; i <= VIRTIO_RDMA_MAX_ADDRESSES; i++)
-		sprintf(text + strlen(text), i ? "address = 10.0.0.%d\n" :
-			"[guest a]\naddress = 10.0.0.%d\n", i + 1);
+		sprintf(text + strlen(text),
+			i ? "address = 10.0.0.%d\n"
+			  : "[guest a]\naddress = 10.0.0.%d\n",
+			i + 1);
 	ck_assert_int_eq(read_text(text), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err, "at most"));
 
@@ -145,9 +153,10 @@ END_TEST
 
 START_TEST(abi_addresses)
 {
-	struct virtio_rdma_addr a = { .family = VIRTIO_RDMA_AF_INET,
-				      .port = vr_to_le16(7),
-				      .ip = { 10, 0, 0, 1 } }, back;
+	struct virtio_rdma_addr a = {.family = VIRTIO_RDMA_AF_INET,
+				     .port = vr_to_le16(7),
+				     .ip = {10, 0, 0, 1}},
+				back;
 	struct be_addr b;
 	char text[ADDR_STRLEN];
 
@@ -156,7 +165,7 @@ START_TEST(abi_addresses)
 	addr_to_abi(&b, &back);
 	ck_assert_mem_eq(&a, &back, sizeof(a));
 
-	a.ip[4] = 1;			/* not part of an IPv4 address */
+	a.ip[4] = 1; /* not part of an IPv4 address */
 	ck_assert_int_eq(addr_from_abi(&a, false, &b), -EINVAL);
 	a.ip[4] = 0;
 	a.reserved = 1;

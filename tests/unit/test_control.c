@@ -8,6 +8,7 @@
 
 /* Sizes written down a second time, from the table in docs/protocol.md; the
  * handle of the request has to be zero where the command creates */
+/* clang-format off */
 static const struct {
 	uint16_t opcode;
 	uint32_t req, rsp;
@@ -36,8 +37,9 @@ static const struct {
 	{ VIRTIO_RDMA_CMD_DISCONNECT, 8, 8, false },
 	{ VIRTIO_RDMA_CMD_CLOSE_CONNECTOR, 8, 8, false },
 };
+/* clang-format on */
 
-#define COUNT	((int)(sizeof(want) / sizeof(want[0])))
+#define COUNT ((int)(sizeof(want) / sizeof(want[0])))
 
 static struct command cmd;
 
@@ -74,8 +76,10 @@ START_TEST(header)
 {
 	begin(want[_i].opcode, want[_i].creates ? 0x100000 : 0);
 	ck_assert_int_eq(command_check(&cmd, want[_i].req, want[_i].rsp),
-			 want[_i].creates ? VIRTIO_RDMA_S_INVALID_PARAMETER :
-			 VIRTIO_RDMA_S_OK);	/* whose handle it is, its owner sees */
+			 want[_i].creates
+				 ? VIRTIO_RDMA_S_INVALID_PARAMETER
+				 : VIRTIO_RDMA_S_OK); /* whose handle it is, its
+							 owner sees */
 	begin(want[_i].opcode, 0);
 	cmd.req.hdr.reserved = vr_to_le16(0x8000);
 	ck_assert_int_eq(command_check(&cmd, want[_i].req, want[_i].rsp),
@@ -85,7 +89,8 @@ END_TEST
 
 START_TEST(unknown)
 {
-	static const uint16_t none[] = { 0, VIRTIO_RDMA_CMD_COUNT, 0x100, 0xffff };
+	static const uint16_t none[] = {0, VIRTIO_RDMA_CMD_COUNT, 0x100,
+					0xffff};
 
 	for (int i = 0; i < 4; i++) {
 		begin(none[i], 0);

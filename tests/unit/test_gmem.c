@@ -10,12 +10,12 @@
 
 #include "gmem.h"
 
-#define PAGE	4096ull
-#define MIB	(1ull << 20)
+#define PAGE	  4096ull
+#define MIB	  (1ull << 20)
 /* Two regions: RAM at 0, more RAM above 4 GiB, with a hole between */
-#define LOW_SIZE	(8 * MIB)
-#define HIGH_GPA	(1ull << 32)
-#define HIGH_SIZE	(4 * MIB)
+#define LOW_SIZE  (8 * MIB)
+#define HIGH_GPA  (1ull << 32)
+#define HIGH_SIZE (4 * MIB)
 
 static int low_fd, high_fd;
 static struct gmem_map *map;
@@ -33,7 +33,7 @@ static int make_memfd(uint64_t size, bool seal)
 
 static int add(uint64_t gpa, uint64_t size, uint64_t off, int fd, bool unsealed)
 {
-	struct gmem_region_desc d = { gpa, size, off, fd };
+	struct gmem_region_desc d = {gpa, size, off, fd};
 	struct gmem_map *next;
 	int ret = gmem_map_add(map, &d, unsealed, &next);
 
@@ -73,6 +73,7 @@ START_TEST(range_never_adds)
 END_TEST
 
 /* What a front end may not describe; each row alone is wrong */
+/* clang-format off */
 static const struct {
 	uint64_t gpa, size, off;
 	int want;
@@ -89,6 +90,7 @@ static const struct {
 	{ ~0ull - PAGE + 1, 2 * PAGE, 0, -EINVAL },	/* wraps */
 	{ 16 * MIB, PAGE, ~0ull - PAGE + 1, -EINVAL },
 };
+/* clang-format on */
 
 START_TEST(bad_region_is_refused)
 {
@@ -147,20 +149,23 @@ END_TEST
 START_TEST(pages_outlive_the_map)
 {
 	struct virtio_rdma_page_list l = {
-		.root = vr_to_le64(HIGH_GPA), .page_count = vr_to_le32(1),
+		.root = vr_to_le64(HIGH_GPA),
+		.page_count = vr_to_le32(1),
 		.page_shift = 12,
 	};
 	struct gmem_pages p;
 	struct gmem_map *next;
 
-	ck_assert_int_eq(gmem_read_page_list(map, &l, 1, GMEM_SHIFT_4K, NULL, &p), 0);
+	ck_assert_int_eq(
+		gmem_read_page_list(map, &l, 1, GMEM_SHIFT_4K, NULL, &p), 0);
 	ck_assert_int_eq(gmem_map_remove(map, HIGH_GPA, HIGH_SIZE, &next), 0);
 	gmem_map_put(map);
 	map = next;
 	ck_assert_ptr_null(gmem_translate(map, HIGH_GPA, 1, NULL));
 	memset(gmem_pages_at(&p, 0), 0x5a, PAGE);
 	gmem_pages_put(&p);
-	ck_assert_int_eq(gmem_map_remove(map, HIGH_GPA, HIGH_SIZE, &next), -ENOENT);
+	ck_assert_int_eq(gmem_map_remove(map, HIGH_GPA, HIGH_SIZE, &next),
+			 -ENOENT);
 	ck_assert_int_eq(gmem_map_remove(map, 0, PAGE, &next), -ENOENT);
 }
 END_TEST
@@ -206,24 +211,29 @@ static uint64_t build(uint32_t count, unsigned int levels, uint64_t *next_table)
 	return table;
 }
 
-static const struct { uint32_t count; unsigned int levels; } good_lists[] = {
-	{ 1, 0 }, { 1, 1 }, { 2, 1 }, { 511, 1 }, { 512, 1 }, { 1, 2 },
-	{ 512, 2 }, { 513, 2 }, { 1024, 2 }, { 5000, 2 },
+static const struct {
+	uint32_t count;
+	unsigned int levels;
+} good_lists[] = {
+	{1, 0}, {1, 1},	  {2, 1},   {511, 1},  {512, 1},
+	{1, 2}, {512, 2}, {513, 2}, {1024, 2}, {5000, 2},
 };
 
 START_TEST(list_is_read)
 {
 	uint32_t count = good_lists[_i].count;
 	uint64_t tables = PAGE;
-	struct gmem_account acc = { .max = 5000 };
-	struct virtio_rdma_page_list l = { .page_shift = 12 };
+	struct gmem_account acc = {.max = 5000};
+	struct virtio_rdma_page_list l = {.page_shift = 12};
 	struct gmem_pages p;
 	uint8_t *low = gmem_translate(map, 0, 1, NULL);
 
 	l.levels = (uint8_t)good_lists[_i].levels;
 	l.page_count = vr_to_le32(count);
 	l.root = vr_to_le64(build(count, l.levels, &tables));
-	ck_assert_int_eq(gmem_read_page_list(map, &l, count, GMEM_SHIFT_4K, &acc, &p), 0);
+	ck_assert_int_eq(
+		gmem_read_page_list(map, &l, count, GMEM_SHIFT_4K, &acc, &p),
+		0);
 	ck_assert_uint_eq(gmem_pages_size(&p), count * PAGE);
 	ck_assert_uint_eq(acc.used, count);
 	for (uint32_t i = 0; i < count; i++)
@@ -237,8 +247,10 @@ END_TEST
 START_TEST(three_levels)
 {
 	struct virtio_rdma_page_list l = {
-		.root = vr_to_le64(PAGE), .page_count = vr_to_le32(2),
-		.levels = 3, .page_shift = 12,
+		.root = vr_to_le64(PAGE),
+		.page_count = vr_to_le32(2),
+		.levels = 3,
+		.page_shift = 12,
 	};
 	struct gmem_pages p;
 
@@ -246,7 +258,8 @@ START_TEST(three_levels)
 	put64(2 * PAGE, 3 * PAGE);
 	put64(3 * PAGE, 40 * PAGE);
 	put64(3 * PAGE + 8, 20 * PAGE);
-	ck_assert_int_eq(gmem_read_page_list(map, &l, 2, GMEM_SHIFT_4K, NULL, &p), 0);
+	ck_assert_int_eq(
+		gmem_read_page_list(map, &l, 2, GMEM_SHIFT_4K, NULL, &p), 0);
 	ck_assert_ptr_eq(gmem_pages_at(&p, PAGE),
 			 gmem_translate(map, 20 * PAGE, 1, NULL));
 	gmem_pages_put(&p);
@@ -256,14 +269,17 @@ END_TEST
 START_TEST(list_together_is_linear)
 {
 	struct virtio_rdma_page_list l = {
-		.root = vr_to_le64(PAGE), .page_count = vr_to_le32(3),
-		.levels = 1, .page_shift = 12,
+		.root = vr_to_le64(PAGE),
+		.page_count = vr_to_le32(3),
+		.levels = 1,
+		.page_shift = 12,
 	};
 	struct gmem_pages p;
 
 	for (uint64_t i = 0; i < 3; i++)
 		put64(PAGE + 8 * i, (10 + i) * PAGE);
-	ck_assert_int_eq(gmem_read_page_list(map, &l, 3, GMEM_SHIFT_4K, NULL, &p), 0);
+	ck_assert_int_eq(
+		gmem_read_page_list(map, &l, 3, GMEM_SHIFT_4K, NULL, &p), 0);
 	ck_assert_ptr_eq(p.linear, gmem_translate(map, 10 * PAGE, 1, NULL));
 	ck_assert_uint_eq(p.region_count, 1);
 	gmem_pages_put(&p);
@@ -275,14 +291,17 @@ END_TEST
 START_TEST(tables_are_copied)
 {
 	struct virtio_rdma_page_list l = {
-		.root = vr_to_le64(PAGE), .page_count = vr_to_le32(2),
-		.levels = 1, .page_shift = 12,
+		.root = vr_to_le64(PAGE),
+		.page_count = vr_to_le32(2),
+		.levels = 1,
+		.page_shift = 12,
 	};
 	struct gmem_pages p;
 
 	put64(PAGE, 20 * PAGE);
 	put64(PAGE + 8, 40 * PAGE);
-	ck_assert_int_eq(gmem_read_page_list(map, &l, 2, GMEM_SHIFT_4K, NULL, &p), 0);
+	ck_assert_int_eq(
+		gmem_read_page_list(map, &l, 2, GMEM_SHIFT_4K, NULL, &p), 0);
 	put64(PAGE, HIGH_GPA * 2);
 	put64(PAGE + 8, HIGH_GPA * 2);
 	ck_assert_ptr_eq(gmem_pages_at(&p, PAGE),
@@ -294,25 +313,31 @@ END_TEST
 START_TEST(large_pages)
 {
 	struct virtio_rdma_page_list l = {
-		.root = vr_to_le64(2 * MIB), .page_count = vr_to_le32(1),
+		.root = vr_to_le64(2 * MIB),
+		.page_count = vr_to_le32(1),
 		.page_shift = 21,
 	};
 	struct gmem_pages p;
 
-	ck_assert_int_eq(gmem_read_page_list(map, &l, 1, GMEM_SHIFT_4K, NULL, &p),
-			 -EINVAL);
-	ck_assert_int_eq(gmem_read_page_list(map, &l, 1, GMEM_SHIFT_2M, NULL, &p), 0);
+	ck_assert_int_eq(
+		gmem_read_page_list(map, &l, 1, GMEM_SHIFT_4K, NULL, &p),
+		-EINVAL);
+	ck_assert_int_eq(
+		gmem_read_page_list(map, &l, 1, GMEM_SHIFT_2M, NULL, &p), 0);
 	ck_assert_uint_eq(gmem_pages_size(&p), 2 * MIB);
 	gmem_pages_put(&p);
 	l.root = vr_to_le64(3 * MIB);
-	ck_assert_int_eq(gmem_read_page_list(map, &l, 1, GMEM_SHIFT_2M, NULL, &p),
-			 -EINVAL);
+	ck_assert_int_eq(
+		gmem_read_page_list(map, &l, 1, GMEM_SHIFT_2M, NULL, &p),
+		-EINVAL);
 	l.root = vr_to_le64(LOW_SIZE);
-	ck_assert_int_eq(gmem_read_page_list(map, &l, 1, GMEM_SHIFT_2M, NULL, &p),
-			 -EFAULT);
+	ck_assert_int_eq(
+		gmem_read_page_list(map, &l, 1, GMEM_SHIFT_2M, NULL, &p),
+		-EFAULT);
 }
 END_TEST
 
+/* clang-format off */
 static const struct {
 	const char *what;
 	uint64_t root;
@@ -338,10 +363,11 @@ static const struct {
 	{ "second table outside", 2 * PAGE, 513, 513, 2, 12, 0, -EFAULT },
 	{ "more than the account", PAGE, 600, 600, 2, 12, 0, -ENOMEM },
 };
+/* clang-format on */
 
 START_TEST(bad_list_is_refused)
 {
-	struct gmem_account acc = { .max = 550 };
+	struct gmem_account acc = {.max = 550};
 	struct virtio_rdma_page_list l = {
 		.root = vr_to_le64(bad_lists[_i].root),
 		.page_count = vr_to_le32(bad_lists[_i].count),
@@ -352,20 +378,21 @@ START_TEST(bad_list_is_refused)
 	struct gmem_pages p;
 
 	put64(PAGE, 20 * PAGE);
-	put64(PAGE + 8, LOW_SIZE);		/* just outside */
+	put64(PAGE + 8, LOW_SIZE); /* just outside */
 	put64(2 * PAGE, 3 * PAGE);
 	put64(2 * PAGE + 8, LOW_SIZE + PAGE);
 	for (uint64_t i = 0; i < 512; i++)
 		put64(3 * PAGE + 8 * i, 20 * PAGE);
 	ck_assert_msg(gmem_read_page_list(map, &l, bad_lists[_i].expected,
-					  GMEM_SHIFT_4K, &acc, &p) ==
-		      bad_lists[_i].want, "%s", bad_lists[_i].what);
+					  GMEM_SHIFT_4K, &acc,
+					  &p) == bad_lists[_i].want,
+		      "%s", bad_lists[_i].what);
 	ck_assert_uint_eq(acc.used, 0);
 	ck_assert_ptr_null(p.page);
 }
 END_TEST
 
-#define COUNT(a)	((int)(sizeof(a) / sizeof((a)[0])))
+#define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
 
 static Suite *suite(void)
 {

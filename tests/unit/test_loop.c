@@ -42,7 +42,7 @@ START_TEST(messages_keep_their_order)
 	loop_post(l, post_three, &one);
 	loop_post(l, note, &two);
 	ck_assert_int_eq(loop_run_once(l, 0), 0);
-	ck_assert_int_eq(count, 2);	/* the third was posted in this round */
+	ck_assert_int_eq(count, 2); /* the third was posted in this round */
 	ck_assert_int_eq(loop_run_once(l, 0), 0);
 	ck_assert_int_eq(count, 3);
 	for (int i = 0; i < 3; i++)
@@ -65,7 +65,7 @@ START_TEST(work_is_queued_once)
 }
 END_TEST
 
-#define TIMERS	40
+#define TIMERS 40
 
 START_TEST(timers_fire_in_order)
 {
@@ -74,7 +74,7 @@ START_TEST(timers_fire_in_order)
 	uint64_t now = loop_now_ns();
 
 	for (int i = 0; i < TIMERS; i++) {
-		int at = (i * 17 + 5) % TIMERS;	/* a permutation */
+		int at = (i * 17 + 5) % TIMERS; /* a permutation */
 
 		id[i] = at;
 		loop_timer_init(&t[i], note, &id[i]);
@@ -84,7 +84,7 @@ START_TEST(timers_fire_in_order)
 	loop_timer_cancel(l, &t[3]);
 	ck_assert(!loop_timer_is_set(&t[3]));
 	loop_timer_cancel(l, &t[3]);
-	loop_timer_set(l, &t[4], now - 2000000);	/* now the first */
+	loop_timer_set(l, &t[4], now - 2000000); /* now the first */
 	loop_run_once(l, 0);
 	ck_assert_int_eq(count, TIMERS - 1);
 	ck_assert_int_eq(log_of[0], id[4]);
@@ -124,9 +124,11 @@ START_TEST(removed_descriptor_is_silent)
 	for (int i = 0; i < 2; i++) {
 		ck_assert_int_eq(pipe(fds[i]), 0);
 		ck_assert_int_eq(write(fds[i][1], "x", 1), 1);
-		ck_assert_int_eq(loop_add(l, fds[i][0], EPOLLIN, drop_other, &one), 0);
-		ck_assert_int_eq(loop_add(l, fds[i][0], EPOLLIN, drop_other, &one),
-				 -EEXIST);
+		ck_assert_int_eq(
+			loop_add(l, fds[i][0], EPOLLIN, drop_other, &one), 0);
+		ck_assert_int_eq(
+			loop_add(l, fds[i][0], EPOLLIN, drop_other, &one),
+			-EEXIST);
 	}
 	loop_run_once(l, 0);
 	loop_run_once(l, 0);
@@ -140,7 +142,7 @@ START_TEST(removed_descriptor_is_silent)
 }
 END_TEST
 
-#define POSTS	10000
+#define POSTS 10000
 static int posted_seen;
 
 static void count_post(void *arg)
