@@ -16,6 +16,15 @@
 #define TURN_BYTES	(1u << 20)
 #define TURN_REQUESTS	64
 
+static uint64_t turn_bytes = TURN_BYTES;
+static unsigned int turn_requests = TURN_REQUESTS;
+
+void local_data_set_turn(uint64_t bytes, unsigned int requests)
+{
+	turn_bytes = bytes;
+	turn_requests = requests;
+}
+
 enum step {
 	STEP_DONE,	/* the request ended */
 	STEP_MORE,	/* its bytes are not all copied */
@@ -238,7 +247,7 @@ void local_data_attach(struct local_pipe *p, unsigned int side,
 
 bool local_data_run(struct local_pipe *p, unsigned int side)
 {
-	struct turn t = { &p->end[side], &p->end[!side], TURN_BYTES };
+	struct turn t = { &p->end[side], &p->end[!side], turn_bytes };
 
 	if (!t.me->qp)
 		return false;
@@ -248,7 +257,7 @@ bool local_data_run(struct local_pipe *p, unsigned int side)
 	/* not there yet: it waits without a deadline, in the ring */
 	if (!t.peer->met)
 		return false;
-	for (unsigned int i = 0; i < TURN_REQUESTS && t.budget; i++) {
+	for (unsigned int i = 0; i < turn_requests && t.budget; i++) {
 		if (step(&t) == STEP_WAIT)
 			return false;
 	}

@@ -43,4 +43,8 @@ void local_data_attach(struct local_pipe *p, unsigned int side,
 bool local_data_run(struct local_pipe *p, unsigned int side);
 void local_data_stop(struct local_pipe *p, unsigned int side);
 
+/* How much one turn of a queue pair does at most; before any of it runs.  Tests
+ * make it small, so that a transfer takes many. */
+void local_data_set_turn(uint64_t bytes, unsigned int requests);
+
 #endif /* VRDMA_LOCAL_DATA_H */
