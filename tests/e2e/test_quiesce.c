@@ -70,8 +70,7 @@ static void *flood_main(void *arg)
 	while (!__atomic_load_n(&f->over, __ATOMIC_ACQUIRE) || f->late < 20) {
 		post_one(f);
 		reap(f);
-		if (!called && __atomic_load_n(&f->p->b.indications,
-					       __ATOMIC_ACQUIRE)) {
+		if (!called && f->p->b.indications) {
 			called = true;
 			st = ep_disconnect_start(&f->p->b, &op);
 		}

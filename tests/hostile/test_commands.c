@@ -16,7 +16,8 @@ static struct pair neighbour;
 
 static void setup(void)
 {
-	struct daemon_opts o = { .guests = 3 };
+	struct daemon_opts o = { .guests = 3,
+		.guest_section = "num-ceq = 1\nnum-wakeq = 2\n" };
 
 	ck_assert(daemon_start(&fx.daemon, &o));
 	fx.g[0] = tguest_start(fx.daemon.socket[0], FX_MEM);

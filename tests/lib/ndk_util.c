@@ -82,10 +82,10 @@ NTSTATUS op_wait(struct op *op, NTSTATUS inline_status)
 	return op->status;
 }
 
-bool wait_count(const uint32_t *counter, uint32_t n, uint32_t ms)
+bool wait_count(const _Atomic uint32_t *counter, uint32_t n, uint32_t ms)
 {
 	for (uint32_t t = 0; t <= ms; t++) {
-		if (__atomic_load_n(counter, __ATOMIC_ACQUIRE) >= n)
+		if (*counter >= n)
 			return true;
 		poll(NULL, 0, 1);
 	}
