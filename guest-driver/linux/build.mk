@@ -9,6 +9,9 @@ KDIR ?=
 kmod: ## vrdma.ko and ndk_ping.ko for the guest kernels (KDIR=: for another)
 	$(Q)guest-driver/linux/build.sh $(O) $(KDIR)
 
+kmod-sparse: ## sparse over the kernel module: byte order, address spaces, locks
+	$(Q)guest-driver/linux/build.sh -s $(O) $(KDIR)
+
 # ndk_ping drives the kernel consumer; vrdma_uapi tests the character device
 LINUX_TOOLS := $(O)/bin/ndk_ping $(O)/bin/vrdma_uapi
 LINUX_TOOL_INCLUDES := -Iguest-driver/linux -Iguest-driver/core -Iqemu-device/include
@@ -26,4 +29,4 @@ $(LINUX_TOOLS): $(O)/bin/%: $(O)/obj/linux/tools/%.o
 
 -include $(LINUX_TOOLS:$(O)/bin/%=$(O)/obj/linux/tools/%.d)
 
-.PHONY: kmod ndk-tool
+.PHONY: kmod kmod-sparse ndk-tool

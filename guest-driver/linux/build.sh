@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Usage: build.sh [-h] OUT [KDIR]
+# Usage: build.sh [-h] [-s] OUT [KDIR]
 #
 #   Builds vrdma.ko and ndk_ping.ko out of the source tree:
 #
@@ -9,7 +9,8 @@
 #
 #   for each kernel that scripts/kernel-fetch.sh brings, or, with KDIR (a
 #   kernel's build folder, such as /lib/modules/$(uname -r)/build), for that one.
-#   A warning is an error.  The log is OUT/kmod/RELEASE/build.log.
+#   With -s sparse looks at the sources first (into OUT/sparse, the newest
+#   kernel only).  A warning is an error.  The log is OUT/kmod/RELEASE/build.log.
 
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -43,7 +44,8 @@ build_one() {
 	mkdir -p "$dir"
 	link_sources "$dir"
 	if ! env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u O -u CC -u V -u Q \
-		make -C "$kdir" M="$dir" -j"$(nproc)" modules >"$dir/build.log" 2>&1; then
+		make -C "$kdir" M="$dir" -j"$(nproc)" "${check[@]}" modules \
+		>"$dir/build.log" 2>&1; then
 		grep -E -A3 'error|Error|ERROR' "$dir/build.log" >&2 || tail -n 20 "$dir/build.log" >&2
 		die "the modules do not build for $release; the whole log is $dir/build.log"
 	fi
@@ -53,6 +55,12 @@ build_one() {
 	printf '%s\n' "$dir/vrdma.ko" "$dir/ndk_ping.ko"
 }
 
+# -Wno-cast-truncate: a mask of all bits but one, cut to its field, is meant
+check=()
+if [ "${1:-}" = -s ]; then
+	check=(C=2 CHECK=sparse "CF=-Wsparse-error -Wno-cast-truncate")
+	shift
+fi
 case ${1:-} in
 -h | --help | '')
 	sed -n '/^# Usage:/,/^$/s/^# \{0,1\}//p' "$0"
@@ -70,6 +78,10 @@ if [ -n "${2:-}" ]; then
 fi
 lines=$("$root/scripts/kernel-fetch.sh")
 [ -n "$lines" ] || die "scripts/kernel-fetch.sh found no kernel"
+if [ ${#check[@]} -gt 0 ]; then
+	lines=$(head -n 1 <<<"$lines")
+	out=$out/sparse
+fi
 while IFS=$'\t' read -r release _ _ headers; do
 	build_one "$release" "$headers"
 done <<<"$lines"

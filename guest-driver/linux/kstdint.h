@@ -23,4 +23,26 @@
 #define UINTPTR_MAX	__UINTPTR_MAX__
 #endif
 
+/*
+ * sparse does not let the builtins near a type of fixed byte order.  What it
+ * is to check is that order, not the atomicity.
+ */
+#ifdef __CHECKER__
+#define __atomic_load_n(p, o)		(*(p))
+#define __atomic_store_n(p, v, o)	((void)(*(p) = (v)))
+#define __atomic_exchange_n(p, v, o)			\
+	({						\
+		typeof(*(p)) old_ = *(p);		\
+		*(p) = (v);				\
+		old_;					\
+	})
+#define __atomic_fetch_or(p, v, o)	__atomic_exchange_n(p, *(p) | (v), o)
+#define __atomic_compare_exchange_n(p, e, d, w, s, f)	\
+	({						\
+		*(e) = *(p);				\
+		*(p) = (d);				\
+		1;					\
+	})
+#endif
+
 #endif /* KSTDINT_H */
