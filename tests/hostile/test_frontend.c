@@ -124,6 +124,16 @@ static void again(void)
 	evil_open(&e, fx.daemon.socket[2]);
 }
 
+/* One vrdmad for all rows of a table: a start each takes longer than the row */
+static void every_row(void (*fn)(int row), int rows)
+{
+	for (int i = 0; i < rows; i++) {
+		fn(i);
+		neighbours_transfer();
+		again();
+	}
+}
+
 START_TEST(unknown_requests)
 {
 	static const uint32_t far[] = { 100, 255, 256, 0x7fffffff, 0x80000000,
@@ -155,10 +165,10 @@ START_TEST(wrong_flags)
 }
 END_TEST
 
-START_TEST(wrong_sizes)
+static void wrong_size(int row)
 {
-	uint32_t req = known[_i].request, min = known[_i].min;
-	const uint32_t sizes[] = { min - 1, known[_i].max + 1, 4096, 0x7fffffff,
+	uint32_t req = known[row].request, min = known[row].min;
+	const uint32_t sizes[] = { min - 1, known[row].max + 1, 4096, 0x7fffffff,
 				   0x80000000, 0xffffffff };
 	static const uint8_t body[8192];
 
@@ -174,20 +184,30 @@ START_TEST(wrong_sizes)
 		again();
 	}
 }
+
+START_TEST(wrong_sizes)
+{
+	every_row(wrong_size, KNOWN);
+}
 END_TEST
 
-START_TEST(too_many_descriptors)
+static void too_many_of_one(int row)
 {
 	static const uint8_t body[512];
 	int fds[EVIL_MAX_FDS];
 
-	for (int n = known[_i].fds + 1; n <= EVIL_MAX_FDS; n += 7) {
+	for (int n = known[row].fds + 1; n <= EVIL_MAX_FDS; n += 7) {
 		for (int i = 0; i < n; i++)
 			fds[i] = e.event_fd;
-		evil_say(&e, known[_i].request, body, known[_i].min, fds, n);
+		evil_say(&e, known[row].request, body, known[row].min, fds, n);
 		expect_hangup("descriptors", (uint32_t)n);
 		again();
 	}
+}
+
+START_TEST(too_many_descriptors)
+{
+	every_row(too_many_of_one, KNOWN);
 }
 END_TEST
 
@@ -259,10 +279,10 @@ START_TEST(descriptors_with_each_piece)
 }
 END_TEST
 
-START_TEST(garbage)
+static void garbage_of(int row)
 {
 	static uint32_t junk[16384];
-	uint32_t x = 2463534242u + (uint32_t)_i;
+	uint32_t x = 2463534242u + (uint32_t)row;
 
 	for (size_t i = 0; i < sizeof(junk) / sizeof(junk[0]); i++) {
 		x ^= x << 13;
@@ -271,14 +291,19 @@ START_TEST(garbage)
 		junk[i] = x;
 	}
 	/* even turns begin as a message does */
-	if (!(_i & 1)) {
-		junk[0] = known[_i % KNOWN].request;
+	if (!(row & 1)) {
+		junk[0] = known[row % KNOWN].request;
 		junk[1] = 1;
-		junk[2] = known[_i % KNOWN].min;
+		junk[2] = known[row % KNOWN].min;
 	}
 	send(e.sock, junk, sizeof(junk), MSG_NOSIGNAL);
 	shutdown(e.sock, SHUT_WR);
-	expect_hangup("seed", (uint32_t)_i);
+	expect_hangup("seed", (uint32_t)row);
+}
+
+START_TEST(garbage)
+{
+	every_row(garbage_of, 24);
 }
 END_TEST
 
@@ -358,12 +383,17 @@ static const struct {
 };
 #define LIES (int)(sizeof(queue_lies) / sizeof(queue_lies[0]))
 
-START_TEST(values_that_cannot_be)
+static void value_that_cannot_be(int row)
 {
 	ready();
-	evil_say(&e, queue_lies[_i].request, queue_lies[_i].body,
-		 queue_lies[_i].size, NULL, 0);
-	expect_hangup("row", (uint32_t)_i);
+	evil_say(&e, queue_lies[row].request, queue_lies[row].body,
+		 queue_lies[row].size, NULL, 0);
+	expect_hangup("row", (uint32_t)row);
+}
+
+START_TEST(values_that_cannot_be)
+{
+	every_row(value_that_cannot_be, LIES);
 }
 END_TEST
 
@@ -461,6 +491,8 @@ static const struct {
 	{ { 0, EVIL_GPA, 4096, EVIL_UADDR, 0 }, READ_ONLY },
 };
 
+#define REGIONS (int)(sizeof(regions) / sizeof(regions[0]))
+
 static int region_fd(int file)
 {
 	char path[64];
@@ -479,23 +511,28 @@ static int region_fd(int file)
 }
 
 /* The same by ADD_MEM_REG and by a table of one */
-START_TEST(memory_that_cannot_be)
+static void region_that_cannot_be(int row)
 {
 	struct {
 		uint32_t n, pad;
 		uint64_t gpa, size, uaddr, offset;
-	} t = { 1, 0, regions[_i].m.gpa, regions[_i].m.size,
-		regions[_i].m.uaddr, regions[_i].m.mmap_offset };
-	int fd = region_fd(regions[_i].file);
+	} t = { 1, 0, regions[row].m.gpa, regions[row].m.size,
+		regions[row].m.uaddr, regions[row].m.mmap_offset };
+	int fd = region_fd(regions[row].file);
 
 	ck_assert(evil_features(&e));
-	evil_say(&e, VHOST_USER_ADD_MEM_REG, &regions[_i].m,
-		 sizeof(regions[_i].m), &fd, 1);
-	expect_hangup("region", (uint32_t)_i);
+	evil_say(&e, VHOST_USER_ADD_MEM_REG, &regions[row].m,
+		 sizeof(regions[row].m), &fd, 1);
+	expect_hangup("region", (uint32_t)row);
 	again();
 	evil_say(&e, VHOST_USER_SET_MEM_TABLE, &t, sizeof(t), &fd, 1);
-	expect_hangup("table", (uint32_t)_i);
+	expect_hangup("table", (uint32_t)row);
 	close(fd);
+}
+
+START_TEST(memory_that_cannot_be)
+{
+	every_row(region_that_cannot_be, REGIONS);
 }
 END_TEST
 
@@ -664,20 +701,19 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, unknown_requests);
 	tcase_add_test(tc, wrong_flags);
-	tcase_add_loop_test(tc, wrong_sizes, 0, KNOWN);
-	tcase_add_loop_test(tc, too_many_descriptors, 0, KNOWN);
+	tcase_add_test(tc, wrong_sizes);
+	tcase_add_test(tc, too_many_descriptors);
 	tcase_add_test(tc, missing_descriptors);
 	tcase_add_test(tc, half_messages);
 	tcase_add_test(tc, descriptors_with_each_piece);
-	tcase_add_loop_test(tc, garbage, 0, 24);
+	tcase_add_test(tc, garbage);
 	tcase_add_loop_test(tc, random_messages, 0, 6);
-	tcase_add_loop_test(tc, values_that_cannot_be, 0, LIES);
+	tcase_add_test(tc, values_that_cannot_be);
 	tcase_add_test(tc, a_started_queue_stays_as_it_is);
 	tcase_add_test(tc, kick_without_rings);
 	tcase_add_loop_test(tc, kick_with_a_strange_descriptor, 0, 3);
 	tcase_add_test(tc, kick_that_is_always_ready);
-	tcase_add_loop_test(tc, memory_that_cannot_be, 0,
-			    (int)(sizeof(regions) / sizeof(regions[0])));
+	tcase_add_test(tc, memory_that_cannot_be);
 	tcase_add_loop_test(tc, overlapping_memory, 0, 3);
 	tcase_add_test(tc, memory_that_is_not_there_is_removed);
 	tcase_add_test(tc, tables_that_do_not_add_up);
