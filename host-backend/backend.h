@@ -190,6 +190,9 @@ void be_rq_complete(struct be_qp *qp, struct be_wr *wr,
 		    enum virtio_rdma_wc_status status, uint32_t length,
 		    bool solicited);
 
+/* A receive could be taken now */
+bool be_rq_ready(struct be_qp *qp);
+
 /* One-sided access by the peer: the range behind a remote token of qp's PD.
  * access: VIRTIO_RDMA_ACCESS_REMOTE_xxx.  Released by be_sg_put(). */
 enum virtio_rdma_wc_status be_remote_sg(struct be_qp *qp, uint32_t token,

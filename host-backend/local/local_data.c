@@ -251,8 +251,9 @@ bool local_data_run(struct local_pipe *p, unsigned int side)
 
 	if (!t.me->qp)
 		return false;
-	/* what woke us may be a receive that the peer waits for */
-	if (t.peer->waiting && t.peer->qp)
+	/* What woke us may be a receive that the peer waits for.  Without one
+	 * it is left alone: two that both wait would wake each other for ever. */
+	if (t.peer->waiting && t.peer->qp && be_rq_ready(t.me->qp))
 		be_qp_wake(t.peer->qp);
 	/* not there yet: it waits without a deadline, in the ring */
 	if (!t.peer->met)

@@ -242,6 +242,8 @@ void qp_worker_leave(void *qp);
 void wr_look(struct vr_qp *qp);
 /* Ends everything that is taken or posted, cancelled */
 void wr_flush(struct vr_qp *qp, struct qp_queue *q);
+/* The same for at most max of what is posted; true: there is more */
+bool wr_flush_some(struct vr_qp *qp, struct qp_queue *q, uint32_t max);
 /* The same without a word to the guest */
 void wr_drop(struct qp_queue *q);
 

@@ -14,6 +14,8 @@
 #include "qp.h"
 #include "worker.h"
 
+#define FLUSHES_PER_TURN	128	/* of each queue */
+
 static const uint8_t qp_next[QP_STATE_COUNT] = {
 	[QP_INIT] = 1u << QP_CONNECTED | 1u << QP_ERROR,
 	[QP_CONNECTED] = 1u << QP_STOPPING,
@@ -108,6 +110,12 @@ static void begin_stop(struct vr_qp *qp)
 		qp->backend->stop(qp->conn);
 		return;
 	case QP_ERROR:
+		/* what was posted before is flushed before the answer */
+		if (!qp->mute) {
+			wr_flush(qp, &qp->sq);
+			wr_flush(qp, &qp->rq);
+			worker_notify_cqs(qp->be.worker);
+		}
 		answer_stops(qp);
 		return;
 	default:	/* STOPPING: the answer is on its way */
@@ -140,27 +148,37 @@ void qp_bury(struct vr_qp *qp)
 
 /* --------------------------------------------------------------------- work */
 
+/* Posts to a queue pair in error are ended in turns, too */
+static bool flushes(const struct vr_qp *qp)
+{
+	return qp->state == QP_ERROR && !qp->mute;
+}
+
 void qp_make_runnable(struct vr_qp *qp)
 {
 	/* a transport that is stopping may need turns to come to rest */
-	if (qp_is_open(qp) || qp->state == QP_STOPPING)
+	if (qp_is_open(qp) || qp->state == QP_STOPPING || flushes(qp))
 		worker_enqueue(qp->be.worker, qp->data, qp);
 }
 
 void qp_doorbell(struct vr_qp *qp)
 {
-	if (qp->state == QP_ERROR && !qp->mute) {
-		wr_flush(qp, &qp->sq);
-		wr_flush(qp, &qp->rq);
-		return;
-	}
 	if (qp->state == QP_INIT || qp_is_open(qp))
 		wr_look(qp);
 	qp_make_runnable(qp);
 }
 
+static bool flush_turn(struct vr_qp *qp)
+{
+	bool more = wr_flush_some(qp, &qp->sq, FLUSHES_PER_TURN);
+
+	return wr_flush_some(qp, &qp->rq, FLUSHES_PER_TURN) || more;
+}
+
 bool qp_run(struct vr_qp *qp)
 {
+	if (flushes(qp))
+		return flush_turn(qp);
 	if (!qp_is_open(qp) && qp->state != QP_STOPPING)
 		return false;
 	return qp->backend->run(qp->conn);
@@ -260,6 +278,7 @@ void qp_worker_leave(void *arg)
 	struct vr_qp *qp = arg;
 
 	qp->context->slot[qp->slot / 64][qp->slot % 64] = NULL;
+	list_del(&qp->run);
 	list_del(&qp->on_send_cq);
 	list_del(&qp->on_recv_cq);
 	qp->mute = true;

@@ -30,6 +30,7 @@
 #include "worker.h"
 
 #define TURNS_PER_GUEST		4	/* queue pairs in one pass */
+#define BELLS_PER_ROUND		64	/* words and doorbells of one guest */
 #define IDLE_PASSES_PER_LOOK	32	/* the clock costs as much as some passes */
 #define SPIN_FOR_ANSWER		2000	/* worker_call: some 10 us, then sleep */
 #define KICKS_PER_WAIT		16
@@ -68,6 +69,7 @@ struct worker {
 	struct list_head dying;		/* vr_qp.dying */
 	struct list_head touched;	/* vr_cq.touched */
 	struct timer_wheel wheel;
+	uint64_t bell_round;
 	uint64_t now;			/* of this pass; 0: not asked for yet */
 	uint32_t idle_passes;
 	uint64_t idle_since;
@@ -152,72 +154,104 @@ void worker_notify_cqs(struct worker *w)
 	}
 }
 
-static void bury_all(struct worker *w)
+/* One at a time: each has whole rings flushed, and thousands may share a
+ * completion queue that died.  They do nothing while they wait. */
+static void bury_one(struct worker *w)
 {
-	while (!list_empty(&w->dying)) {
-		struct vr_qp *qp = list_first(&w->dying, struct vr_qp, dying);
+	struct vr_qp *qp;
 
-		list_del(&qp->dying);
-		qp_bury(qp);
-	}
+	if (list_empty(&w->dying))
+		return;
+	qp = list_first(&w->dying, struct vr_qp, dying);
+	list_del(&qp->dying);
+	qp_bury(qp);
 }
 
 /* The batch of one queue pair, or of one message, is over */
 static void settle(struct worker *w)
 {
-	bury_all(w);
+	bury_one(w);
 	worker_notify_cqs(w);
 }
 
 /* --------------------------------------------------------------- doorbells */
 
-static void ring_word(struct vr_context *ctx, uint32_t word)
+static void ring_word(struct vr_context *ctx, uint32_t word, uint32_t *left)
 {
 	uint64_t bits = vr_from_le64(__atomic_exchange_n(
 				&ctx->page->work[word], 0, __ATOMIC_SEQ_CST));
 	struct vr_qp **row = ctx->slot[word];
 
+	--*left;
 	if (!row)
 		return;
 	for (; bits; bits &= bits - 1) {
 		struct vr_qp *qp = row[__builtin_ctzll(bits)];
 
-		if (qp)
-			qp_doorbell(qp);
+		if (!qp)
+			continue;
+		qp_doorbell(qp);
+		if (*left)
+			--*left;
 	}
 }
 
-static bool ring_context(struct vr_context *ctx)
+/* What is left over goes back and is met in the next round */
+static void ring_summary(struct vr_context *ctx, uint32_t i, uint32_t *left)
+{
+	vr_le64 *summary = &ctx->page->summary[i];
+	uint64_t bits = vr_from_le64(__atomic_exchange_n(summary, 0,
+							 __ATOMIC_SEQ_CST));
+
+	for (; bits && *left; bits &= bits - 1)
+		ring_word(ctx, i * 64 + (uint32_t)__builtin_ctzll(bits), left);
+	if (bits)
+		__atomic_fetch_or(summary, vr_to_le64(bits), __ATOMIC_SEQ_CST);
+}
+
+static bool ring_context(struct vr_context *ctx, uint32_t *left)
 {
 	bool found = false;
 
 	for (uint32_t i = 0; i < 4; i++) {
-		vr_le64 *summary = &ctx->page->summary[i];
-		uint64_t bits;
-
-		if (!__atomic_load_n(summary, __ATOMIC_SEQ_CST))
+		if (!__atomic_load_n(&ctx->page->summary[i], __ATOMIC_SEQ_CST))
 			continue;
 		found = true;
-		bits = vr_from_le64(__atomic_exchange_n(summary, 0,
-							__ATOMIC_SEQ_CST));
-		for (; bits; bits &= bits - 1)
-			ring_word(ctx, i * 64 +
-				  (uint32_t)__builtin_ctzll(bits));
+		if (*left)
+			ring_summary(ctx, i, left);
 	}
 	return found;
 }
 
+/* The guest of ctx may have so much looked at in this round */
+static uint32_t *bells_left(const struct worker *w, struct guest_data *d)
+{
+	if (d->bell_round != w->bell_round) {
+		d->bell_round = w->bell_round;
+		d->bells_left = BELLS_PER_ROUND;
+	}
+	return &d->bells_left;
+}
+
 static bool ring_all(struct worker *w)
 {
-	struct list_head *pos;
+	struct list_head *pos, *tmp;
 	bool found = false;
 
-	list_for_each(pos, &w->contexts) {
+	w->bell_round++;
+	list_for_each_safe(pos, tmp, &w->contexts) {
 		struct vr_context *ctx = container_of(pos, struct vr_context,
 						      link);
+		struct guest_data *d = &ctx->guest->data;
+		uint32_t *left = bells_left(w, d), before = *left;
 
-		if (!ctx->guest->data.paused && ring_context(ctx))
-			found = true;
+		if (d->paused || !ring_context(ctx, left))
+			continue;
+		found = true;
+		/* the guest's other contexts come first the next time; met
+		 * again in this round, it finds nothing left to spend */
+		if (before && !*left)
+			list_move_tail(&ctx->link, &w->contexts);
 	}
 	return found;
 }
@@ -404,7 +438,7 @@ static void pass(struct worker *w)
 	settle(w);
 	if (w->wheel.count)
 		wheel_advance(&w->wheel, be_now(), deadline);
-	if (busy || !list_empty(&w->runnable))
+	if (busy || !list_empty(&w->runnable) || !list_empty(&w->dying))
 		w->idle_passes = 0;
 	else
 		idle(w);
@@ -424,7 +458,7 @@ bool worker_has_work(struct worker *w)
 {
 	struct list_head *pos;
 
-	if (!list_empty(&w->runnable) ||
+	if (!list_empty(&w->runnable) || !list_empty(&w->dying) ||
 	    wheel_timeout_ms(&w->wheel, loop_now_ns()) == 0)
 		return true;
 	list_for_each(pos, &w->contexts) {

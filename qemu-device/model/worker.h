@@ -83,6 +83,8 @@ struct guest_data {
 	struct vr_mr *phys;		/* what the privileged token means */
 	struct list_head run;		/* queue pairs with work */
 	struct list_head runnable;	/* in the worker's round of guests */
+	uint64_t bell_round;		/* the one that bells_left is of */
+	uint32_t bells_left;
 	bool paused;			/* session stopped: rings are left alone */
 };
 

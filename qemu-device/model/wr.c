@@ -272,6 +272,13 @@ struct be_wr *be_rq_next(struct be_qp *be)
 	return take(qp, &qp->rq, parse_recv);
 }
 
+bool be_rq_ready(struct be_qp *be)
+{
+	struct vr_qp *qp = vr_qp_of(be);
+
+	return qp_is_open(qp) && can_take(qp, &qp->rq);
+}
+
 /* -------------------------------------------------------------- completion */
 
 /* One entry ended.  The head follows the completion: a driver that sees the
@@ -396,13 +403,19 @@ static void flush_entry(struct vr_qp *qp, struct qp_queue *q)
 	end_entry(qp, q, &e);
 }
 
-void wr_flush(struct vr_qp *qp, struct qp_queue *q)
+bool wr_flush_some(struct vr_qp *qp, struct qp_queue *q, uint32_t max)
 {
 	flush_taken(qp, q);
 	if (q->broken || !read_tail(qp, q))
-		return;
-	while (q->taken != q->tail)
+		return false;
+	for (; q->taken != q->tail && max; max--)
 		flush_entry(qp, q);
+	return q->taken != q->tail;
+}
+
+void wr_flush(struct vr_qp *qp, struct qp_queue *q)
+{
+	wr_flush_some(qp, q, UINT32_MAX);
 }
 
 void wr_drop(struct qp_queue *q)
