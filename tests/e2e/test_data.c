@@ -12,7 +12,7 @@ static const uint32_t sizes[] = { 0, 1, 63, 64, 65, 4095, 4096, 4097, 65536,
 
 static void big_setup(void)
 {
-	struct daemon_opts o = { .guests = 2 };
+	struct daemon_opts o = { .guests = 2, .guest_section = FX_SMALL };
 
 	fx_start(&o, 256u << 20);
 }
@@ -371,7 +371,7 @@ END_TEST
 START_TEST(a_gigabyte_of_scattered_pages_registers)
 {
 	enum { PAGES = 262144 };
-	struct daemon_opts o = { .guests = 1 };
+	struct daemon_opts o = { .guests = 1, .guest_section = FX_SMALL };
 	struct op op;
 
 	fx_start(&o, 1100u << 20);

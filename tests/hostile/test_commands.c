@@ -17,7 +17,7 @@ static struct pair neighbour;
 static void setup(void)
 {
 	struct daemon_opts o = { .guests = 3,
-		.guest_section = "num-ceq = 1\nnum-wakeq = 2\n" };
+		.guest_section = FX_FEW_QUEUES FX_SMALL };
 
 	ck_assert(daemon_start(&fx.daemon, &o));
 	fx.g[0] = tguest_start(fx.daemon.socket[0], FX_MEM);

@@ -24,7 +24,7 @@ static uint32_t round_nr;
 static void setup(void)
 {
 	struct daemon_opts o = { .guests = 3,
-		.guest_section = "num-ceq = 1\nnum-wakeq = 2\n"
+		.guest_section = FX_FEW_QUEUES FX_SMALL
 				 "disconnect-timeout-ms = 2000\n" };
 
 	fx_start(&o, 16u << 20);

@@ -18,7 +18,7 @@ static void setup(void)
 	struct daemon_opts o = { .guests = 2,
 		.guest_section = "disconnect-timeout-ms = 1000\n"
 				 "rnr-timeout-ms = 500\n"
-				 "num-ceq = 1\nnum-wakeq = 2\n" };
+				 FX_FEW_QUEUES FX_SMALL };
 
 	ck_assert(daemon_start(&fx.daemon, &o));
 	raw_start(&ra, fx.daemon.socket[0]);
@@ -291,7 +291,7 @@ static uint32_t rnd(void)
 START_TEST(mutations)
 {
 	seed = 0x9e3779b97f4a7c15ull + (uint64_t)_i;
-	for (uint32_t n = 0; n < 40; n++) {
+	for (uint32_t n = 0; n < 25; n++) {
 		uint8_t *e;
 
 		if (n) {	/* the last one's queue pair is dead */

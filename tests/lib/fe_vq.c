@@ -44,8 +44,7 @@ int fe_vq_init(struct fe *fe, uint32_t index)
 	vq->call_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (vq->kick_fd < 0 || vq->call_fd < 0)
 		return -errno;
-	fe_vq_clear(vq);
-	return 0;
+	return 0;	/* cleared when it is known to be used */
 }
 
 void fe_vq_fini(struct fe *fe, uint32_t index)

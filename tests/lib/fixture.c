@@ -4,17 +4,25 @@
  */
 #include <stdlib.h>
 
+#include "backend.h"
 #include "fixture.h"
 
 struct fixture fx;
 
 void fx_start(const struct daemon_opts *opts, size_t mem)
 {
-	ck_assert(daemon_start(&fx.daemon, opts));
-	for (int i = 0; i < 2 && i < opts->guests; i++) {
-		fx.g[i] = tguest_start(fx.daemon.socket[i], mem);
-		ck_assert_ptr_nonnull(fx.g[i]);
-	}
+	fx.mem = mem;
+	ck_assert(test_backend()->start(opts));
+	for (int i = 0; i < 2 && i < opts->guests; i++)
+		fx_new_guest(i);
+}
+
+void fx_new_guest(int i)
+{
+	if (fx.g[i])
+		tguest_stop(fx.g[i]);
+	fx.g[i] = tguest_start(test_backend()->daemon(i)->socket[i], fx.mem);
+	ck_assert_ptr_nonnull(fx.g[i]);
 }
 
 void fx_setup(void)
@@ -22,7 +30,7 @@ void fx_setup(void)
 	struct daemon_opts o = {
 		.guests = 2,
 		.guest_section = "disconnect-timeout-ms = 2000\n"
-				 "rnr-timeout-ms = 2000\n",
+				 "rnr-timeout-ms = 2000\n" FX_SMALL,
 	};
 
 	fx_start(&o, FX_MEM);
@@ -39,9 +47,7 @@ void fx_teardown(void)
 		tguest_stop(fx.g[i]);
 		fx.g[i] = NULL;
 	}
-	if (daemon_alive(&fx.daemon))
-		ck_assert_int_eq(daemon_stop(&fx.daemon), 0);
-	daemon_cleanup(&fx.daemon);
+	ck_assert(test_backend()->stop());
 }
 
 void pair_open(struct pair *p, int i, int j, const struct ep_opts *o)

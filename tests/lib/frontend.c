@@ -300,7 +300,7 @@ static int count_queues(struct fe *fe)
 {
 	struct virtio_rdma_config cfg;
 	uint64_t max = 0;
-	uint32_t used;
+	uint32_t used, had = fe->num_queues;
 	int err;
 
 	err = ask(fe, VHOST_USER_GET_QUEUE_NUM, NULL, 0, &max, sizeof(max));
@@ -313,6 +313,8 @@ static int count_queues(struct fe *fe)
 	if (used > max)
 		used = (uint32_t)max;
 	fe->num_queues = used < FE_MAX_QUEUES ? used : FE_MAX_QUEUES;
+	for (; had < fe->num_queues; had++)
+		fe_vq_clear(&fe->vq[had]);
 	return 0;
 }
 
@@ -496,7 +498,7 @@ void fe_reset(struct fe *fe)
 		tell(fe, VHOST_USER_RESET_DEVICE, NULL, 0, NULL, 0);
 	}
 	pthread_mutex_lock(&fe->vq_lock);
-	for (uint32_t i = 0; i < FE_MAX_QUEUES; i++)
+	for (uint32_t i = 0; i < fe->num_queues; i++)
 		fe_vq_clear(&fe->vq[i]);
 	pthread_mutex_unlock(&fe->vq_lock);
 	fe->started = false;
