@@ -140,6 +140,29 @@ void connector_reset_all(struct guest *g)
 		connector_reset(c);
 }
 
+/* As if the queue pair had broken: a pending command ends, a connection is
+ * indicated and flushed, and both ends of it hear the same reason */
+void connector_shut_down(struct guest *g)
+{
+	struct connector *c;
+	uint32_t pos = 0;
+
+	while ((c = handle_next(&g->connectors, &pos)))
+		connector_qp_failed(c, VIRTIO_RDMA_R_ADMINISTRATOR);
+}
+
+bool connector_shut_down_waits(struct guest *g)
+{
+	struct connector *c;
+	uint32_t pos = 0;
+
+	while ((c = handle_next(&g->connectors, &pos)))
+		if (c->state == CONN_ABORTED || c->state == CONN_DISCONNECTING ||
+		    c->state == CONN_CLOSING)
+			return true;
+	return false;
+}
+
 /* ---------------------------------------------------------- wire and errors */
 
 static const struct {

@@ -89,5 +89,9 @@ int cm_guest_init(struct guest *g);
 void cm_guest_fini(struct guest *g);
 void listener_reset_all(struct guest *g);
 void connector_reset_all(struct guest *g);
+/* The administrator ends vrdmad: ends every connection with that reason; true:
+ * a consumer has yet to act on it, or a queue pair to come to rest */
+void connector_shut_down(struct guest *g);
+bool connector_shut_down_waits(struct guest *g);
 
 #endif /* VRDMA_GUEST_H */

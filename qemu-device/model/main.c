@@ -32,6 +32,9 @@
 /* Per guest: 256 queues with kick, call and error descriptors, and more */
 #define FDS_WANTED	65536
 #define DEFAULT_ADDRESS "10.0.0.1"
+/* How long consumers may take to act on the end of vrdmad */
+#define FAREWELL_MS	 1000
+#define FAREWELL_STEP_MS 5
 
 struct options {
 	bool check_only;
@@ -44,6 +47,8 @@ struct daemon {
 	struct port *port[CONF_MAX_GUESTS];
 	sigset_t signals;
 	int signal_fd;
+	struct loop_timer farewell;
+	uint64_t farewell_end_ns; /* 0: no signal came yet */
 };
 
 static void __attribute__((noreturn, format(printf, 1, 2)))
@@ -83,7 +88,8 @@ static void help(void)
 "\n"
 "Guests of one vrdmad reach each other directly, memory to memory, so put only\n"
 "guests together that may share a process.  It stays in the foreground; SIGTERM\n"
-"or SIGINT end it and remove its sockets.\n"
+"or SIGINT end it and remove its sockets: connections end with the reason\n"
+"\"administrator\", and their consumers have a second to disconnect.\n"
 "\n"
 "A configuration file:\n"
 "\n"
@@ -287,6 +293,35 @@ static void raise_fd_limit(void)
 		     strerror(errno));
 }
 
+/* ----------------------------------------------------------------- farewell
+ * Every connection is ended with reason ADMINISTRATOR while the guests can still
+ * hear it: without this they would only see a device that is gone.  Then their
+ * consumers get a moment to disconnect, which ends at once where none has to.
+ */
+static void wait_for_consumers(void *arg)
+{
+	struct daemon *d = arg;
+	bool waiting = false;
+
+	for (uint32_t i = 0; i < d->model.guest_count; i++)
+		waiting = waiting || connector_shut_down_waits(d->model.guest[i]);
+	if (waiting && loop_now_ns() < d->farewell_end_ns)
+		loop_timer_set_ms(d->model.loop, &d->farewell,
+				  FAREWELL_STEP_MS);
+	else
+		loop_stop(d->model.loop);
+}
+
+static void say_farewell(struct daemon *d)
+{
+	d->farewell_end_ns = loop_now_ns() + FAREWELL_MS * 1000000ull;
+	for (uint32_t i = 0; i < d->model.guest_count; i++)
+		connector_shut_down(d->model.guest[i]);
+	loop_timer_init(&d->farewell, wait_for_consumers, d);
+	wait_for_consumers(d);
+}
+
+/* A second signal cuts the farewell short */
 static void on_signal(void *arg, int fd, uint32_t events)
 {
 	struct daemon *d = arg;
@@ -296,7 +331,10 @@ static void on_signal(void *arg, int fd, uint32_t events)
 	if (read(fd, &si, sizeof(si)) != (ssize_t)sizeof(si))
 		return;
 	vlog(VL_INFO, "ending: signal %u", si.ssi_signo);
-	loop_stop(d->model.loop);
+	if (d->farewell_end_ns)
+		loop_stop(d->model.loop);
+	else
+		say_farewell(d);
 }
 
 /* Before the worker starts, so that its thread inherits the mask */
@@ -407,6 +445,8 @@ static void stop_model(struct daemon *d)
 	cm_stop(m);
 	worker_stop(m->worker);
 	run_out(m->loop);
+	if (d->farewell_end_ns)
+		loop_timer_cancel(m->loop, &d->farewell);
 	loop_del(m->loop, d->signal_fd);
 	close(d->signal_fd);
 	loop_destroy(m->loop);
