@@ -3,6 +3,7 @@
 # Tests without a VM.  tests/unit: one piece each, linked with the library its
 # name tells: test_core_* the guest core, test_ndspi_* the NDSPI library, others
 # the device model.  tests/e2e: the real core against the real vrdmad.
+# tests/conformance: the disconnect scheme, rule by rule, likewise.
 # tests/hostile: wrong things said to the real vrdmad.  Each file is a program.
 
 CHECK_LIBS = $(shell pkg-config --libs check)
@@ -21,10 +22,12 @@ UNIT_NDSPI := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_ndspi_*.c))
 UNIT_MODEL := $(filter-out $(UNIT_CORE) $(UNIT_NDSPI),\
 	$(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c)))
 E2E := $(patsubst %.c,$(O)/%,$(wildcard tests/e2e/test_*.c))
+CONFORMANCE := $(patsubst %.c,$(O)/%,$(wildcard tests/conformance/test_*.c))
 HOSTILE := $(patsubst %.c,$(O)/%,$(wildcard tests/hostile/test_*.c))
 SOAK := $(O)/tests/soak/soak
 BENCH := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
-TEST_PROGRAMS = $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(E2E) $(HOSTILE)
+TEST_PROGRAMS = $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(E2E) \
+	$(CONFORMANCE) $(HOSTILE) $(SOAK)
 
 $(O)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
@@ -37,7 +40,7 @@ $(UNIT_CORE): %: %.o $(O)/libvrdmacore.a
 UNIT_NDSPI_LIB := $(patsubst %.c,$(O)/%.o,$(wildcard tests/unit/nd_fake*.c))
 $(UNIT_NDSPI): %: %.o $(UNIT_NDSPI_LIB) $(O)/libndping.a $(O)/libndspi.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
-$(E2E) $(HOSTILE) $(SOAK): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
+$(E2E) $(CONFORMANCE) $(HOSTILE) $(SOAK): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
 $(BENCH): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS) -lm
@@ -47,6 +50,11 @@ unit: $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI)
 	$(Q)tests/run.py $(RUN_ARGS) $^
 e2e: $(E2E) vrdmad
 	$(Q)tests/run.py $(RUN_ARGS) $(E2E)
+# What joins two guests: each runs the same tests
+BACKENDS ?= local
+conformance: $(CONFORMANCE) vrdmad ## the disconnect scheme over each of BACKENDS
+	$(Q)set -e; for b in $(BACKENDS); do \
+		VRDMA_BACKEND=$$b tests/run.py $(RUN_ARGS) $(CONFORMANCE); done
 hostile: $(HOSTILE) vrdmad ndspi
 	$(Q)tests/run.py $(RUN_ARGS) $(HOSTILE)
 SOAK_CYCLES ?= 1000000
@@ -58,5 +66,5 @@ bench-run: $(BENCH) vrdmad
 	$(Q)set -e; for b in $(BENCH); do VRDMAD=$(O)/bin/vrdmad $$b; done
 
 -include $(shell find $(O)/tests -name '*.d' 2>/dev/null)
-.PHONY: tests unit e2e hostile soak check-run bench-run
+.PHONY: tests unit e2e conformance hostile soak check-run bench-run
 .SECONDARY:

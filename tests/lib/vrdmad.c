@@ -39,8 +39,9 @@ static bool write_config(struct daemon *d, const struct daemon_opts *o)
 	fprintf(f, "[vrdmad]\n%s\n", o->vrdmad_section ? o->vrdmad_section : "");
 	for (int i = 0; i < o->guests; i++)
 		fprintf(f, "[guest g%d]\nsocket = %s\naddress = 10.0.0.%d\n"
-			"address = fd00::%d\n%s\n", i, d->socket[i], 1 + i,
-			1 + i, o->guest_section ? o->guest_section : "");
+			"address = fd00::%d\n%s\n%s\n", i, d->socket[i], 1 + i,
+			1 + i, o->guest_section ? o->guest_section : "",
+			o->own[i] ? o->own[i] : "");
 	return fclose(f) == 0;
 }
 

@@ -14,6 +14,7 @@ struct daemon_opts {
 	int guests;			/* "g0", "g1", ... */
 	const char *vrdmad_section;	/* lines for [vrdmad], or NULL */
 	const char *guest_section;	/* lines for every [guest], or NULL */
+	const char *own[DAEMON_MAX_GUESTS];	/* more for one, behind those */
 };
 
 struct daemon {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * test_disconnect.c - the NetworkDirect disconnect scheme, rules D1 to D10
+ * test_scheme.c - the NetworkDirect disconnect scheme, rules D1 to D10
  */
 #include <string.h>
 
@@ -315,7 +315,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("disconnect");
+	Suite *s = suite_create("scheme");
 	TCase *tc = add_case(s, "scheme", 60);
 
 	tcase_add_checked_fixture(tc, fx_setup, fx_teardown);
