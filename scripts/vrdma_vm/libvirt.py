@@ -30,7 +30,8 @@ class LibvirtDaemon:
         return run(["virsh", "-q", "-c", self.uri, *args], timeout)
 
     def answers(self) -> bool:
-        return self.virsh("version")[0] == 0
+        # not `version`: that asks for a QEMU of the distribution's
+        return self.virsh("list", "--name")[0] == 0
 
     def ensure(self) -> str:
         """Makes sure one answers; says which."""
@@ -41,7 +42,7 @@ class LibvirtDaemon:
             return f"the libvirt that runs here ({self.uri})"
         if os.geteuid() != 0:
             raise VmError(f"libvirt does not answer on {self.uri}: see `virsh -c "
-                          f"{self.uri} version`, or use --plain")
+                          f"{self.uri} list`, or use --plain")
         os.makedirs("/var/log/libvirt/qemu", exist_ok=True)
         self._start("virtlogd", "/run/libvirt/virtlogd-sock")
         self._start("libvirtd", "/run/libvirt/libvirt-sock")
@@ -83,7 +84,8 @@ class LibvirtDaemon:
 
     def close(self) -> None:
         """Ends what we started, unless somebody else's domain lives there."""
-        if self._ours and self.virsh("list", "--name")[1]:
+        status, domains = self.virsh("list", "--name") if self._ours else (0, "")
+        if status == 0 and domains:
             return
         while self._ours:
             _, process = self._ours.pop()
