@@ -9,10 +9,10 @@
 #include "fixture.h"
 
 enum stage {
-	CONNECTING,	/* A's Connect pends, B has the request */
-	REPLIED,	/* B's Accept pends, A's Connect succeeded */
+	CONNECTING, /* A's Connect pends, B has the request */
+	REPLIED,    /* B's Accept pends, A's Connect succeeded */
 	CONNECTED,
-	A_DISCONNECTS,	/* A's Disconnect pends, B was told */
+	A_DISCONNECTS, /* A's Disconnect pends, B was told */
 	DISCONNECTED,
 };
 
@@ -52,32 +52,33 @@ static void reach(struct run *r, enum stage stage)
 	assert_status(op_wait(&r->dis, r->dis_st), STATUS_SUCCESS);
 }
 
-/* --- connectors ------------------------------------------------------------------ */
+/* --- connectors ------------------------------------------------------ */
 
-#define NOTHING ((NTSTATUS)1)	/* no request */
-#define NOBODY VIRTIO_RDMA_R_NONE	/* no indication */
+#define NOTHING ((NTSTATUS)1)	   /* no request */
+#define NOBODY	VIRTIO_RDMA_R_NONE /* no indication */
 static const struct {
 	enum stage stage;
 	bool b_closes;
-	NTSTATUS pending;	/* the request under way, whoever made it */
-	NTSTATUS next;		/* what the other side's next step gets */
-	uint32_t told;		/* reason of the other side's indication */
+	NTSTATUS pending; /* the request under way, whoever made it */
+	NTSTATUS next;	  /* what the other side's next step gets */
+	uint32_t told;	  /* reason of the other side's indication */
 } rows[] = {
-	{ CONNECTING, false, STATUS_CANCELLED, STATUS_CONNECTION_ABORTED, NOBODY },
-	{ CONNECTING, true, STATUS_CONNECTION_REFUSED, NOTHING, NOBODY },
-	{ REPLIED, false, STATUS_CONNECTION_REFUSED, NOTHING, NOBODY },
-	{ REPLIED, true, STATUS_CANCELLED, STATUS_CONNECTION_ABORTED, NOBODY },
-	{ CONNECTED, false, NOTHING, STATUS_CONNECTION_ABORTED,
-	  VIRTIO_RDMA_R_RESET },
-	{ CONNECTED, true, NOTHING, STATUS_CONNECTION_ABORTED,
-	  VIRTIO_RDMA_R_RESET },
+	{CONNECTING, false, STATUS_CANCELLED, STATUS_CONNECTION_ABORTED,
+	 NOBODY},
+	{CONNECTING, true, STATUS_CONNECTION_REFUSED, NOTHING, NOBODY},
+	{REPLIED, false, STATUS_CONNECTION_REFUSED, NOTHING, NOBODY},
+	{REPLIED, true, STATUS_CANCELLED, STATUS_CONNECTION_ABORTED, NOBODY},
+	{CONNECTED, false, NOTHING, STATUS_CONNECTION_ABORTED,
+	 VIRTIO_RDMA_R_RESET},
+	{CONNECTED, true, NOTHING, STATUS_CONNECTION_ABORTED,
+	 VIRTIO_RDMA_R_RESET},
 	/* B has A's notification: the first word counts */
-	{ A_DISCONNECTS, false, STATUS_CANCELLED, STATUS_SUCCESS,
-	  VIRTIO_RDMA_R_GRACEFUL },
-	{ A_DISCONNECTS, true, STATUS_SUCCESS, NOTHING, NOBODY },
-	{ DISCONNECTED, false, NOTHING, STATUS_CONNECTION_INVALID,
-	  VIRTIO_RDMA_R_GRACEFUL },
-	{ DISCONNECTED, true, NOTHING, STATUS_CONNECTION_INVALID, NOBODY },
+	{A_DISCONNECTS, false, STATUS_CANCELLED, STATUS_SUCCESS,
+	 VIRTIO_RDMA_R_GRACEFUL},
+	{A_DISCONNECTS, true, STATUS_SUCCESS, NOTHING, NOBODY},
+	{DISCONNECTED, false, NOTHING, STATUS_CONNECTION_INVALID,
+	 VIRTIO_RDMA_R_GRACEFUL},
+	{DISCONNECTED, true, NOTHING, STATUS_CONNECTION_INVALID, NOBODY},
 };
 #define ROWS (int)(sizeof(rows) / sizeof(rows[0]))
 
@@ -95,8 +96,8 @@ static NTSTATUS next_of(struct run *r, struct ep *other)
 	struct op op;
 
 	if (r->stage == CONNECTING)
-		return op_wait(&op, ep_accept_start(other, other->conn, NULL,
-						    &op));
+		return op_wait(&op,
+			       ep_accept_start(other, other->conn, NULL, &op));
 	if (r->stage == REPLIED)
 		return ep_complete(other);
 	return op_wait(&op, ep_disconnect_start(other, &op));
@@ -125,8 +126,8 @@ START_TEST(connector_in_each_state)
 		nd_close(other->conn);
 	other->conn = NULL;
 	ck_assert_uint_eq(other->indications, rows[_i].told != NOBODY);
-	ck_assert_uint_eq(one->indications, rows[_i].b_closes &&
-			  rows[_i].stage >= A_DISCONNECTS);
+	ck_assert_uint_eq(one->indications,
+			  rows[_i].b_closes && rows[_i].stage >= A_DISCONNECTS);
 	/* nothing holds the address any more */
 	listener_stop(&r.p.l);
 	listener_start(&again, r.p.b.adapter, r.p.l.addr);
@@ -136,7 +137,7 @@ START_TEST(connector_in_each_state)
 }
 END_TEST
 
-/* --- vrdmad ---------------------------------------------------------------------------- */
+/* --- vrdmad ---------------------------------------------------------- */
 
 START_TEST(daemon_in_each_state)
 {
@@ -160,12 +161,12 @@ START_TEST(daemon_in_each_state)
 	if (_i == REPLIED)
 		assert_status(ep_complete(&r.p.a), STATUS_DEVICE_REMOVED);
 	pair_close(&r.p);
-	reach(&r, DISCONNECTED);	/* the device works again */
+	reach(&r, DISCONNECTED); /* the device works again */
 	pair_close(&r.p);
 }
 END_TEST
 
-/* --- listeners -------------------------------------------------------------------------- */
+/* --- listeners ------------------------------------------------------- */
 
 enum { REQUESTS = 20 };
 
@@ -179,14 +180,14 @@ struct requests {
 
 static void requests_start(struct requests *q)
 {
-	struct ep_opts o = { .mem = 4096, .depth = 4 };
+	struct ep_opts o = {.mem = 4096, .depth = 4};
 
 	ep_init(&q->b, fx.g[1], &o);
 	listener_start(&q->l, q->b.adapter, sa_v4(1, 0));
 	for (int i = 0; i < REQUESTS; i++) {
 		ep_init(&q->a[i], fx.g[0], &o);
-		q->st[i] = ep_connect_start(&q->a[i], q->l.addr, NULL,
-					    &q->op[i]);
+		q->st[i] =
+			ep_connect_start(&q->a[i], q->l.addr, NULL, &q->op[i]);
 	}
 }
 
@@ -213,9 +214,9 @@ START_TEST(listener_with_announced_requests)
 	close_st = nd_close_start(q.l.obj, &close_op);
 	assert_status(close_st, STATUS_PENDING);
 	ep_init(&extra, fx.g[0], NULL);
-	assert_status(op_wait(&late, ep_connect_start(&extra, q.l.addr, NULL,
-						      &late)),
-		      STATUS_CONNECTION_REFUSED);
+	assert_status(
+		op_wait(&late, ep_connect_start(&extra, q.l.addr, NULL, &late)),
+		STATUS_CONNECTION_REFUSED);
 	ep_fini(&extra);
 	acc_st = ep_accept_start(&q.b, in[0], NULL, &acc);
 	assert_status(op_wait(&q.op[0], q.st[0]), STATUS_SUCCESS);
@@ -226,7 +227,7 @@ START_TEST(listener_with_announced_requests)
 		assert_status(op_wait(&q.op[i], q.st[i]),
 			      STATUS_CONNECTION_REFUSED);
 	}
-	ck_assert(!op_wait_ms(&close_op, 50));	/* one is still there */
+	ck_assert(!op_wait_ms(&close_op, 50)); /* one is still there */
 	ep_disconnect_both(&q.a[0], &q.b);
 	nd_close(q.b.conn);
 	q.b.conn = NULL;
@@ -264,16 +265,15 @@ START_TEST(listener_with_requests_on_their_way)
 }
 END_TEST
 
-/* --- memory ------------------------------------------------------------------------------- */
+/* --- memory ---------------------------------------------------------- */
 
 static void deregister(struct mem *m)
 {
 	struct op op;
 
 	op_init(&op);
-	assert_status(op_wait(&op, m->mr->Dispatch->NdkDeregisterMr(m->mr,
-								    op_ended,
-								    &op)),
+	assert_status(op_wait(&op, m->mr->Dispatch->NdkDeregisterMr(
+					   m->mr, op_ended, &op)),
 		      STATUS_SUCCESS);
 }
 
@@ -282,7 +282,7 @@ static void deregister(struct mem *m)
 START_TEST(region_under_a_transfer)
 {
 	enum { DEPTH = 16, SIZE = 4 << 20 };
-	struct ep_opts o = { .mem = SIZE, .depth = DEPTH };
+	struct ep_opts o = {.mem = SIZE, .depth = DEPTH};
 	struct pair p;
 	struct mem *m = _i ? &p.a.mem : &p.b.mem;
 	NTSTATUS first_bad = STATUS_SUCCESS;
@@ -290,9 +290,9 @@ START_TEST(region_under_a_transfer)
 
 	pair_open(&p, 0, 1, &o);
 	mem_fill(&p.b.mem, 1);
-	for (uint64_t i = 0; i < DEPTH; i++)	/* into the one that goes */
-		assert_status(_i ? ep_post_read(&p.a, i, 0, SIZE, &p.b, 0, 0) :
-			      ep_post_write(&p.a, i, 0, SIZE, &p.b, 0, 0),
+	for (uint64_t i = 0; i < DEPTH; i++) /* into the one that goes */
+		assert_status(_i ? ep_post_read(&p.a, i, 0, SIZE, &p.b, 0, 0)
+				 : ep_post_write(&p.a, i, 0, SIZE, &p.b, 0, 0),
 			      STATUS_SUCCESS);
 	assert_status(ep_next(&p.a).Status, STATUS_SUCCESS);
 	deregister(m);
@@ -316,8 +316,9 @@ START_TEST(region_under_a_transfer)
 	}
 	assert_status(first_bad, STATUS_ACCESS_VIOLATION);
 	ck_assert(wait_count(&p.b.indications, 1, TEST_TIMEOUT_MS));
-	ck_assert_uint_ne((uint32_t)op_wait(&op, ep_disconnect_start(&p.a, &op)),
-			  STATUS_SUCCESS);
+	ck_assert_uint_ne(
+		(uint32_t)op_wait(&op, ep_disconnect_start(&p.a, &op)),
+		STATUS_SUCCESS);
 	pair_close(&p);
 }
 END_TEST

@@ -8,12 +8,12 @@
 
 #include "fixture.h"
 
-#define PIECE 64u	/* bytes of a transfer */
+#define PIECE 64u /* bytes of a transfer */
 
 /* Two guests and n connections between them that share all but the QPs */
 struct crowd {
 	int n;
-	struct ep left, right;		/* what they share; not connected */
+	struct ep left, right; /* what they share; not connected */
 	struct ep *a, *b;
 	struct op *oa, *ob;
 	NTSTATUS *sa, *sb;
@@ -22,20 +22,22 @@ struct crowd {
 
 static void setup(void)
 {
-	/* a storm is many disconnects in a row, each with a deadline of its own */
-	struct daemon_opts o = { .guests = 2,
-		.guest_section = "disconnect-timeout-ms = 15000\n"
-				 "connect-timeout-ms = 15000\n" };
+	/* a storm is many disconnects in a row, each with a deadline of its own
+	 */
+	struct daemon_opts o = {.guests = 2,
+				.guest_section =
+					"disconnect-timeout-ms = 15000\n"
+					"connect-timeout-ms = 15000\n"};
 
 	fx_start(&o, 192u << 20);
 }
 
 static void crowd_init(struct crowd *c, int n)
 {
-	struct ep_opts o = { .depth = 4, .sge = 1, .mem = 65536,
-			     .cq_depth = 16384 };
+	struct ep_opts o = {
+		.depth = 4, .sge = 1, .mem = 65536, .cq_depth = 16384};
 
-	*c = (struct crowd){ .n = n };
+	*c = (struct crowd){.n = n};
 	c->a = calloc((size_t)n, sizeof(*c->a));
 	c->b = calloc((size_t)n, sizeof(*c->b));
 	c->oa = calloc((size_t)n, sizeof(*c->oa));
@@ -76,7 +78,7 @@ static void crowd_fini(struct crowd *c)
 	ep_fini(&c->left);
 	ep_fini(&c->right);
 	free(c->a), free(c->b), free(c->oa), free(c->ob), free(c->sa),
-	free(c->sb);
+		free(c->sb);
 }
 
 static void crowd_transfer(struct crowd *c)
@@ -95,8 +97,8 @@ static void crowd_transfer(struct crowd *c)
 		ck_assert_ptr_eq(r.QPContext, &c->a[k]);
 	}
 	ck_assert(ep_idle(&c->left));
-	ck_assert_int_eq(mem_check(c->right.mem.va, (size_t)c->n * PIECE, 77,
-				   0), -1);
+	ck_assert_int_eq(
+		mem_check(c->right.mem.va, (size_t)c->n * PIECE, 77, 0), -1);
 }
 
 /* Every connection at once; B in reverse order, so that whoever has the device
@@ -149,7 +151,7 @@ START_TEST(storm_of_a_killed_guest)
 	for (int i = 0; i < c.n; i++)
 		assert_status(op_wait(&c.oa[i], c.sa[i]),
 			      STATUS_CONNECTION_ABORTED);
-	for (int i = 0; i < c.n; i++)	/* each receive ends once */
+	for (int i = 0; i < c.n; i++) /* each receive ends once */
 		assert_status(ep_next(&c.left).Status, STATUS_CANCELLED);
 	ck_assert(ep_idle(&c.left));
 	expect_one_each(c.a, c.n, VIRTIO_RDMA_R_PEER_GONE);
@@ -168,7 +170,8 @@ START_TEST(storm_of_a_killed_daemon)
 	expect_one_each(c.b, 100, VIRTIO_RDMA_R_GRACEFUL);
 	daemon_kill(&fx.daemon);
 	for (int i = 0; i < 100; i++) {
-		assert_status(op_wait(&c.oa[i], c.sa[i]), STATUS_DEVICE_REMOVED);
+		assert_status(op_wait(&c.oa[i], c.sa[i]),
+			      STATUS_DEVICE_REMOVED);
 		ck_assert_uint_eq(c.a[i].indications, 0);
 	}
 	expect_one_each(c.a + 100, c.n - 100, VIRTIO_RDMA_R_DEVICE_RESET);
@@ -208,7 +211,7 @@ START_TEST(connects_beyond_the_command_pool)
 		assert_status(op_wait(&c.oa[i], c.sa[i]), STATUS_CANCELLED);
 	}
 	/* requests 1 to KEEP - 1 are still good, in their order */
-	nd_close(listener_next(&c.l));	/* that of 0 */
+	nd_close(listener_next(&c.l)); /* that of 0 */
 	for (int i = 1; i < KEEP; i++) {
 		c.sb[i] = ep_accept_start(&c.b[i], listener_next(&c.l), NULL,
 					  &c.ob[i]);

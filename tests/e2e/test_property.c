@@ -13,10 +13,10 @@
 
 #include "fixture.h"
 
-#define DEPTH	32u
-#define AREA	(1u << 20)	/* registered memory of a side */
-#define RING	65536u		/* requests of a run at most */
-#define STEPS	1500
+#define DEPTH 32u
+#define AREA  (1u << 20) /* registered memory of a side */
+#define RING  65536u	 /* requests of a run at most */
+#define STEPS 1500
 
 enum kind { SEND, WRITE, READ, RECV };
 
@@ -30,17 +30,17 @@ struct request {
 struct shadow_queue {
 	struct request r[RING];
 	uint32_t posted;
-	uint32_t ended;		/* all below have completed or were silent */
+	uint32_t ended; /* all below have completed or were silent */
 };
 
 struct side {
 	struct ep *e;
 	struct side *peer;
 	struct shadow_queue sq, rq;
-	uint32_t sends;		/* posted */
-	uint32_t sends_ended, recvs_ended;	/* with success */
-	uint32_t sent[RING];	/* length of send n */
-	uint8_t *image;		/* what the memory holds */
+	uint32_t sends;			   /* posted */
+	uint32_t sends_ended, recvs_ended; /* with success */
+	uint32_t sent[RING];		   /* length of send n */
+	uint8_t *image;			   /* what the memory holds */
 };
 
 static struct side left, right;
@@ -55,19 +55,19 @@ static uint32_t rnd(uint32_t n)
 	return (uint32_t)(state >> 20) % n;
 }
 
-#define must(cond, ...) \
-	do { \
-		if (!(cond)) \
-			ck_abort_msg("seed %llu: " #cond, \
-				     (unsigned long long)seed); \
+#define must(cond, ...)                                                        \
+	do {                                                                   \
+		if (!(cond))                                                   \
+			ck_abort_msg("seed %llu: " #cond,                      \
+				     (unsigned long long)seed);                \
 	} while (0)
 
-/* --- memory --------------------------------------------------------------------- */
+/* --- memory ---------------------------------------------------------- */
 
 /* A side's memory in thirds: what it sends from, what it reads and receives
  * into, what the peer writes to.  Only the first is read by others, so a byte
  * has one writer and the image can be exact at rest. */
-#define THIRD	(AREA / 4)
+#define THIRD (AREA / 4)
 enum area { SOURCE, SINK, TARGET };
 
 static uint32_t place(enum area a, uint32_t slot)
@@ -75,13 +75,13 @@ static uint32_t place(enum area a, uint32_t slot)
 	return (uint32_t)a * THIRD + slot % DEPTH * (THIRD / DEPTH);
 }
 
-/* --- posting ---------------------------------------------------------------------- */
+/* --- posting --------------------------------------------------------- */
 
 static struct request pick(enum kind kind, uint32_t n)
 {
-	static const uint32_t sizes[] = { 0, 1, 63, 64, 65, 1000, 4096, 5000,
-					  THIRD / DEPTH };
-	struct request r = { .kind = kind, .len = sizes[rnd(9)] };
+	static const uint32_t sizes[] = {0,    1,    63,   64,		 65,
+					 1000, 4096, 5000, THIRD / DEPTH};
+	struct request r = {.kind = kind, .len = sizes[rnd(9)]};
 
 	r.off = place(kind == SEND || kind == WRITE ? SOURCE : SINK, n);
 	/* receives and reads of one side must not share a place */
@@ -90,7 +90,7 @@ static struct request pick(enum kind kind, uint32_t n)
 	r.remote = place(kind == READ ? SOURCE : TARGET, n);
 	r.silent = kind != RECV && rnd(4) == 0;
 	if (kind == RECV)
-		r.len = THIRD / DEPTH;	/* any send fits */
+		r.len = THIRD / DEPTH; /* any send fits */
 	return r;
 }
 
@@ -129,7 +129,7 @@ static bool try_post(struct side *s, enum kind kind)
 	r = pick(kind, q->posted);
 	st = post(s, &r, q->posted | (kind == RECV ? ID_RECV : 0));
 	if (st == STATUS_NO_MORE_ENTRIES || st == STATUS_INSUFFICIENT_RESOURCES)
-		return false;	/* silent ones that were not yet seen to end */
+		return false; /* silent ones that were not yet seen to end */
 	must(st == STATUS_SUCCESS);
 	q->r[q->posted++] = r;
 	if (kind == SEND)
@@ -137,7 +137,7 @@ static bool try_post(struct side *s, enum kind kind)
 	return true;
 }
 
-/* --- completions -------------------------------------------------------------------- */
+/* --- completions ----------------------------------------------------- */
 
 static void apply(struct side *s, const struct request *r)
 {
@@ -163,8 +163,9 @@ static void ended_up_to(struct side *s, uint32_t n)
 
 static void sq_result(struct side *s, const NDK_RESULT_EX *r, uint32_t n)
 {
-	static const NDK_OPERATION_TYPE type[] = { NdkOperationTypeSend,
-		NdkOperationTypeWrite, NdkOperationTypeRead };
+	static const NDK_OPERATION_TYPE type[] = {NdkOperationTypeSend,
+						  NdkOperationTypeWrite,
+						  NdkOperationTypeRead};
 	const struct request *q = &s->sq.r[n];
 
 	ended_up_to(s, n);
@@ -195,8 +196,8 @@ static void rq_result(struct side *s, const NDK_RESULT_EX *r, uint32_t n)
 static uint32_t reap(struct side *s)
 {
 	NDK_RESULT_EX r[8];
-	uint32_t n = s->e->cq->Dispatch->NdkGetCqResultsEx(s->e->cq, r,
-							   1 + rnd(8));
+	uint32_t n =
+		s->e->cq->Dispatch->NdkGetCqResultsEx(s->e->cq, r, 1 + rnd(8));
 
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t id = (uintptr_t)r[i].RequestContext;
@@ -210,7 +211,7 @@ static uint32_t reap(struct side *s)
 	return n;
 }
 
-/* --- a run --------------------------------------------------------------------------- */
+/* --- a run ----------------------------------------------------------- */
 
 static void side_init(struct side *s, struct ep *e, struct side *peer)
 {
@@ -257,8 +258,8 @@ static bool settled(const struct side *s)
 static void settle(void)
 {
 	uint64_t end = tguest_ops()->now_ms(left.e->g) + TEST_TIMEOUT_MS;
-	struct side *s[2] = { &left, &right };
-	bool sealed[2] = { false };
+	struct side *s[2] = {&left, &right};
+	bool sealed[2] = {false};
 
 	for (;;) {
 		bool busy = false;
@@ -267,8 +268,8 @@ static void settle(void)
 			if (s[i]->rq.posted < s[i]->peer->sends)
 				try_post(s[i], RECV);
 			if (!sealed[i] && try_post(s[i], WRITE)) {
-				struct request *r = &s[i]->sq.r[s[i]->sq.posted -
-								1];
+				struct request *r =
+					&s[i]->sq.r[s[i]->sq.posted - 1];
 				sealed[i] = !r->silent;
 			}
 			while (reap(s[i]))
@@ -308,7 +309,7 @@ static void check_rest(struct side *s)
 
 static void run(bool rest_first)
 {
-	struct side *s[2] = { &left, &right };
+	struct side *s[2] = {&left, &right};
 
 	for (int i = 0; i < STEPS; i++)
 		step(s[rnd(2)]);
@@ -323,7 +324,7 @@ static void run(bool rest_first)
 	} else {
 		struct op op;
 
-		nd_close(p.b.conn);	/* an abort */
+		nd_close(p.b.conn); /* an abort */
 		p.b.conn = NULL;
 		ck_assert(wait_count(&p.a.indications, 1, TEST_TIMEOUT_MS));
 		assert_status(op_wait(&op, ep_disconnect_start(&p.a, &op)),
@@ -344,11 +345,11 @@ static uint64_t first_seed(int i)
 
 START_TEST(every_request_ends_once_and_right)
 {
-	struct ep_opts o = { .depth = DEPTH, .mem = AREA, .cq_depth = 4 * DEPTH };
+	struct ep_opts o = {.depth = DEPTH, .mem = AREA, .cq_depth = 4 * DEPTH};
 
 	seed = first_seed(_i);
 	state = seed * 0x9e3779b97f4a7c15ull;
-	pair_open(&p, 0, _i & 1, &o);	/* a loop-back every other time */
+	pair_open(&p, 0, _i & 1, &o); /* a loop-back every other time */
 	side_init(&left, &p.a, &right);
 	side_init(&right, &p.b, &left);
 	run(rnd(2));

@@ -18,7 +18,7 @@
 #include "fixture.h"
 #include "run.h"
 
-static char dir[64];		/* of this test, removed with what it holds */
+static char dir[64]; /* of this test, removed with what it holds */
 static char sock[96], file[96];
 
 static void setup(void)
@@ -36,79 +36,80 @@ static void teardown(void)
 {
 	unlink(sock);
 	unlink(file);
-	ck_assert_int_eq(rmdir(dir), 0);	/* nothing else was left there */
+	ck_assert_int_eq(rmdir(dir), 0); /* nothing else was left there */
 }
 
 /* One line that begins as all do and names what is wrong and how to mend it */
 static void expect_error(const struct ran *r, const char *says)
 {
-	ck_assert_msg(r->status == 1, "exit status %d for: %s", r->status, says);
+	ck_assert_msg(r->status == 1, "exit status %d for: %s", r->status,
+		      says);
 	ck_assert_msg(r->err_lines == 1, "not one line: %s", r->err);
 	ck_assert_msg(!strncmp(r->err, "vrdmad: error: ", 15), "%s", r->err);
 	ck_assert_msg(strstr(r->err, says), "'%s' is not in: %s", says, r->err);
 	ck_assert_str_eq(r->out, "");
 }
 
-/* --- options --------------------------------------------------------------- */
+/* --- options --------------------------------------------------------- */
 
 #define S "-s", sock
 static const struct {
 	const char *const args[8];
 	const char *says;
 } wrong[] = {
-	{ { NULL }, "no guest: give --config" },
-	{ { "--bogus" }, "--bogus: no such option" },
-	{ { "-Z" }, "-Z: no such option" },
-	{ { "extra" }, "'extra': no such argument" },
-	{ { "-c" }, "-c: needs a value" },
-	{ { "--socket-path" }, "--socket-path: needs a value" },
-	{ { "--version=3" }, "--version=3" },
-	{ { "-c", "/nonexistent/f" }, "/nonexistent/f: cannot read: No such" },
-	{ { "-c", "/" }, "/: cannot read" },
-	{ { "-c", "" }, "cannot read" },
-	{ { "-c", "/dev/null", "-c", "/dev/null" }, "given twice" },
-	{ { "-c", "/dev/null" }, "no guest" },
-	{ { "-c", "/dev/null", S }, "--config goes without --socket-path" },
-	{ { "-c", "/dev/null", "-a", "10.0.0.1" }, "--config goes without" },
-	{ { S, S }, "one socket per guest" },
-	{ { S, "-f", "3" }, "one of --socket-path PATH and --fd N" },
-	{ { "-a", "10.0.0.1" }, "one of --socket-path PATH and --fd N" },
-	{ { "-s", "" }, "give a path of 1 to" },
-	{ { "-s", "/nonexistent/s" }, "/nonexistent/s: No such file" },
-	{ { "-s", "/" }, "/: " },
-	{ { "-f", "" }, "--fd : give the number" },
-	{ { "-f", "x" }, "--fd x: give the number" },
-	{ { "-f", "-1" }, "--fd -1: give the number" },
-	{ { "-f", "99999999999999999999" }, "give the number" },
-	{ { "-f", "77" }, "--fd 77: Bad file descriptor" },
-	{ { "-f", "0" }, "--fd 0: Socket operation on non-socket" },
-	{ { S, "-a", "10.0.0.256" }, "10.0.0.256: not an IPv4" },
-	{ { S, "-a", "10.0.0.1:80" }, "10.0.0.1:80: not an IPv4" },
-	{ { S, "-a", "fd00::1/64" }, "fd00::1/64: not an IPv4" },
-	{ { S, "-a", "host" }, "host: not an IPv4" },
-	{ { S, "-a", "" }, "address: empty" },
-	{ { S, "-a", "0.0.0.0" }, "unspecified address" },
-	{ { S, "-a", "::" }, "unspecified address" },
-	{ { S, "-a", "10.0.0.1", "-a", "10.0.0.1" }, "given twice" },
-	{ { S, "-o", "max-qp" }, "-o max-qp: give KEY=VALUE" },
-	{ { S, "-o", "=1" }, "-o =1: give KEY=VALUE" },
-	{ { S, "-o", "no-such-key=1" }, "no-such-key: unknown key" },
-	{ { S, "-o", "max-qp=" }, "max-qp = : not a number" },
-	{ { S, "-o", "max-qp=many" }, "max-qp = many: not a number" },
-	{ { S, "-o", "max-qp=-1" }, "max-qp = -1: not a number" },
-	{ { S, "-o", "max-qp=5x" }, "max-qp = 5x: not a number" },
-	{ { S, "-o", "max-qp=0" }, "max-qp = 0: out of range" },
-	{ { S, "-o", "max-qp=18446744073709551617" }, "out of range" },
-	{ { S, "-o", "max-cq-depth=100" }, "not a power of two" },
-	{ { S, "-o", "num-ceq=65" }, "num-ceq = 65: out of range" },
-	{ { S, "-o", "disconnect-timeout-ms=0" }, "out of range" },
-	{ { S, "-o", "connect-timeout-ms=0" }, "out of range" },
-	{ { S, "-o", "disconnect-timeout-ms=3600001" }, "out of range" },
-	{ { S, "-o", "max-send-sge=2", "-o", "max-read-sge=3" },
-	  "max-read-sge 3 is more than" },
-	{ { S, "-o", "allow-unsealed-memory=1" }, "give yes or no" },
-	{ { S, "-o", "log-level=loud" }, "log-level = loud: give error" },
-	{ { S, "-o", "poll-us=1000001" }, "poll-us = 1000001: out of range" },
+	{{NULL}, "no guest: give --config"},
+	{{"--bogus"}, "--bogus: no such option"},
+	{{"-Z"}, "-Z: no such option"},
+	{{"extra"}, "'extra': no such argument"},
+	{{"-c"}, "-c: needs a value"},
+	{{"--socket-path"}, "--socket-path: needs a value"},
+	{{"--version=3"}, "--version=3"},
+	{{"-c", "/nonexistent/f"}, "/nonexistent/f: cannot read: No such"},
+	{{"-c", "/"}, "/: cannot read"},
+	{{"-c", ""}, "cannot read"},
+	{{"-c", "/dev/null", "-c", "/dev/null"}, "given twice"},
+	{{"-c", "/dev/null"}, "no guest"},
+	{{"-c", "/dev/null", S}, "--config goes without --socket-path"},
+	{{"-c", "/dev/null", "-a", "10.0.0.1"}, "--config goes without"},
+	{{S, S}, "one socket per guest"},
+	{{S, "-f", "3"}, "one of --socket-path PATH and --fd N"},
+	{{"-a", "10.0.0.1"}, "one of --socket-path PATH and --fd N"},
+	{{"-s", ""}, "give a path of 1 to"},
+	{{"-s", "/nonexistent/s"}, "/nonexistent/s: No such file"},
+	{{"-s", "/"}, "/: "},
+	{{"-f", ""}, "--fd : give the number"},
+	{{"-f", "x"}, "--fd x: give the number"},
+	{{"-f", "-1"}, "--fd -1: give the number"},
+	{{"-f", "99999999999999999999"}, "give the number"},
+	{{"-f", "77"}, "--fd 77: Bad file descriptor"},
+	{{"-f", "0"}, "--fd 0: Socket operation on non-socket"},
+	{{S, "-a", "10.0.0.256"}, "10.0.0.256: not an IPv4"},
+	{{S, "-a", "10.0.0.1:80"}, "10.0.0.1:80: not an IPv4"},
+	{{S, "-a", "fd00::1/64"}, "fd00::1/64: not an IPv4"},
+	{{S, "-a", "host"}, "host: not an IPv4"},
+	{{S, "-a", ""}, "address: empty"},
+	{{S, "-a", "0.0.0.0"}, "unspecified address"},
+	{{S, "-a", "::"}, "unspecified address"},
+	{{S, "-a", "10.0.0.1", "-a", "10.0.0.1"}, "given twice"},
+	{{S, "-o", "max-qp"}, "-o max-qp: give KEY=VALUE"},
+	{{S, "-o", "=1"}, "-o =1: give KEY=VALUE"},
+	{{S, "-o", "no-such-key=1"}, "no-such-key: unknown key"},
+	{{S, "-o", "max-qp="}, "max-qp = : not a number"},
+	{{S, "-o", "max-qp=many"}, "max-qp = many: not a number"},
+	{{S, "-o", "max-qp=-1"}, "max-qp = -1: not a number"},
+	{{S, "-o", "max-qp=5x"}, "max-qp = 5x: not a number"},
+	{{S, "-o", "max-qp=0"}, "max-qp = 0: out of range"},
+	{{S, "-o", "max-qp=18446744073709551617"}, "out of range"},
+	{{S, "-o", "max-cq-depth=100"}, "not a power of two"},
+	{{S, "-o", "num-ceq=65"}, "num-ceq = 65: out of range"},
+	{{S, "-o", "disconnect-timeout-ms=0"}, "out of range"},
+	{{S, "-o", "connect-timeout-ms=0"}, "out of range"},
+	{{S, "-o", "disconnect-timeout-ms=3600001"}, "out of range"},
+	{{S, "-o", "max-send-sge=2", "-o", "max-read-sge=3"},
+	 "max-read-sge 3 is more than"},
+	{{S, "-o", "allow-unsealed-memory=1"}, "give yes or no"},
+	{{S, "-o", "log-level=loud"}, "log-level = loud: give error"},
+	{{S, "-o", "poll-us=1000001"}, "poll-us = 1000001: out of range"},
 };
 #define WRONG (int)(sizeof(wrong) / sizeof(wrong[0]))
 
@@ -125,7 +126,7 @@ END_TEST
 START_TEST(socket_path_too_long)
 {
 	char path[200];
-	const char *args[] = { "-s", path, NULL };
+	const char *args[] = {"-s", path, NULL};
 	struct ran r;
 
 	memset(path, 'x', sizeof(path));
@@ -138,10 +139,10 @@ END_TEST
 
 START_TEST(right_options_that_end)
 {
-	const char *const help[] = { "-h", NULL };
-	const char *const version[] = { "--version", NULL };
-	const char *const caps[] = { "--print-capabilities", NULL };
-	const char *const check[] = { "--check-config", "-s", sock, NULL };
+	const char *const help[] = {"-h", NULL};
+	const char *const version[] = {"--version", NULL};
+	const char *const caps[] = {"--print-capabilities", NULL};
+	const char *const check[] = {"--check-config", "-s", sock, NULL};
 	struct ran r;
 
 	run_vrdmad(&r, help);
@@ -157,7 +158,8 @@ START_TEST(right_options_that_end)
 	/* the convention of QEMU's vhost-user back ends */
 	run_vrdmad(&r, caps);
 	ck_assert_int_eq(r.status, 0);
-	ck_assert_str_eq(r.out, "{\n  \"type\": \"rdma\",\n  \"features\": []\n}\n");
+	ck_assert_str_eq(r.out,
+			 "{\n  \"type\": \"rdma\",\n  \"features\": []\n}\n");
 	run_vrdmad(&r, check);
 	ck_assert_int_eq(r.status, 0);
 	ck_assert_str_eq(r.out, "configuration is good: 1 guest\n");
@@ -165,35 +167,36 @@ START_TEST(right_options_that_end)
 }
 END_TEST
 
-/* --- the file ---------------------------------------------------------------- */
+/* --- the file -------------------------------------------------------- */
 
 static const struct {
 	const char *text;
-	const char *says;	/* begins with the line's number */
+	const char *says; /* begins with the line's number */
 } files[] = {
-	{ "socket = /s\n", "conf:1: a key before the first section" },
-	{ "[guest a]\nwhat\n", "conf:2: 'what': neither" },
-	{ "\n# c\n[host a]\n", "conf:3: [host a]: unknown section" },
-	{ "[guest]\n", "conf:1: [guest]: unknown section" },
-	{ "[guest a\n", "conf:1: '[guest a': a section ends" },
-	{ "[guest a] x\n", "conf:1: " },
-	{ "[guest a/b]\n", "conf:1: 'a/b' is no name" },
-	{ "[guest a]\n[guest a]\n", "conf:2: guest a is there already" },
-	{ "[guest a]\nnope = 1\n", "conf:2: nope: unknown key" },
-	{ "[guest a]\npoll-us = 1\n", "conf:2: poll-us: belongs into" },
-	{ "[vrdmad]\nmax-qp = 1\n", "conf:2: max-qp: belongs into" },
-	{ "[vrdmad]\npoll-us = x\n", "conf:2: poll-us = x: not a number" },
-	{ "[guest a]\ndisconnect-timeout-ms = 0\n", "conf:2: disconnect" },
-	{ "[guest a]\naddress = 10.0.0.1, 10.0.0\n", "conf:2: address = 10.0.0:" },
-	{ "[guest a]\nsocket = /a\nsocket = /b\n", "conf:3: socket = /b" },
-	{ "[guest a]\naddress = 10.0.0.1\n", "guest a has no socket" },
-	{ "[guest a]\nsocket = /nowhere/a\n", "guest a has no address" },
-	{ "[guest a]\nsocket = /nowhere/a\naddress = 10.0.0.1\n"
-	  "[guest b]\nsocket = /nowhere/a\naddress = 10.0.0.2\n",
-	  "same socket /nowhere/a" },
-	{ "[guest a]\nsocket = /nowhere/a\naddress = fd00::1\n"
-	  "[guest b]\nsocket = /nowhere/b\naddress = fd00:0::1\n",
-	  "same address fd00::1" },
+	{"socket = /s\n", "conf:1: a key before the first section"},
+	{"[guest a]\nwhat\n", "conf:2: 'what': neither"},
+	{"\n# c\n[host a]\n", "conf:3: [host a]: unknown section"},
+	{"[guest]\n", "conf:1: [guest]: unknown section"},
+	{"[guest a\n", "conf:1: '[guest a': a section ends"},
+	{"[guest a] x\n", "conf:1: "},
+	{"[guest a/b]\n", "conf:1: 'a/b' is no name"},
+	{"[guest a]\n[guest a]\n", "conf:2: guest a is there already"},
+	{"[guest a]\nnope = 1\n", "conf:2: nope: unknown key"},
+	{"[guest a]\npoll-us = 1\n", "conf:2: poll-us: belongs into"},
+	{"[vrdmad]\nmax-qp = 1\n", "conf:2: max-qp: belongs into"},
+	{"[vrdmad]\npoll-us = x\n", "conf:2: poll-us = x: not a number"},
+	{"[guest a]\ndisconnect-timeout-ms = 0\n", "conf:2: disconnect"},
+	{"[guest a]\naddress = 10.0.0.1, 10.0.0\n",
+	 "conf:2: address = 10.0.0:"},
+	{"[guest a]\nsocket = /a\nsocket = /b\n", "conf:3: socket = /b"},
+	{"[guest a]\naddress = 10.0.0.1\n", "guest a has no socket"},
+	{"[guest a]\nsocket = /nowhere/a\n", "guest a has no address"},
+	{"[guest a]\nsocket = /nowhere/a\naddress = 10.0.0.1\n"
+	 "[guest b]\nsocket = /nowhere/a\naddress = 10.0.0.2\n",
+	 "same socket /nowhere/a"},
+	{"[guest a]\nsocket = /nowhere/a\naddress = fd00::1\n"
+	 "[guest b]\nsocket = /nowhere/b\naddress = fd00:0::1\n",
+	 "same address fd00::1"},
 };
 #define FILES (int)(sizeof(files) / sizeof(files[0]))
 
@@ -208,21 +211,21 @@ static void write_file(const char *path, const char *text, size_t len)
 
 START_TEST(wrong_files)
 {
-	const char *const args[] = { "--config", file, NULL };
-	const char *const check[] = { "--check-config", "--config", file, NULL };
+	const char *const args[] = {"--config", file, NULL};
+	const char *const check[] = {"--check-config", "--config", file, NULL};
 	struct ran r;
 
 	write_file(file, files[_i].text, strlen(files[_i].text));
 	run_vrdmad(&r, args);
 	expect_error(&r, files[_i].says);
-	run_vrdmad(&r, check);		/* finds the same without starting */
+	run_vrdmad(&r, check); /* finds the same without starting */
 	expect_error(&r, files[_i].says);
 }
 END_TEST
 
 START_TEST(a_line_without_end)
 {
-	const char *const args[] = { "--config", file, NULL };
+	const char *const args[] = {"--config", file, NULL};
 	static char text[100000];
 	struct ran r;
 
@@ -236,10 +239,11 @@ END_TEST
 /* Bytes of all kinds: an error or not, but an end, and no signal */
 START_TEST(random_files)
 {
-	const char *const args[] = { "--check-config", "--config", file, NULL };
-	static const char *const piece[] = { "[guest ", "]", "\n", "=", "vrdmad",
-		"socket", "address", "10.0.0.1", "max-qp", " ", "#", "\xff",
-		"0x10", ",", "[", "a" };
+	const char *const args[] = {"--check-config", "--config", file, NULL};
+	static const char *const piece[] = {
+		"[guest ", "]",	       "\n",	 "=", "vrdmad", "socket",
+		"address", "10.0.0.1", "max-qp", " ", "#",	"\xff",
+		"0x10",	   ",",	       "[",	 "a"};
 	uint32_t x = 12345 + (uint32_t)_i;
 	struct ran r;
 
@@ -264,11 +268,11 @@ START_TEST(random_files)
 }
 END_TEST
 
-/* --- sockets ------------------------------------------------------------------ */
+/* --- sockets --------------------------------------------------------- */
 
 static int listen_on(const char *path)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	strcpy(sa.sun_path, path);
@@ -279,8 +283,8 @@ static int listen_on(const char *path)
 
 START_TEST(a_live_vrdmad_keeps_its_socket)
 {
-	struct daemon_opts o = { .guests = 1 };
-	const char *args[] = { "-s", NULL, NULL };
+	struct daemon_opts o = {.guests = 1};
+	const char *args[] = {"-s", NULL, NULL};
 	struct daemon d;
 	struct ran r;
 
@@ -304,13 +308,15 @@ END_TEST
 START_TEST(half_a_start_leaves_nothing)
 {
 	char text[512], other[128];
-	const char *const args[] = { "--config", file, NULL };
+	const char *const args[] = {"--config", file, NULL};
 	struct ran r;
 	int fd;
 
 	snprintf(other, sizeof(other), "%s/t", dir);
-	snprintf(text, sizeof(text), "[guest a]\nsocket = %s\naddress = 10.0.0.1\n"
-		 "[guest b]\nsocket = %s\naddress = 10.0.0.2\n", sock, other);
+	snprintf(text, sizeof(text),
+		 "[guest a]\nsocket = %s\naddress = 10.0.0.1\n"
+		 "[guest b]\nsocket = %s\naddress = 10.0.0.2\n",
+		 sock, other);
 	write_file(file, text, strlen(text));
 	fd = listen_on(other);
 	run_vrdmad(&r, args);
@@ -326,7 +332,7 @@ END_TEST
 
 START_TEST(a_file_that_is_no_socket_stays)
 {
-	const char *const args[] = { "-s", sock, NULL };
+	const char *const args[] = {"-s", sock, NULL};
 	struct ran r;
 
 	write_file(sock, "precious", 8);
@@ -381,8 +387,8 @@ static int end(pid_t pid, int sig)
 /* SIGTERM (0) or SIGINT (1): status 0 and no socket, a front end or none */
 START_TEST(signals_end_it_well)
 {
-	const char *args[] = { "vrdmad", "-s", sock, NULL };
-	int out, stale = listen_on(sock);	/* as a dead process leaves it */
+	const char *args[] = {"vrdmad", "-s", sock, NULL};
+	int out, stale = listen_on(sock); /* as a dead process leaves it */
 	struct tguest *g = NULL;
 	pid_t pid;
 
@@ -403,7 +409,7 @@ END_TEST
 START_TEST(fd_that_listens)
 {
 	char num[16];
-	const char *args[] = { "vrdmad", "--fd", num, NULL };
+	const char *args[] = {"vrdmad", "--fd", num, NULL};
 	int out, fd = listen_on(sock);
 	struct tguest *g;
 	pid_t pid;
@@ -412,13 +418,13 @@ START_TEST(fd_that_listens)
 	snprintf(num, sizeof(num), "%d", fd);
 	pid = start(args, &out);
 	wait_ready(out);
-	for (int i = 0; i < 2; i++) {	/* front ends come and go */
+	for (int i = 0; i < 2; i++) { /* front ends come and go */
 		g = tguest_start(sock, FX_MEM);
 		ck_assert_ptr_nonnull(g);
 		tguest_stop(g);
 	}
 	ck_assert_int_eq(end(pid, SIGTERM), 0);
-	ck_assert_int_eq(access(sock, F_OK), 0);	/* not ours to remove */
+	ck_assert_int_eq(access(sock, F_OK), 0); /* not ours to remove */
 	close(fd);
 	close(out);
 }
@@ -428,7 +434,7 @@ END_TEST
 START_TEST(fd_that_is_connected)
 {
 	char num[16];
-	const char *args[] = { "vrdmad", "--fd", num, NULL };
+	const char *args[] = {"vrdmad", "--fd", num, NULL};
 	int out, sv[2];
 	pid_t pid;
 
@@ -448,8 +454,9 @@ END_TEST
 START_TEST(fd_of_another_kind)
 {
 	char num[16];
-	const char *args[] = { "--fd", num, NULL };
-	int fd = socket(_i ? AF_INET : AF_UNIX, _i ? SOCK_STREAM : SOCK_DGRAM, 0);
+	const char *args[] = {"--fd", num, NULL};
+	int fd = socket(_i ? AF_INET : AF_UNIX, _i ? SOCK_STREAM : SOCK_DGRAM,
+			0);
 	struct ran r;
 
 	snprintf(num, sizeof(num), "%d", fd);

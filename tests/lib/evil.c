@@ -15,8 +15,8 @@
 
 #include "evil.h"
 
-#define TIMEOUT_MS	20000
-#define RING_SIZE	16
+#define TIMEOUT_MS 20000
+#define RING_SIZE  16
 
 int evil_memfd(size_t size, unsigned int seals)
 {
@@ -30,12 +30,13 @@ int evil_memfd(size_t size, unsigned int seals)
 
 void evil_open(struct evil *e, const char *path)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 
 	e->sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	ck_assert_uint_lt(strlen(path), sizeof(sa.sun_path));
 	strcpy(sa.sun_path, path);
-	ck_assert_int_eq(connect(e->sock, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	ck_assert_int_eq(connect(e->sock, (struct sockaddr *)&sa, sizeof(sa)),
+			 0);
 	e->mem_fd = evil_memfd(EVIL_MEM, F_SEAL_SHRINK | F_SEAL_GROW);
 	e->event_fd = eventfd(0, EFD_CLOEXEC);
 }
@@ -50,13 +51,13 @@ void evil_close(struct evil *e)
 bool evil_send(struct evil *e, struct vhost_user_hdr hdr, const void *payload,
 	       size_t len, const int *fds, int nfds)
 {
-	struct iovec iov[2] = { { &hdr, sizeof(hdr) },
-				{ (void *)(uintptr_t)payload, len } };
+	struct iovec iov[2] = {{&hdr, sizeof(hdr)},
+			       {(void *)(uintptr_t)payload, len}};
 	union {
 		char buf[CMSG_SPACE(EVIL_MAX_FDS * sizeof(int))];
 		struct cmsghdr align;
-	} control = { 0 };
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
+	} control = {0};
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
 
 	if (nfds) {
 		struct cmsghdr *c;
@@ -76,7 +77,7 @@ bool evil_send(struct evil *e, struct vhost_user_hdr hdr, const void *payload,
 bool evil_say(struct evil *e, uint32_t request, const void *payload,
 	      uint32_t len, const int *fds, int nfds)
 {
-	struct vhost_user_hdr hdr = { request, VHOST_USER_VERSION, len };
+	struct vhost_user_hdr hdr = {request, VHOST_USER_VERSION, len};
 
 	return evil_send(e, hdr, payload, len, fds, nfds);
 }
@@ -84,7 +85,7 @@ bool evil_say(struct evil *e, uint32_t request, const void *payload,
 /* 1: something came; 0: the end; -1: neither in time */
 static int next_bytes(struct evil *e, void *buf, size_t len)
 {
-	struct pollfd p = { .fd = e->sock, .events = POLLIN };
+	struct pollfd p = {.fd = e->sock, .events = POLLIN};
 
 	if (poll(&p, 1, TIMEOUT_MS) != 1)
 		return -1;
@@ -113,7 +114,7 @@ bool evil_alive(struct evil *e)
 	if (!evil_say(e, VHOST_USER_GET_FEATURES, NULL, 0, NULL, 0))
 		return false;
 	while (have < sizeof(r)) {
-		struct pollfd p = { .fd = e->sock, .events = POLLIN };
+		struct pollfd p = {.fd = e->sock, .events = POLLIN};
 		ssize_t n;
 
 		if (poll(&p, 1, TIMEOUT_MS) != 1)
@@ -126,7 +127,7 @@ bool evil_alive(struct evil *e)
 	return r.hdr.request == VHOST_USER_GET_FEATURES && (r.v >> 32 & 1);
 }
 
-/* --- good steps ------------------------------------------------------------- */
+/* --- good steps ------------------------------------------------------ */
 
 bool evil_features(struct evil *e)
 {
@@ -144,19 +145,23 @@ bool evil_features(struct evil *e)
 
 bool evil_memory(struct evil *e)
 {
-	struct vhost_user_mem_reg m = { .gpa = EVIL_GPA, .size = EVIL_MEM,
-					.uaddr = EVIL_UADDR };
+	struct vhost_user_mem_reg m = {
+		.gpa = EVIL_GPA, .size = EVIL_MEM, .uaddr = EVIL_UADDR};
 
 	return evil_say(e, VHOST_USER_ADD_MEM_REG, &m, sizeof(m), &e->mem_fd,
-			1) && evil_alive(e);
+			1) &&
+	       evil_alive(e);
 }
 
 bool evil_ring(struct evil *e, uint32_t index)
 {
 	uint64_t at = EVIL_UADDR + 4096ull * index;
-	struct vhost_user_vring_state num = { index, RING_SIZE };
+	struct vhost_user_vring_state num = {index, RING_SIZE};
 	struct vhost_user_vring_addr a = {
-		.index = index, .desc = at, .avail = at + 1024, .used = at + 2048,
+		.index = index,
+		.desc = at,
+		.avail = at + 1024,
+		.used = at + 2048,
 	};
 
 	return evil_say(e, VHOST_USER_SET_VRING_NUM, &num, sizeof(num), NULL,
@@ -167,11 +172,12 @@ bool evil_ring(struct evil *e, uint32_t index)
 
 bool evil_kick(struct evil *e, uint32_t index)
 {
-	struct vhost_user_vring_state on = { index, 1 };
+	struct vhost_user_vring_state on = {index, 1};
 	uint64_t i = index;
 
 	return evil_say(e, VHOST_USER_SET_VRING_KICK, &i, sizeof(i),
 			&e->event_fd, 1) &&
 	       evil_say(e, VHOST_USER_SET_VRING_ENABLE, &on, sizeof(on), NULL,
-			0) && evil_alive(e);
+			0) &&
+	       evil_alive(e);
 }

@@ -11,14 +11,14 @@
 
 #include "vhost_user.h"
 
-#define EVIL_MEM	(1u << 20)
-#define EVIL_GPA	0x100000ull
-#define EVIL_UADDR	0x7f0000000000ull	/* "its" address of the memory */
-#define EVIL_MAX_FDS	32
+#define EVIL_MEM     (1u << 20)
+#define EVIL_GPA     0x100000ull
+#define EVIL_UADDR   0x7f0000000000ull /* "its" address of the memory */
+#define EVIL_MAX_FDS 32
 
 struct evil {
 	int sock;
-	int mem_fd;		/* EVIL_MEM bytes, sealed */
+	int mem_fd; /* EVIL_MEM bytes, sealed */
 	int event_fd;
 };
 
@@ -41,8 +41,8 @@ bool evil_alive(struct evil *e);
 /* The good steps that some attacks come after */
 bool evil_features(struct evil *e);
 bool evil_memory(struct evil *e);
-bool evil_ring(struct evil *e, uint32_t index);		/* not started */
-bool evil_kick(struct evil *e, uint32_t index);		/* starts it */
+bool evil_ring(struct evil *e, uint32_t index); /* not started */
+bool evil_kick(struct evil *e, uint32_t index); /* starts it */
 
 /* A memfd without the seal, for one */
 int evil_memfd(size_t size, unsigned int seals);

@@ -21,7 +21,7 @@
 static void __attribute__((noreturn))
 child(const char *path, const char *const args[], int out, int err)
 {
-	char *argv[RUN_MAX_ARGS + 2] = { (char *)(uintptr_t)path };
+	char *argv[RUN_MAX_ARGS + 2] = {(char *)(uintptr_t)path};
 
 	for (int i = 0; i < RUN_MAX_ARGS && args[i]; i++)
 		argv[i + 1] = (char *)(uintptr_t)args[i];
@@ -38,8 +38,8 @@ static ssize_t take(int fd, char *buf, size_t *used)
 {
 	char rest[1024];
 	size_t room = RUN_OUT - 1 - *used;
-	ssize_t n = room ? read(fd, buf + *used, room) :
-			   read(fd, rest, sizeof(rest));
+	ssize_t n = room ? read(fd, buf + *used, room)
+			 : read(fd, rest, sizeof(rest));
 
 	if (n > 0 && room)
 		*used += (size_t)n;
@@ -49,16 +49,17 @@ static ssize_t take(int fd, char *buf, size_t *used)
 /* True: both ends were closed in time */
 static bool collect(struct ran *r, int out, int err)
 {
-	struct pollfd p[2] = { { .fd = out, .events = POLLIN },
-			       { .fd = err, .events = POLLIN } };
-	char *buf[2] = { r->out, r->err };
-	size_t used[2] = { 0 };
+	struct pollfd p[2] = {{.fd = out, .events = POLLIN},
+			      {.fd = err, .events = POLLIN}};
+	char *buf[2] = {r->out, r->err};
+	size_t used[2] = {0};
 
 	while (p[0].fd >= 0 || p[1].fd >= 0) {
 		if (poll(p, 2, TIMEOUT_MS) < 1)
 			return false;
 		for (int i = 0; i < 2; i++)
-			if (p[i].revents && take(p[i].fd, buf[i], &used[i]) <= 0)
+			if (p[i].revents &&
+			    take(p[i].fd, buf[i], &used[i]) <= 0)
 				p[i].fd = -1;
 	}
 	return true;

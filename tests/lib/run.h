@@ -3,11 +3,11 @@
 #ifndef TESTS_RUN_H
 #define TESTS_RUN_H
 
-#define RUN_MAX_ARGS	16
-#define RUN_OUT		16384
+#define RUN_MAX_ARGS 16
+#define RUN_OUT	     16384
 
 struct ran {
-	int status;		/* exit status; -1: a signal, or it did not end */
+	int status; /* exit status; -1: a signal, or it did not end */
 	char out[RUN_OUT];
 	char err[RUN_OUT];
 	int err_lines;
