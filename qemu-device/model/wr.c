@@ -330,6 +330,13 @@ static void end_bad(struct vr_qp *qp, struct qp_queue *q)
 	end_wr(qp, q, wr, wr->bad, 0, false);
 }
 
+/* A peer that did not answer is no error of ours: the indication says so */
+static enum virtio_rdma_reason reason_of(uint8_t status)
+{
+	return status == VIRTIO_RDMA_WC_TIMED_OUT ? VIRTIO_RDMA_R_TIMED_OUT
+						  : VIRTIO_RDMA_R_LOCAL_ERROR;
+}
+
 static void complete(struct vr_qp *qp, struct qp_queue *q, struct be_wr *be,
 		     uint8_t status, uint32_t length, bool solicited)
 {
@@ -345,7 +352,7 @@ static void complete(struct vr_qp *qp, struct qp_queue *q, struct be_wr *be,
 		return;
 	}
 	if (status)	/* before the completion, see end_bad() */
-		qp_fail(qp, VIRTIO_RDMA_R_LOCAL_ERROR);
+		qp_fail(qp, reason_of(status));
 	end_wr(qp, q, wr, status, length, solicited);
 	if (!status && q->closed)
 		end_bad(qp, q);

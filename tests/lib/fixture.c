@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "backend.h"
+#include "transport.h"
 #include "fixture.h"
 
 struct fixture fx;

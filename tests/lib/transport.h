@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * backend.h - which transport the two guests of a test are joined by
+ * transport.h - which transport the two guests of a test are joined by
  *
  * DOC: VRDMA_BACKEND names it; every test that uses fixture.h runs over it.  The
  * hooks put guests and daemons into struct fixture.  "local": both guests are
  * served by one vrdmad.  A transport between hosts has a vrdmad for each.
  */
-#ifndef TESTS_BACKEND_H
-#define TESTS_BACKEND_H
+#ifndef TESTS_TRANSPORT_H
+#define TESTS_TRANSPORT_H
 
 #include <stdbool.h>
 
@@ -30,4 +30,4 @@ struct test_backend {
 /* Exits with status 2 when VRDMA_BACKEND names none */
 const struct test_backend *test_backend(void);
 
-#endif /* TESTS_BACKEND_H */
+#endif /* TESTS_TRANSPORT_H */

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * backend.c - the transports that tests can run over
+ * transport.c - the transports that tests can run over
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend.h"
+#include "transport.h"
 #include "fixture.h"
 
 /* --- local: two guests of one vrdmad ------------------------------------------ */
