@@ -212,7 +212,7 @@ static int parse_socket(struct guest_conf *g, const char *value,
 		return conf_error(err,
 				  "socket = %s: give a path of 1 to %zu bytes",
 				  value, sizeof(g->socket) - 1);
-	strcpy(g->socket, value);
+	snprintf(g->socket, sizeof(g->socket), "%s", value);
 	return 0;
 }
 
@@ -255,7 +255,7 @@ static int parse_addresses(struct guest_conf *g, const char *value,
 		return conf_error(err,
 				  "address: the line is too long; repeat the "
 				  "key instead");
-	strcpy(copy, value);
+	snprintf(copy, sizeof(copy), "%s", value);
 	for (word = strtok_r(copy, ", \t", &save); word && !ret;
 	     word = strtok_r(NULL, ", \t", &save), n++)
 		ret = add_address(g, word, err);
@@ -292,11 +292,11 @@ int conf_set(struct conf *c, struct guest_conf *g, const char *name,
 
 	if (!k)
 		return unknown_key(name, !g, err);
-	switch (k->kind) {
-	case KEY_SOCKET:
+	if (g && k->kind == KEY_SOCKET)
 		return parse_socket(g, value, err);
-	case KEY_ADDRESS:
+	if (g && k->kind == KEY_ADDRESS)
 		return parse_addresses(g, value, err);
+	switch (k->kind) {
 	case KEY_LEVEL:
 		if (vlog_level_parse(value, &level))
 			return conf_error(err, "%s = %s: give %s", name, value,

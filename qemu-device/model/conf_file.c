@@ -70,7 +70,7 @@ static int new_guest(struct file *f, const char *name)
 				  CONF_MAX_GUESTS);
 	f->guest = &c->guest[c->guest_count++];
 	guest_conf_defaults(f->guest);
-	strcpy(f->guest->name, name);
+	snprintf(f->guest->name, sizeof(f->guest->name), "%s", name);
 	return 0;
 }
 

@@ -53,33 +53,33 @@ static int check_desc(const struct gmem_region_desc *d)
 	return 0;
 }
 
-static int region_create(const struct gmem_region_desc *d, bool allow_unsealed,
-			 struct gmem_region **out)
+static struct gmem_region *region_create(const struct gmem_region_desc *d,
+					 bool allow_unsealed, int *err)
 {
 	uint64_t unit, skip, len;
 	struct gmem_region *r;
-	int ret;
 
-	ret = check_desc(d);
-	if (ret)
-		return ret;
-	ret = check_file(d->fd, d->mmap_offset + d->size, allow_unsealed);
-	if (ret)
-		return ret;
+	*err = check_desc(d);
+	if (!*err)
+		*err = check_file(d->fd, d->mmap_offset + d->size,
+				  allow_unsealed);
+	if (*err)
+		return NULL;
 	unit = mapping_unit(d->fd);
 	skip = d->mmap_offset % unit;
 	len = (skip + d->size + unit - 1) / unit * unit;
 
+	*err = -ENOMEM;
 	r = calloc(1, sizeof(*r));
 	if (!r)
-		return -ENOMEM;
+		return NULL;
 	r->mapping = mmap(NULL, len, PROT_READ | PROT_WRITE,
 			  MAP_SHARED | MAP_NORESERVE, d->fd,
 			  (off_t)(d->mmap_offset - skip));
 	if (r->mapping == MAP_FAILED) {
-		ret = -errno;
+		*err = -errno;
 		free(r);
-		return ret;
+		return NULL;
 	}
 	/* guest memory does not belong in a core file of ours */
 	madvise(r->mapping, len, MADV_DONTDUMP);
@@ -88,8 +88,8 @@ static int region_create(const struct gmem_region_desc *d, bool allow_unsealed,
 	r->size = d->size;
 	r->host = (uint8_t *)r->mapping + skip;
 	atomic_init(&r->refs, 1);
-	*out = r;
-	return 0;
+	*err = 0;
+	return r;
 }
 
 void gmem_region_get(struct gmem_region *r)
@@ -111,7 +111,7 @@ static struct gmem_map *map_alloc(uint32_t count)
 {
 	struct gmem_map *m;
 
-	m = calloc(1, sizeof(*m) + count * sizeof(m->region[0]));
+	m = calloc(1, sizeof(*m) + count * sizeof(void *));
 	if (!m)
 		return NULL;
 	atomic_init(&m->refs, 1);
@@ -151,7 +151,7 @@ int gmem_map_add(const struct gmem_map *old, const struct gmem_region_desc *d,
 		 bool allow_unsealed, struct gmem_map **out)
 {
 	uint32_t count = old ? old->count : 0;
-	struct gmem_region *r = NULL;
+	struct gmem_region *r;
 	struct gmem_map *m;
 	uint32_t at;
 	int ret;
@@ -161,8 +161,8 @@ int gmem_map_add(const struct gmem_map *old, const struct gmem_region_desc *d,
 	at = map_lower(old, d->gpa);
 	if (overlaps(old, at, d))
 		return -EINVAL;
-	ret = region_create(d, allow_unsealed, &r);
-	if (ret)
+	r = region_create(d, allow_unsealed, &ret);
+	if (!r)
 		return ret;
 	m = map_alloc(count + 1);
 	if (!m) {
@@ -249,6 +249,19 @@ static uint8_t *piece(const struct gmem_map *m, uint64_t gpa, size_t *len)
 	if (!range_within(gpa - r->gpa, *len, r->size))
 		*len = r->size - (gpa - r->gpa);
 	return r->host + (gpa - r->gpa);
+}
+
+bool gmem_covers(const struct gmem_map *m, uint64_t gpa, uint64_t len)
+{
+	while (len) {
+		size_t n = len;
+
+		if (!piece(m, gpa, &n))
+			return false;
+		gpa += n;
+		len -= n;
+	}
+	return true;
 }
 
 int gmem_copy_in(const struct gmem_map *m, void *dst, uint64_t gpa, size_t len)

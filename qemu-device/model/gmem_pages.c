@@ -94,7 +94,7 @@ static int hold_regions(struct reader *rd)
 
 	for (uint32_t i = 0; i < GMEM_MAX_REGIONS / 64; i++)
 		n += (uint32_t)__builtin_popcountll(rd->touched[i]);
-	p->region = calloc(n, sizeof(*p->region));
+	p->region = calloc(n, sizeof(void *));
 	if (!p->region)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < rd->map->count; i++) {

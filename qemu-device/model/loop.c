@@ -376,7 +376,7 @@ void loop_timer_set(struct loop *l, struct loop_timer *t, uint64_t deadline_ns)
 	loop_timer_cancel(l, t);
 	if (l->heap_len == l->heap_max) {
 		l->heap_max = l->heap_max ? l->heap_max * 2 : 64;
-		l->heap = must_realloc(l->heap, l->heap_max * sizeof(*l->heap));
+		l->heap = must_realloc(l->heap, l->heap_max * sizeof(void *));
 	}
 	t->deadline_ns = deadline_ns;
 	heap_up(l, l->heap_len++, t);

@@ -30,8 +30,8 @@
 #endif
 
 /* Per guest: 256 queues with kick, call and error descriptors, and more */
-#define FDS_WANTED	65536
-#define DEFAULT_ADDRESS "10.0.0.1"
+#define FDS_WANTED	 65536
+#define DEFAULT_ADDRESS	 "10.0.0.1"
 /* How long consumers may take to act on the end of vrdmad */
 #define FAREWELL_MS	 1000
 #define FAREWELL_STEP_MS 5
@@ -194,30 +194,32 @@ static void parse_options(int argc, char **argv, struct conf *c,
 	const char *config = NULL;
 	char err[CONF_ERR_LEN];
 	bool verbose = false;
+	const char *arg;
 	int opt;
 
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, ":c:s:f:a:o:vVh", long_options,
 				  NULL)) != -1) {
+		arg = optarg ? optarg : "";
 		switch (opt) {
 		case 'c':
 			if (config)
 				die("--config %s: given twice; join the files",
-				    optarg);
-			config = optarg;
+				    arg);
+			config = arg;
 			break;
 		case 's':
-			set_option(c, single_guest(c, o), "socket", optarg);
+			set_option(c, single_guest(c, o), "socket", arg);
 			break;
 		case 'f':
 			single_guest(c, o);
-			o->fd = parse_fd(optarg);
+			o->fd = parse_fd(arg);
 			break;
 		case 'a':
-			set_option(c, single_guest(c, o), "address", optarg);
+			set_option(c, single_guest(c, o), "address", arg);
 			break;
 		case 'o':
-			set_pair(c, o, optarg);
+			set_pair(c, o, arg);
 			break;
 		case 'v':
 			verbose = true;
@@ -294,9 +296,10 @@ static void raise_fd_limit(void)
 }
 
 /* ----------------------------------------------------------------- farewell
- * Every connection is ended with reason ADMINISTRATOR while the guests can still
- * hear it: without this they would only see a device that is gone.  Then their
- * consumers get a moment to disconnect, which ends at once where none has to.
+ * Every connection is ended with reason ADMINISTRATOR while the guests can
+ * still hear it: without this they would only see a device that is gone.  Then
+ * their consumers get a moment to disconnect, which ends at once where none has
+ * to.
  */
 static void wait_for_consumers(void *arg)
 {
@@ -304,7 +307,8 @@ static void wait_for_consumers(void *arg)
 	bool waiting = false;
 
 	for (uint32_t i = 0; i < d->model.guest_count; i++)
-		waiting = waiting || connector_shut_down_waits(d->model.guest[i]);
+		waiting =
+			waiting || connector_shut_down_waits(d->model.guest[i]);
 	if (waiting && loop_now_ns() < d->farewell_end_ns)
 		loop_timer_set_ms(d->model.loop, &d->farewell,
 				  FAREWELL_STEP_MS);

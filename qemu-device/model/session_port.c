@@ -127,7 +127,7 @@ static int bind_and_listen(struct port *p, const struct sockaddr_un *sa,
 	if (stat(sa->sun_path, &st) == 0) {
 		p->dev = st.st_dev;
 		p->ino = st.st_ino;
-		strcpy(p->path, sa->sun_path);
+		snprintf(p->path, sizeof(p->path), "%s", sa->sun_path);
 	}
 	if (listen(p->fd, 8) < 0)
 		return path_error(err, sa->sun_path, errno, "cannot listen");
@@ -145,7 +145,7 @@ int port_listen(struct guest *g, struct loop *l, const char *path,
 	if (strlen(path) >= sizeof(sa.sun_path))
 		return path_error(err, path, ENAMETOOLONG,
 				  "give a shorter path");
-	strcpy(sa.sun_path, path);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
 	ret = clear_path(&sa, err);
 	if (ret)
 		return ret;

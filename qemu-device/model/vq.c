@@ -69,47 +69,40 @@ bool vq_has_buffer(struct guest *g, VuVirtq *vq, unsigned int qidx)
 	return ready != 0;
 }
 
-/* The library's pointer back to a guest address */
-static bool address_of(VuDev *dev, const void *host, uint64_t *gpa)
+/* Page by page: a page lies in one region */
+static int hold_part(struct guest *g, struct vq_answer *a,
+		     const struct vq_part *p)
 {
-	for (uint32_t i = 0; i < dev->nregions; i++) {
-		const VuDevRegion *r = &dev->regions[i];
-		uint64_t start = r->mmap_addr + r->mmap_offset;
-		uint64_t at = (uintptr_t)host;
+	uint64_t gpa = p->addr;
+	uint32_t left = p->len;
 
-		if (at >= start && at - start < r->size) {
-			*gpa = r->gpa + (at - start);
-			return true;
-		}
-	}
-	return false;
-}
-
-int vq_hold_sg(struct guest *g, struct vq_answer *a, const struct iovec *sg,
-	       unsigned int count)
-{
-	for (unsigned int i = 0; i < count && a->seg_count < VQ_MAX_SEGS; i++) {
+	while (left && a->seg_count < VQ_MAX_SEGS) {
 		struct vq_seg *seg = &a->seg[a->seg_count];
-		uint32_t len = sg[i].iov_len < VIRTIO_RDMA_PAGE_SIZE
-				       ? (uint32_t)sg[i].iov_len
-				       : VIRTIO_RDMA_PAGE_SIZE;
-		uint64_t gpa;
+		uint32_t n = VIRTIO_RDMA_PAGE_SIZE -
+			     (uint32_t)(gpa % VIRTIO_RDMA_PAGE_SIZE);
 
-		if (!len)
-			continue;
-		if (!address_of(session_dev(g->session), sg[i].iov_base, &gpa))
-			return -EFAULT;
-		seg->host = gmem_translate(g->map, gpa, len, &seg->region);
+		if (n > left)
+			n = left;
+		seg->host = gmem_translate(g->map, gpa, n, &seg->region);
 		if (!seg->host)
 			return -EFAULT;
 		gmem_region_get(seg->region);
-		seg->len = len;
-		a->room += len;
+		seg->len = n;
+		a->room += n;
 		a->seg_count++;
-		if (len != sg[i].iov_len)
-			break; /* what follows would not be contiguous */
+		gpa += n;
+		left -= n;
 	}
 	return 0;
+}
+
+int vq_hold(struct guest *g, struct vq_answer *a, const struct vq_chain *c)
+{
+	int ret = 0;
+
+	for (unsigned int i = 0; i < c->in_num && !ret; i++)
+		ret = hold_part(g, a, &c->part[c->out_num + i]);
+	return ret;
 }
 
 void vq_drop_segs(struct vq_answer *a)
@@ -150,14 +143,16 @@ static void answer_free(struct vq_answer *a)
 static void flush_answers(struct guest *g)
 {
 	VuVirtq *vq = session_queue(g->session, VIRTIO_RDMA_VQ_CONTROL);
+	struct list_head *pos, *tmp;
 	VuDev *dev;
 	bool any = false;
 
 	if (!vq || g->broken)
 		return;
 	dev = session_dev(g->session);
-	while (!list_empty(&g->vq->done)) {
-		struct vq_answer *a = answer_of(g->vq->done.next);
+	list_for_each_safe(pos, tmp, &g->vq->done)
+	{
+		struct vq_answer *a = answer_of(pos);
 		VuVirtqElement elem = {.index = a->index};
 
 		vq_copy_out(a, &a->cmd.rsp, a->len);
@@ -207,25 +202,28 @@ void command_done(struct command *cmd, enum virtio_rdma_status status,
 /* ---------------------------------------------------------------- requests */
 
 /* The request as it is now, whole: it is never looked at again */
-static size_t copy_in(struct command *cmd, const VuVirtqElement *e)
+static int copy_in(struct command *cmd, const struct vq_chain *c, size_t *out)
 {
 	size_t total = 0;
+	int ret = 0;
 
-	for (unsigned int i = 0; i < e->out_num; i++) {
-		size_t len = e->out_sg[i].iov_len;
+	for (unsigned int i = 0; i < c->out_num && !ret; i++) {
+		const struct vq_part *p = &c->part[i];
 
 		if (total < COMMAND_MAX_REQ) {
 			size_t n = COMMAND_MAX_REQ - total;
 
-			memcpy(cmd->req.bytes + total, e->out_sg[i].iov_base,
-			       len < n ? len : n);
+			ret = gmem_copy_in(cmd->guest->map,
+					   cmd->req.bytes + total, p->addr,
+					   p->len < n ? p->len : n);
 		}
-		total += len;
+		total += p->len;
 	}
-	return total;
+	*out = total;
+	return ret;
 }
 
-static void command_begin(struct guest *g, const VuVirtqElement *e)
+static void command_begin(struct guest *g, const struct vq_chain *c)
 {
 	struct vq_answer *a = calloc(1, sizeof(*a));
 	size_t req_len;
@@ -237,11 +235,10 @@ static void command_begin(struct guest *g, const VuVirtqElement *e)
 	a->cmd.guest = g;
 	a->cmd.answer = a;
 	a->epoch = g->epoch;
-	a->index = e->index;
+	a->index = c->index;
 	list_init(&a->link);
 	list_init(&a->cmd.link);
-	req_len = copy_in(&a->cmd, e);
-	if (vq_hold_sg(g, a, e->in_sg, e->in_num) ||
+	if (copy_in(&a->cmd, c, &req_len) || vq_hold(g, a, c) ||
 	    a->room < sizeof(struct virtio_rdma_rsp)) {
 		guest_needs_reset(g,
 				  "control queue: a request without room for "
@@ -256,21 +253,18 @@ static void command_begin(struct guest *g, const VuVirtqElement *e)
 
 static void process_control(struct guest *g)
 {
+	struct vq_chain chain;
 	VuVirtq *vq;
-	VuVirtqElement *e;
 
 	flush_answers(g);
 	for (int i = 0; i < COMMANDS_PER_TURN; i++) {
 		/* a command may have broken the device or ended the session */
 		vq = session_queue(g->session, VIRTIO_RDMA_VQ_CONTROL);
 		if (!vq || g->broken ||
-		    !vq_has_buffer(g, vq, VIRTIO_RDMA_VQ_CONTROL))
+		    !vq_has_buffer(g, vq, VIRTIO_RDMA_VQ_CONTROL) ||
+		    vq_pop(g, vq, VIRTIO_RDMA_VQ_CONTROL, &chain))
 			return;
-		e = vu_queue_pop(session_dev(g->session), vq, sizeof(*e));
-		if (!e)
-			return;
-		command_begin(g, e);
-		free(e);
+		command_begin(g, &chain);
 	}
 	loop_timer_set_ms(g->loop, &g->vq->again, 0);
 }
@@ -314,8 +308,9 @@ int vq_state_init(struct guest *g)
 
 void vq_reset(struct guest *g)
 {
-	while (!list_empty(&g->vq->done))
-		answer_free(answer_of(g->vq->done.next));
+	struct list_head *pos, *tmp;
+
+	list_for_each_safe(pos, tmp, &g->vq->done) answer_free(answer_of(pos));
 	vq_events_reset(g, g->vq);
 	loop_timer_cancel(g->loop, &g->vq->again);
 }

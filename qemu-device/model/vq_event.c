@@ -20,24 +20,21 @@ static enum push push_event(struct guest *g, unsigned int qidx, const void *ev,
 {
 	VuVirtq *vq = session_queue(g->session, qidx);
 	struct vq_answer a = {.room = 0};
-	VuVirtqElement *e;
-	VuDev *dev;
+	struct vq_chain c;
 	bool ok;
 
 	if (!vq || g->broken || !vq_has_buffer(g, vq, qidx))
 		return g->broken ? BROKEN : NO_BUFFER;
-	dev = session_dev(g->session);
-	e = vu_queue_pop(dev, vq, sizeof(*e));
-	if (!e)
-		return g->broken ? BROKEN : NO_BUFFER;
-	ok = e->out_num == 0 && vq_hold_sg(g, &a, e->in_sg, e->in_num) == 0 &&
-	     a.room >= len;
+	if (vq_pop(g, vq, qidx, &c))
+		return BROKEN;
+	ok = c.out_num == 0 && vq_hold(g, &a, &c) == 0 && a.room >= len;
 	if (ok) {
+		VuVirtqElement elem = {.index = c.index};
+
 		vq_copy_out(&a, ev, len);
-		vu_queue_push(dev, vq, e, len);
+		vu_queue_push(session_dev(g->session), vq, &elem, len);
 	}
 	vq_drop_segs(&a);
-	free(e);
 	if (!ok) {
 		guest_needs_reset(g, "queue %u: a buffer that no event fits in",
 				  qidx);
@@ -71,10 +68,12 @@ static void event_free(struct vq_state *v, struct pending_event *p)
 void vq_flush_events(struct guest *g)
 {
 	struct vq_state *v = g->vq;
+	struct list_head *pos, *tmp;
 	bool any = false;
 
-	while (!list_empty(&v->events)) {
-		struct pending_event *p = event_of(v->events.next);
+	list_for_each_safe(pos, tmp, &v->events)
+	{
+		struct pending_event *p = event_of(pos);
 
 		if (push_event(g, VIRTIO_RDMA_VQ_EVENT, &p->ev,
 			       sizeof(p->ev)) != PUSHED)
@@ -143,10 +142,12 @@ void vq_flush_cq_events(struct guest *g, unsigned int ceq)
 {
 	struct vq_state *v = g->vq;
 	unsigned int qidx = VIRTIO_RDMA_VQ_CEQ(ceq);
+	struct list_head *pos, *tmp;
 	bool any = false;
 
-	while (!list_empty(&v->ceq[ceq])) {
-		struct pending_cq_event *p = cq_event_of(v->ceq[ceq].next);
+	list_for_each_safe(pos, tmp, &v->ceq[ceq])
+	{
+		struct pending_cq_event *p = cq_event_of(pos);
 
 		if (push_event(g, qidx, &p->ev, sizeof(p->ev)) != PUSHED)
 			break;
@@ -241,11 +242,12 @@ int vq_events_init(struct guest *g, struct vq_state *v)
 
 void vq_events_reset(struct guest *g, struct vq_state *v)
 {
-	while (!list_empty(&v->events))
-		event_free(v, event_of(v->events.next));
+	struct list_head *pos, *tmp;
+
+	list_for_each_safe(pos, tmp, &v->events) event_free(v, event_of(pos));
 	for (uint32_t i = 0; i < g->conf->num_ceq; i++)
-		while (!list_empty(&v->ceq[i]))
-			cq_event_free(v, cq_event_of(v->ceq[i].next));
+		list_for_each_safe(pos, tmp, &v->ceq[i])
+			cq_event_free(v, cq_event_of(pos));
 }
 
 void vq_events_fini(struct guest *g, struct vq_state *v)
