@@ -84,8 +84,8 @@ lint: ## formatting, clang-tidy, cppcheck, shellcheck, sparse, include borders
 	$(Q)scripts/lint.sh
 layers: ## which part may include which
 	$(Q)scripts/check-layers.sh
-format: ## rewrite our C to .clang-format
-	$(Q)git ls-files -z '*.c' '*.h' ':!qemu-device/frontend' | xargs -0 clang-format -i
+format: ## bring the C lines changed since HEAD to .clang-format
+	$(Q)git clang-format --force --extensions c,h HEAD -- $(shell git ls-files -m '*.c' '*.h' ':!qemu-device/frontend')
 # One line a folder: what clang-tidy must know to compile it
 compile-flags:
 	@echo "qemu-device/model -std=gnu11 -D_GNU_SOURCE -Iqemu-device/include -Iqemu-device/model -Ihost-backend -isystem $(LIBVHOST_USER) -DVRDMAD_VERSION='\"lint\"'"
