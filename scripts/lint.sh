@@ -54,7 +54,7 @@ lint_format() {
 			pad = 8 - (RSTART - 1) % 8
 			line = substr(line, 1, RSTART - 1) sprintf("%*s", pad, "") substr(line, RSTART + 1)
 		} }
-		length(line) > 100 { bad("longer than 100 columns") }
+		length(line) > 100 && !/"/ { bad("longer than 100 columns") }
 		END { exit n > 0 }'
 }
 

@@ -310,7 +310,7 @@ NTSTATUS vrc_conn_complete_ex(NDK_CONNECTOR *ndk,
 	return complete(to_conn(ndk), &e, rc, ctx);
 }
 
-/* --- Accept ------------------------------------------------------------------------------------ */
+/* --- Accept */
 
 static void fill_accept(struct vrc_cmd *cmd, void *req)
 {
@@ -398,7 +398,7 @@ NTSTATUS vrc_conn_accept_ex(NDK_CONNECTOR *ndk, NDK_QP *qp, ULONG inbound,
 	return accept(to_conn(ndk), qp, &a, &e, rc, ctx);
 }
 
-/* --- Reject ---------------------------------------------------------------------------------------- */
+/* --- Reject */
 
 static void fill_reject(struct vrc_cmd *cmd, void *req)
 {
@@ -452,7 +452,7 @@ NTSTATUS vrc_conn_reject(NDK_CONNECTOR *ndk, const VOID *data, ULONG length)
 	return st == STATUS_PENDING ? STATUS_SUCCESS : st;
 }
 
-/* --- Disconnect --------------------------------------------------------------------------------------- */
+/* --- Disconnect */
 
 static void disconnect_done(struct vrc_cmd *cmd, uint32_t wire,
 			    const void *rsp)

@@ -267,7 +267,7 @@ struct vrc_connector *vrc_conn_incoming(struct vrc_listener *l,
 	return conn;
 }
 
-/* --- connectors that nobody takes ---------------------------------------------------------------- */
+/* --- connectors that nobody takes */
 
 static void orphan_next_locked(struct vrdma_core *c)
 {

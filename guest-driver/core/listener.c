@@ -214,7 +214,7 @@ static NTSTATUS get_local(NDK_LISTENER *ndk, SOCKADDR *sa, ULONG *len)
 	return vrdma_addr_to_sockaddr(&addr, sa, len);
 }
 
-/* --- connection requests ----------------------------------------------------------------------- */
+/* --- connection requests */
 
 /* The event may overtake the answer of LISTEN, so STARTING counts too */
 static bool takes_requests(struct vrc_listener *l, uint32_t handle)
@@ -243,7 +243,7 @@ void vrc_listener_request(struct vrc_listener *l,
 	l->event(l->event_context, &conn->obj.ndk.connector);
 }
 
-/* --- creation ------------------------------------------------------------------------------------ */
+/* --- creation */
 
 static const NDK_LISTENER_DISPATCH listener_dispatch = {
 	.NdkCloseListener = vrc_obj_close,

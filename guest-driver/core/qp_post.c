@@ -254,7 +254,7 @@ NTSTATUS vrc_qp_receive(NDK_QP *ndk, PVOID ctx, const NDK_SGE *sgl, ULONG n)
 	return STATUS_SUCCESS;
 }
 
-/* --- features that this version does not negotiate --------------------------------------------- */
+/* --- features that this version does not negotiate */
 
 static NTSTATUS bind(NDK_QP *qp, PVOID ctx, NDK_MR *mr, NDK_MW *mw, PVOID va,
 		     SIZE_T length, ULONG flags)

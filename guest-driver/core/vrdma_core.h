@@ -57,7 +57,8 @@ int vrdma_core_start(struct vrdma_core *core);
  *
  * <= DISPATCH_LEVEL, never from inside an operation of the OS table.  Runs
  * consumer callbacks, and calls dma_free() when an object's close ends here: a
- * shell whose dma_free() must be able to sleep calls this from a thread.  May run on several CPUs at once, for one queue too.
+ * shell whose dma_free() must be able to sleep calls this from a thread.  May
+ * run on several CPUs at once, for one queue too.
  * Not after vrdma_core_device_lost() began, until the next start.
  */
 void vrdma_core_queue_event(struct vrdma_core *core, uint32_t queue);

@@ -766,7 +766,7 @@ static struct command *bad_connect(void)
 	do {                                                                   \
 		struct command *cmd = bad_connect();                           \
 		struct virtio_rdma_cmd_connect *r = &cmd->req.connect;         \
-                                                                               \
+									\
 		change;                                                        \
 		cmd_connect(cmd);                                              \
 		world_expect(text);                                            \

@@ -229,7 +229,7 @@ static int run_client(struct run *run)
 	return rc;
 }
 
-/* --- server ------------------------------------------------------------------------------------ */
+/* --- server */
 
 static void discarded(void *ctx)
 {
@@ -409,7 +409,7 @@ static int run_server(struct run *run)
 	return rc;
 }
 
-/* --- run ----------------------------------------------------------------------------------------- */
+/* --- run */
 
 /* The adapter that has the address of -a; without it the first device */
 static bool open_adapter(struct run *run)

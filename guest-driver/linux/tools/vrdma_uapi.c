@@ -537,7 +537,7 @@ static void test_listener(void)
 	close(fd);
 }
 
-/* --- requests ------------------------------------------------------------------------------------ */
+/* --- requests */
 
 static void test_many_requests(void)
 {
@@ -564,7 +564,7 @@ static void test_many_requests(void)
 	close(fd);
 }
 
-/* --- nonsense -------------------------------------------------------------------------------------- */
+/* --- nonsense */
 
 struct nonsense {
 	int fd;
