@@ -83,6 +83,8 @@ void gmem_region_put(struct gmem_region *r);
 void *gmem_translate(const struct gmem_map *m, uint64_t gpa, uint64_t len,
 		     struct gmem_region **region);
 /* 0 or -EFAULT; may span regions that lie side by side */
+/* True when all of [gpa, gpa + len) is there, in whatever regions */
+bool gmem_covers(const struct gmem_map *m, uint64_t gpa, uint64_t len);
 int gmem_copy_in(const struct gmem_map *m, void *dst, uint64_t gpa, size_t len);
 int gmem_copy_out(const struct gmem_map *m, uint64_t gpa, const void *src,
 		  size_t len);

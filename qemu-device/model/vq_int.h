@@ -20,6 +20,22 @@ struct vq_seg {
 	struct gmem_region *region; /* holds host */
 };
 
+#define VQ_MAX_PARTS	1024	/* the longest queue that a front end may set */
+
+/* A buffer that the driver made available, as its descriptors were when they
+ * were copied: readable parts, then writable ones, all in guest memory. */
+struct vq_part {
+	uint64_t addr;
+	uint32_t len;
+};
+
+struct vq_chain {
+	unsigned int index;
+	unsigned int out_num;
+	unsigned int in_num;
+	struct vq_part part[VQ_MAX_PARTS];
+};
+
 /* A command and where its answer goes.  The command is the first member. */
 struct vq_answer {
 	struct command cmd;
@@ -54,13 +70,15 @@ struct vq_state {
 /* True when the queue has a buffer and makes sense.  A ring index out of
  * range is needs-reset. */
 bool vq_has_buffer(struct guest *g, VuVirtq *vq, unsigned int qidx);
-/* Adds the parts of a buffer to a: our own pointers into the map, with
+/* Adds the writable parts of a chain to a: our own pointers into the map, with
  * references.  -EFAULT */
-int vq_hold_sg(struct guest *g, struct vq_answer *a, const struct iovec *sg,
-	       unsigned int count);
+int vq_hold(struct guest *g, struct vq_answer *a, const struct vq_chain *c);
 /* Copies len bytes into a's buffer */
 void vq_copy_out(struct vq_answer *a, const void *src, uint32_t len);
 void vq_drop_segs(struct vq_answer *a);
+
+/* vq_chain.c: the next buffer; there is one.  Not 0: the device is broken */
+int vq_pop(struct guest *g, VuVirtq *vq, unsigned int qidx, struct vq_chain *c);
 
 /* vq_event.c */
 void vq_flush_events(struct guest *g);
