@@ -33,7 +33,8 @@ void loop_stop(struct loop *l);
 bool loop_in_thread(const struct loop *l);
 
 /* ------------------------------------------------------------- descriptors */
-/* events: EPOLLIN... level-triggered.  The descriptor stays the caller's. */
+/* events: EPOLLIN..., level-triggered without EPOLLET.  The descriptor stays
+ * the caller's. */
 int loop_add(struct loop *l, int fd, uint32_t events, loop_fd_fn *fn,
 	     void *arg);
 int loop_mod(struct loop *l, int fd, uint32_t events);
