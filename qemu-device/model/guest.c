@@ -117,6 +117,8 @@ void guest_reset(struct guest *g)
 {
 	/* first, so that what ends below is answered to nobody */
 	g->epoch++;
+	/* events, too: each queue would look for its own among all that wait */
+	vq_reset(g);
 	listener_reset_all(g);
 	connector_reset_all(g);
 	qp_reset_all(g);
@@ -124,7 +126,6 @@ void guest_reset(struct guest *g)
 	mr_reset_all(g);
 	pd_reset_all(g);
 	context_reset_all(g);
-	vq_reset(g);
 	g->broken = false;
 }
 

@@ -18,6 +18,9 @@
 
 /* Commands of one guest in a row, before others have their turn */
 #define COMMANDS_PER_TURN 64
+/* ... and for how long at most, but for the last: a region of a million pages
+ * takes some milliseconds */
+#define TURN_NS 500000u
 
 void guest_needs_reset(struct guest *g, const char *fmt, ...)
 {
@@ -253,11 +256,12 @@ static void command_begin(struct guest *g, const struct vq_chain *c)
 
 static void process_control(struct guest *g)
 {
+	uint64_t end = loop_now_ns() + TURN_NS;
 	struct vq_chain chain;
 	VuVirtq *vq;
 
 	flush_answers(g);
-	for (int i = 0; i < COMMANDS_PER_TURN; i++) {
+	for (int i = 0; i < COMMANDS_PER_TURN && loop_now_ns() < end; i++) {
 		/* a command may have broken the device or ended the session */
 		vq = session_queue(g->session, VIRTIO_RDMA_VQ_CONTROL);
 		if (!vq || g->broken ||

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "evil.h"
@@ -95,6 +96,89 @@ START_TEST(kick_that_blocks)
 }
 END_TEST
 
+/* --- turns ---------------------------------------------------------------------- */
+
+#define FLOOD	192
+
+/* The dearest request: as many pages as a region may have, all one page but the
+ * last, which is not there */
+static void dear_request(struct virtio_rdma_cmd_register_mr *c)
+{
+	uint64_t root_gpa, mid_gpa[2], leaf_gpa[2], *root, *mid[2], *leaf[2];
+
+	root = raw_page(&bad, &root_gpa);
+	for (int i = 0; i < 2; i++) {
+		mid[i] = raw_page(&bad, &mid_gpa[i]);
+		leaf[i] = raw_page(&bad, &leaf_gpa[i]);
+	}
+	for (int i = 0; i < 512; i++) {
+		leaf[0][i] = leaf[1][i] = bad.ev_gpa;
+		mid[0][i] = mid[1][i] = leaf_gpa[0];
+	}
+	leaf[1][511] = fe_gpa_end(bad.fe);
+	mid[1][511] = leaf_gpa[1];
+	for (int i = 0; i < 4; i++)
+		root[i] = mid_gpa[i == 3];
+	*c = (struct virtio_rdma_cmd_register_mr){
+		.hdr.opcode = vr_to_le16(VIRTIO_RDMA_CMD_REGISTER_MR),
+		.pd = vr_to_le32(raw_create_pd(&bad)),
+		.length = vr_to_le64(4096ull << 20),
+		.pages = { .root = root_gpa, .page_count = vr_to_le32(1u << 20),
+			   .levels = 3, .page_shift = VIRTIO_RDMA_PAGE_SHIFT },
+	};
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static void drain(uint32_t n)
+{
+	uint64_t end = now_us() + 50000000;
+
+	while (n) {
+		if (fe_get(bad.fe, VIRTIO_RDMA_VQ_CONTROL, NULL))
+			n--;
+		else
+			poll(NULL, 0, 1);
+		ck_assert_msg(now_us() < end, "%u commands got no answer", n);
+	}
+}
+
+/* A queue full of dear requests; a neighbour's cheap one is not far behind */
+START_TEST(dear_requests_take_turns)
+{
+	struct virtio_rdma_cmd_register_mr c;
+	struct fe_buf out, in;
+	uint64_t start, mine, all;
+
+	raw_start(&bad, fx.daemon.socket[0]);
+	dear_request(&c);
+	ck_assert_uint_eq(raw_cmd(&bad, &c, sizeof(c)),
+			  VIRTIO_RDMA_S_ACCESS_VIOLATION);
+	memcpy(bad.req, &c, sizeof(c));
+	out = (struct fe_buf){ bad.req, sizeof(c) };
+	in = (struct fe_buf){ bad.rsp, 16 };
+	for (int i = 0; i < FLOOD; i++)
+		ck_assert_int_eq(fe_add(bad.fe, VIRTIO_RDMA_VQ_CONTROL, &out,
+					&in, bad.rsp), 0);
+	start = now_us();
+	fe_kick(bad.fe, VIRTIO_RDMA_VQ_CONTROL);
+	drain(1);
+	raw_create_pd(&good);
+	mine = now_us() - start;
+	drain(FLOOD - 1);
+	all = now_us() - start;
+	ck_assert_msg(mine < all / 8, "%lu us of %lu",
+		      (unsigned long)mine, (unsigned long)all);
+	raw_stop(&bad);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("shared");
@@ -103,5 +187,6 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, indirect_tables);
 	tcase_add_test(tc, kick_that_blocks);
+	tcase_add_test(tc, dear_requests_take_turns);
 	return run_suite(s);
 }
