@@ -142,7 +142,7 @@ START_TEST(test_no_receive)
 	rig_expect(&r, &r.a, 2, VIRTIO_RDMA_WC_CANCELLED);
 	rig_expect(&r, &r.a, 3, VIRTIO_RDMA_WC_CANCELLED);
 	rig_until(&r, r.a.qp_failures == 1);
-	ck_assert_uint_eq(r.a.qp_reason, VIRTIO_RDMA_R_LOCAL_ERROR);
+	ck_assert_uint_eq(r.a.qp_reason, VIRTIO_RDMA_R_TIMED_OUT);
 	ck_assert_uint_eq(rig_load(&rig_qp_record(&r.a)->state),
 			  VIRTIO_RDMA_QP_ERROR);
 	/* what is posted later is cancelled, too */
