@@ -40,6 +40,7 @@ struct fe_ring {	/* split virtqueue, virtio 1.2 section 2.7 */
 };
 
 struct fe_vq {
+	uint16_t paused_at;	/* the device's index when it was paused */
 	struct fe_ring *ring;
 	uint64_t *gpa;			/* of the ring's pages */
 	int kick_fd;

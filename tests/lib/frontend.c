@@ -449,12 +449,15 @@ static int enable_all(struct fe *fe, uint32_t on)
 	return err;
 }
 
-static int start_queues(struct fe *fe)
+/* resume: where the device stopped reading, which is ahead of what it used by
+ * the commands under way; QEMU keeps the same two indices */
+static int start_queues(struct fe *fe, bool resume)
 {
 	int err = 0;
 
 	for (uint32_t i = 0; !err && i < fe->num_queues; i++)
-		err = start_queue(fe, i, fe->vq[i].ring->used_idx);
+		err = start_queue(fe, i, resume ? fe->vq[i].paused_at :
+						  fe->vq[i].ring->used_idx);
 	if (!err)
 		err = enable_all(fe, 1);
 	fe->started = !err;
@@ -470,7 +473,7 @@ int fe_start(struct fe *fe)
 	for (int i = 0; !err && !fe->mem_sent && i < FE_REGIONS; i++)
 		err = add_region(fe, &fe->region[i]);
 	fe->mem_sent = !err;
-	return err ? err : start_queues(fe);
+	return err ? err : start_queues(fe, false);
 }
 
 void fe_pause(struct fe *fe)
@@ -481,14 +484,17 @@ void fe_pause(struct fe *fe)
 	for (uint32_t i = 0; i < fe->num_queues; i++) {
 		struct vhost_user_vring_state s = { i, 0 };
 
-		ask(fe, VHOST_USER_GET_VRING_BASE, &s, sizeof(s), &s, sizeof(s));
+		if (ask(fe, VHOST_USER_GET_VRING_BASE, &s, sizeof(s), &s,
+			sizeof(s)))
+			s.num = fe->vq[i].ring->used_idx;
+		fe->vq[i].paused_at = (uint16_t)s.num;
 	}
 	fe->started = false;
 }
 
 int fe_resume(struct fe *fe)
 {
-	return start_queues(fe);
+	return start_queues(fe, true);
 }
 
 void fe_reset(struct fe *fe)
