@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "guest.h"
-#include "libvhost-user.h"
+#include "vu.h"
 #include "loop.h"
 #include "session.h"
 

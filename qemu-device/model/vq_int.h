@@ -6,7 +6,7 @@
 #include <sys/uio.h>
 
 #include "guest.h"
-#include "libvhost-user.h"
+#include "vu.h"
 #include "loop.h"
 #include "session.h"
 
