@@ -16,6 +16,7 @@ struct scene {
 	struct pair p;
 	struct op op;		/* A's Disconnect */
 	NTSTATUS st;
+	uint64_t since;		/* when it was called */
 	bool stopped;		/* B's guest is away */
 };
 
@@ -137,6 +138,7 @@ static void open_scene(struct scene *s)
 	pair_open(&s->p, 0, 1, NULL);
 	for (uint64_t i = 0; i < RECEIVES; i++)
 		assert_status(ep_post_recv(&s->p.a, i, 0, 64), STATUS_SUCCESS);
+	s->since = now_ms();
 	s->st = ep_disconnect_start(&s->p.a, &s->op);
 	assert_status(s->st, STATUS_PENDING);
 	ck_assert(wait_count(&s->p.b.indications, 1, TEST_TIMEOUT_MS));
@@ -144,10 +146,10 @@ static void open_scene(struct scene *s)
 }
 
 /* A's Disconnect ends as it should, in time, behind its cancelled work */
-static void check_a(const struct event *e, struct scene *s, uint64_t since)
+static void check_a(const struct event *e, struct scene *s)
 {
 	NTSTATUS st = op_wait(&s->op, s->st);
-	uint64_t took = now_ms() - since;
+	uint64_t took = now_ms() - s->since;
 
 	ck_assert_msg(st == e->a, "%s: A's Disconnect says 0x%x, not 0x%x",
 		      e->name, (uint32_t)st, (uint32_t)e->a);
@@ -215,17 +217,15 @@ START_TEST(every_event)
 {
 	const struct event *e = &events[_i];
 	struct scene s;
-	uint64_t since;
 
 	open_scene(&s);
-	since = now_ms();
 	e->happens(&s);
-	check_a(e, &s, since);
+	check_a(e, &s);
 	check_b(e, &s);
 	close_scene(&s);
 	ck_assert_uint_le(s.p.b.indications, 1);
 	if (e->happens == administrator)
-		ck_assert_int_eq(daemon_stop(test_backend()->daemon(0)), 0);
+		ck_assert_int_eq(daemon_wait(test_backend()->daemon(0)), 0);
 	check_life();
 }
 END_TEST

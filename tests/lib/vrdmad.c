@@ -167,12 +167,16 @@ void daemon_kill(struct daemon *d)
 
 int daemon_stop(struct daemon *d)
 {
-	int status;
-
 	if (!daemon_alive(d))
 		return -1;
 	kill(d->pid, SIGTERM);
-	status = reap(d, STOP_TIMEOUT_MS);
+	return daemon_wait(d);
+}
+
+int daemon_wait(struct daemon *d)
+{
+	int status = reap(d, STOP_TIMEOUT_MS);
+
 	if (status)
 		show_log(d);	/* a sanitizer's report, for one */
 	return status;

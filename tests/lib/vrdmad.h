@@ -39,6 +39,8 @@ bool daemon_restart(struct daemon *d);
 void daemon_kill(struct daemon *d);		/* SIGKILL */
 /* SIGTERM; its exit status, or -1: it died by a signal or did not end */
 int daemon_stop(struct daemon *d);
+/* The same for one that was told to end, before daemon_alive() is asked */
+int daemon_wait(struct daemon *d);
 bool daemon_alive(struct daemon *d);
 /* Stops it and removes its folder */
 void daemon_cleanup(struct daemon *d);
