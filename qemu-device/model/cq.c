@@ -184,16 +184,14 @@ static bool create_cq_ok(const struct guest_conf *c,
 {
 	uint32_t depth = vr_from_le32(req->depth);
 	uint32_t offset = vr_from_le32(req->ring_offset);
-	uint64_t size = (uint64_t)vr_from_le32(req->buffer.page_count) <<
-			VIRTIO_RDMA_PAGE_SHIFT;
+	uint64_t ring = (uint64_t)depth * sizeof(struct virtio_rdma_cqe);
 
 	return !req->reserved && depth && !(depth & (depth - 1)) &&
 	       depth <= c->max_cq_depth && vr_from_le32(req->ceq) < c->num_ceq &&
 	       offset >= sizeof(struct virtio_rdma_cq_record) &&
 	       offset % sizeof(struct virtio_rdma_cqe) == 0 &&
-	       range_within(offset,
-			    (uint64_t)depth * sizeof(struct virtio_rdma_cqe),
-			    size);
+	       gmem_count_exact(vr_from_le32(req->buffer.page_count),
+				offset + ring);
 }
 
 static void map_record(struct vr_cq *cq)

@@ -31,14 +31,14 @@ static int check_file(int fd, uint64_t end, bool allow_unsealed)
 	struct stat st;
 	int seals;
 
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (st.st_size < 0 || (uint64_t)st.st_size < end)
-		return -EINVAL;
+	/* Before anything that asks the file system, which may be one that
+	 * the front end itself serves, and slow to answer */
 	seals = fcntl(fd, F_GET_SEALS);
 	if (!allow_unsealed && (seals < 0 || !(seals & F_SEAL_SHRINK)))
 		return -EPERM;
-	return 0;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return st.st_size < 0 || (uint64_t)st.st_size < end ? -EINVAL : 0;
 }
 
 static int check_desc(const struct gmem_region_desc *d)
@@ -58,6 +58,7 @@ static struct gmem_region *region_create(const struct gmem_region_desc *d,
 {
 	uint64_t unit, skip, len;
 	struct gmem_region *r;
+	int flags = MAP_SHARED;
 
 	*err = check_desc(d);
 	if (!*err)
@@ -73,8 +74,11 @@ static struct gmem_region *region_create(const struct gmem_region_desc *d,
 	r = calloc(1, sizeof(*r));
 	if (!r)
 		return NULL;
-	r->mapping = mmap(NULL, len, PROT_READ | PROT_WRITE,
-			  MAP_SHARED | MAP_NORESERVE, d->fd,
+	/* Huge pages are reserved here, if the front end has not done so: it
+	 * is refused, then, instead of a SIGBUS when the pool is empty. */
+	if (unit == (uint64_t)sysconf(_SC_PAGESIZE))
+		flags |= MAP_NORESERVE;
+	r->mapping = mmap(NULL, len, PROT_READ | PROT_WRITE, flags, d->fd,
 			  (off_t)(d->mmap_offset - skip));
 	if (r->mapping == MAP_FAILED) {
 		*err = -errno;

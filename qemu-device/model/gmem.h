@@ -103,6 +103,13 @@ struct gmem_pages {
 	uint64_t charged;
 };
 
+/* True when pages of 4 KiB are what an object of size bytes needs, and not one
+ * more: what is read for it is then bounded by what it is */
+static inline bool gmem_count_exact(uint32_t count, uint64_t size)
+{
+	return count == (size + VIRTIO_RDMA_PAGE_SIZE - 1) / VIRTIO_RDMA_PAGE_SIZE;
+}
+
 #define GMEM_SHIFT_4K (1u << 0) /* page_shift 12 may be used */
 #define GMEM_SHIFT_2M (1u << 1) /* page_shift 21 may be used */
 

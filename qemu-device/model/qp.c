@@ -25,24 +25,41 @@ static bool power_of_two(uint32_t v)
 	return v && !(v & (v - 1));
 }
 
-/* One ring: its entry holds what it must, and it lies in the buffer behind
- * the record */
+/* One ring: its entry holds what it must, and it lies behind the record.  *end:
+ * where it ends in the buffer */
 static bool ring_ok(uint32_t depth, uint32_t max_depth, uint32_t stride,
-		    uint64_t entry, uint32_t offset, uint64_t size)
+		    uint64_t entry, uint32_t offset, uint64_t *end)
 {
+	*end = offset + (uint64_t)depth * stride;
 	return power_of_two(depth) && depth <= max_depth &&
 	       power_of_two(stride) && stride >= VIRTIO_RDMA_MIN_STRIDE &&
 	       stride <= VIRTIO_RDMA_MAX_STRIDE && entry <= stride &&
 	       offset >= sizeof(struct virtio_rdma_qp_record) &&
-	       offset % stride == 0 &&
-	       range_within(offset, (uint64_t)depth * stride, size);
+	       offset % stride == 0;
+}
+
+/* Both rings, and a buffer of just the pages that they lie in */
+static bool rings_ok(const struct guest_conf *c,
+		     const struct virtio_rdma_cmd_create_qp *r,
+		     uint64_t send, uint64_t recv)
+{
+	uint64_t sq_end, rq_end;
+
+	return ring_ok(vr_from_le32(r->sq_depth), c->max_send_depth,
+		       vr_from_le16(r->sq_stride),
+		       sizeof(struct virtio_rdma_send_wqe) + send,
+		       vr_from_le32(r->sq_offset), &sq_end) &&
+	       ring_ok(vr_from_le32(r->rq_depth), c->max_recv_depth,
+		       vr_from_le16(r->rq_stride),
+		       sizeof(struct virtio_rdma_recv_wqe) + recv,
+		       vr_from_le32(r->rq_offset), &rq_end) &&
+	       gmem_count_exact(vr_from_le32(r->buffer.page_count),
+				sq_end > rq_end ? sq_end : rq_end);
 }
 
 static bool create_qp_ok(const struct guest_conf *c,
 			 const struct virtio_rdma_cmd_create_qp *r)
 {
-	uint64_t size = (uint64_t)vr_from_le32(r->buffer.page_count) <<
-			VIRTIO_RDMA_PAGE_SHIFT;
 	uint32_t ssge = vr_from_le16(r->max_send_sge);
 	uint32_t rsge = vr_from_le16(r->max_recv_sge);
 	uint32_t inl = vr_from_le32(r->max_inline);
@@ -56,15 +73,8 @@ static bool create_qp_ok(const struct guest_conf *c,
 	    inl > c->max_inline ||
 	    vr_from_le32(r->slot) >= VIRTIO_RDMA_MAX_SLOTS)
 		return false;
-	return ring_ok(vr_from_le32(r->sq_depth), c->max_send_depth,
-		       vr_from_le16(r->sq_stride),
-		       sizeof(struct virtio_rdma_send_wqe) + send,
-		       vr_from_le32(r->sq_offset), size) &&
-	       ring_ok(vr_from_le32(r->rq_depth), c->max_recv_depth,
-		       vr_from_le16(r->rq_stride),
-		       sizeof(struct virtio_rdma_recv_wqe) +
-		       (uint64_t)rsge * sizeof(struct virtio_rdma_sge),
-		       vr_from_le32(r->rq_offset), size);
+	return rings_ok(c, r, send,
+			(uint64_t)rsge * sizeof(struct virtio_rdma_sge));
 }
 
 static bool find_parts(struct guest *g,

@@ -135,6 +135,28 @@ START_TEST(test_destroy_between_turns)
 }
 END_TEST
 
+/* ------------------------------------------------------------------ lists */
+
+/* A list is as long as its object needs: what is read is bounded by what is
+ * asked for, not by what the account allows */
+START_TEST(test_lists_are_exact)
+{
+	struct command cmd = { 0 };
+
+	rig_cq_request(&r.a, &cmd.req.create_cq, 64);
+	cmd.req.create_cq.buffer = rig_pages(&r.a, RIG_CQ, 3, 12, 1);
+	ck_assert_uint_eq(rig_command(&r, &r.a, cmd_create_cq, &cmd).status,
+			  VIRTIO_RDMA_S_INVALID_PARAMETER);
+	memset(&cmd, 0, sizeof(cmd));
+	rig_qp_request(&r.a, &cmd.req.create_qp);
+	cmd.req.create_qp.slot = 3;
+	cmd.req.create_qp.buffer = rig_pages(
+		&r.a, RIG_QP, 2 + 2 * RIG_DEPTH * RIG_STRIDE / 4096, 12, 1);
+	ck_assert_uint_eq(rig_command(&r, &r.a, cmd_create_qp, &cmd).status,
+			  VIRTIO_RDMA_S_INVALID_PARAMETER);
+}
+END_TEST
+
 /* ------------------------------------------------------------------ bells */
 
 static void ring_everything(struct rig_guest *x)
@@ -272,6 +294,7 @@ static Suite *suite(void)
 	tcase_add_test(c, test_flush_in_turns);
 	tcase_add_test(c, test_flush_again);
 	tcase_add_test(c, test_destroy_between_turns);
+	tcase_add_test(c, test_lists_are_exact);
 	tcase_add_test(c, test_bells_in_turns);
 	tcase_add_test(c, test_contexts_take_turns);
 	tcase_add_test(c, test_deaths_in_turns);

@@ -114,6 +114,21 @@ START_TEST(unsealed_only_when_allowed)
 }
 END_TEST
 
+/* Huge pages that the pool does not have would be a SIGBUS at the first touch */
+START_TEST(huge_pages_that_are_not_there)
+{
+	const uint64_t size = 1ull << 40;
+	int fd = memfd_create("huge", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB);
+
+	if (fd < 0)
+		return;		/* a kernel without them */
+	ck_assert_int_eq(ftruncate(fd, (off_t)size), 0);
+	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	ck_assert_int_eq(add(1ull << 41, size, 0, fd, false), -ENOMEM);
+	close(fd);
+}
+END_TEST
+
 START_TEST(translate_within_one_region)
 {
 	uint8_t *low = gmem_translate(map, 0, 1, NULL);
@@ -403,6 +418,7 @@ static Suite *suite(void)
 	tcase_add_test(t, range_never_adds);
 	tcase_add_loop_test(t, bad_region_is_refused, 0, COUNT(bad_regions));
 	tcase_add_test(t, unsealed_only_when_allowed);
+	tcase_add_test(t, huge_pages_that_are_not_there);
 	tcase_add_test(t, translate_within_one_region);
 	tcase_add_test(t, copies_span_neighbours);
 	suite_add_tcase(s, t);
