@@ -241,7 +241,11 @@ static bool same(const struct counts *a, const struct counts *b)
 {
 	/* an allocator may keep a page more or less; a leak of anything per
 	 * cycle is far beyond this */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+	const long slack_kib = 16384;	/* the sanitizer's own books */
+#else
 	const long slack_kib = 256;
+#endif
 
 	return a->objects == b->objects && a->allocations == b->allocations &&
 	       a->fds == b->fds && a->own_fds == b->own_fds &&
