@@ -44,8 +44,12 @@ static void at_rest(void *cm)
 
 static void stop_qp(struct connector *c)
 {
-	if (c->stopping)
+	if (c->stopping) {
+		/* It may be at rest since before its consumer acted: what was
+		 * posted in between ends, too (D3). */
+		qp_stop(c->qp, NULL, NULL);
 		return;
+	}
 	c->stopping = true;
 	qp_stop(c->qp, at_rest, c);
 }
