@@ -8,13 +8,16 @@ import re
 import shutil
 import signal
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import List, Optional, Sequence, Set, Tuple
 from xml.sax.saxutils import escape, quoteattr
 
 from .launch import MachineSpec
 from .paths import SCRIPTS
 from .process import LineSink, Stranger, run
 from .wait import VmError, wait_until
+
+
+_SETTINGS = "/etc/libvirt/qemu.conf"
 
 
 class LibvirtDaemon:
@@ -45,16 +48,35 @@ class LibvirtDaemon:
                           f"{self.uri} list`, or use --plain")
         os.makedirs("/var/log/libvirt/qemu", exist_ok=True)
         self._start("virtlogd", "/run/libvirt/virtlogd-sock")
-        self._start("libvirtd", "/run/libvirt/libvirt-sock")
+        self._start("libvirtd", "/run/libvirt/libvirt-sock",
+                    self._own_settings())
         wait_until("answer of our own libvirtd", self.answers, 120)
         return f"a libvirtd of our own ({self.uri})"
 
-    def _start(self, name: str, socket: str) -> None:
+    def _own_settings(self) -> List[str]:
+        """A prefix that runs a libvirtd of ours with settings of ours.
+
+        QEMU is to run as root, who owns all that it needs. Also, libvirtd
+        probes a QEMU as root and then asks whether its configured user may
+        open /dev/kvm; where the answers differ, as on a machine without udev,
+        it forgets what it learnt and probes again, a dozen times a guest.
+        """
+        settings = self._rundir / "qemu.conf"
+        settings.write_text('user = "root"\ngroup = "root"\n')
+        private = ["unshare", "--mount", "--propagation", "private"]
+        if run([*private, "true"], 10)[0] or not os.path.exists(_SETTINGS):
+            return []       # a container that may not: slower, no worse
+        return [*private, "sh", "-c",
+                'mount --bind "$1" "$2" && shift 2 && exec "$@"', "sh",
+                str(settings), _SETTINGS]
+
+    def _start(self, name: str, socket: str,
+               prefix: Sequence[str] = ()) -> None:
         program = shutil.which(name, path="/usr/sbin:/usr/bin")
         if not program:
             raise VmError(f"{name} is not installed: scripts/setup.sh guest")
         pidfile = self._rundir / f"{name}.pid"
-        status, text = run([program, "-d", "-p", str(pidfile)], 30)
+        status, text = run([*prefix, program, "-d", "-p", str(pidfile)], 30)
         if status:
             if os.path.exists(socket):
                 return      # one runs already
@@ -115,6 +137,7 @@ class LibvirtLauncher:
 
     def __init__(self, rundir: Path) -> None:
         self.daemon = LibvirtDaemon(rundir)
+        self._created: Set[str] = set()
         self.template = (SCRIPTS / "domain.xml.in").read_text(encoding="utf-8")
 
     def xml(self, spec: MachineSpec) -> str:
@@ -142,6 +165,7 @@ class LibvirtLauncher:
         path = spec.path("xml")
         Path(path).write_text(self.xml(spec), encoding="utf-8")
         log(f"virsh create {path}")
+        self._created.add(self._domain(spec))
         status, text = self.daemon.virsh("create", path)
         if status:
             raise VmError(f"{spec.name}: virsh create {path}: {text}; "
@@ -157,6 +181,11 @@ class LibvirtLauncher:
         return f"see /var/log/libvirt/qemu/{self._domain(spec)}.log"
 
     def close(self) -> None:
+        """Also of a domain that was on its way when somebody lost patience."""
+        if self._created:
+            listed = self.daemon.virsh("list", "--name")[1].split()
+            for domain in self._created.intersection(listed):
+                self.daemon.virsh("destroy", domain)
         self.daemon.close()
 
     @staticmethod
