@@ -212,13 +212,13 @@ static double registration_ms_per_gib(void)
 {
 	enum { PAGES = 262144, ROUNDS = 5 };
 	static uint64_t page[PAGES];
-	uint64_t base = fe_gpa_end(tguest_fe(fx.g[0])) - (96u << 20), best = ~0ull;
+	uint64_t base = fe_gpa_end(tguest_fe(fx.g[0])) - (64u << 20), best = ~0ull;
 	NDK_ADAPTER *a = nd_open(fx.g[0]);
 	NDK_PD *pd = nd_pd(a);
 	MDL mdl = { .va = 0x7f0000000000, .length = 1ull << 30, .pages = page };
 
 	for (uint32_t i = 0; i < PAGES; i++)
-		page[i] = base + (uint64_t)((i * 7919u) % 20000) * 4096;
+		page[i] = base + (uint64_t)((i * 7919u) % 16000) * 4096;
 	for (int i = 0; i < ROUNDS; i++) {
 		struct op op;
 		NDK_MR *mr = NULL;
