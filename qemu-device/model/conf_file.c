@@ -2,10 +2,12 @@
 /*
  * conf_file.c - the configuration file
  *
- * [section], key = value, empty lines, and comments that begin with # or ;.
- * The section [vrdmad] may be missing; [guest NAME] comes once per guest.
+ * INI as libinih reads it: [section], key = value, comments that begin with #
+ * or ;.  The section [vrdmad] may be missing; [guest NAME] comes once per
+ * guest.  The library tells the line of the first mistake, we tell what it is.
  */
 #include <errno.h>
+#include <ini.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,37 +15,23 @@
 #include "conf.h"
 
 struct file {
+	FILE *in;
+	int line; /* read last */
 	struct conf *conf;
 	struct guest_conf *guest; /* of the section, NULL in [vrdmad] */
-	bool in_section;
-	const char *path;
-	int line;
-	char *err;
+	char section[CONF_NAME_LEN + 16]; /* the one that guest belongs to */
+	char why[CONF_ERR_LEN]; /* the first mistake, "": none so far */
 };
 
 static int __attribute__((format(printf, 2, 3)))
 file_error(struct file *f, const char *fmt, ...)
 {
-	char text[CONF_ERR_LEN];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	vsnprintf(f->why, sizeof(f->why), fmt, ap);
 	va_end(ap);
-	snprintf(f->err, CONF_ERR_LEN, "%.200s:%d: %.290s", f->path, f->line,
-		 text);
 	return -EINVAL;
-}
-
-static char *trim(char *s)
-{
-	char *end;
-
-	s += strspn(s, " \t\r\n");
-	end = s + strlen(s);
-	while (end > s && strchr(" \t\r\n", end[-1]))
-		*--end = '\0';
-	return s;
 }
 
 static int new_guest(struct file *f, const char *name)
@@ -74,86 +62,80 @@ static int new_guest(struct file *f, const char *name)
 	return 0;
 }
 
-static int section(struct file *f, char *s)
+static int enter_section(struct file *f, const char *name)
 {
-	char *end = strchr(s, ']');
-
-	if (!end || end[1])
-		return file_error(f,
-				  "'%s': a section ends with ']' and nothing "
-				  "after it",
-				  s);
-	*end = '\0';
-	s = trim(s + 1);
-	f->in_section = true;
+	snprintf(f->section, sizeof(f->section), "%s", name);
 	f->guest = NULL;
-	if (strcmp(s, "vrdmad") == 0)
-		return 0;
-	if (strncmp(s, "guest", 5) == 0 && (s[5] == ' ' || s[5] == '\t'))
-		return new_guest(f, trim(s + 5));
-	return file_error(f,
-			  "[%s]: unknown section; there are [vrdmad] and "
-			  "[guest NAME]",
-			  s);
-}
-
-static int assignment(struct file *f, char *s)
-{
-	char err[CONF_ERR_LEN];
-	char *eq = strchr(s, '=');
-
-	if (!eq)
-		return file_error(f, "'%s': neither [section] nor key = value",
-				  s);
-	if (!f->in_section)
+	if (!*name)
 		return file_error(f,
 				  "a key before the first section; begin with "
 				  "[vrdmad] or [guest NAME]");
-	*eq = '\0';
-	if (conf_set(f->conf, f->guest, trim(s), trim(eq + 1), err))
-		return file_error(f, "%s", err);
-	return 0;
+	if (strcmp(name, "vrdmad") == 0)
+		return 0;
+	if (strncmp(name, "guest", 5) == 0 && strspn(name + 5, " \t"))
+		return new_guest(f, name + 5 + strspn(name + 5, " \t"));
+	return file_error(f,
+			  "[%s]: unknown section; there are [vrdmad] and "
+			  "[guest NAME]",
+			  name);
 }
 
-static int one_line(struct file *f, char *line)
+/* The library's callback, once per key: 1 fine, 0 a mistake */
+static int one_key(void *arg, const char *section, const char *key,
+		   const char *value)
 {
-	char *s = trim(line);
+	struct file *f = arg;
+	char err[CONF_ERR_LEN];
 
-	if (!*s || *s == '#' || *s == ';')
+	if (*f->why)
+		return 0; /* only the first is told, with its line */
+	if ((strcmp(section, f->section) != 0 || !*section) &&
+	    enter_section(f, section))
 		return 0;
-	return *s == '[' ? section(f, s) : assignment(f, s);
+	if (conf_set(f->conf, f->guest, key, value, err)) {
+		file_error(f, "%s", err);
+		return 0;
+	}
+	return 1;
+}
+
+/* The library would take a line that does not fit for two */
+static char *one_line(char *line, int size, void *arg)
+{
+	struct file *f = arg;
+
+	if (!fgets(line, size, f->in))
+		return NULL;
+	f->line++;
+	if (strchr(line, '\n') || feof(f->in))
+		return line;
+	file_error(f, "the line is longer than %d bytes", size - 2);
+	return NULL;
 }
 
 int conf_read(struct conf *c, const char *path, char err[CONF_ERR_LEN])
 {
-	struct file f = {.conf = c, .path = path, .err = err};
-	char line[1024];
-	FILE *in;
-	int ret = 0;
+	struct file f = { .conf = c, .in = fopen(path, "re") };
+	int line, ret = f.in ? 0 : -errno;
 
-	in = fopen(path, "re");
-	if (!in) {
-		ret = -errno;
+	if (!f.in) {
 		snprintf(err, CONF_ERR_LEN,
 			 "%.200s: cannot read: %s; give the "
 			 "path of a configuration file (vrdmad -h shows one)",
 			 path, strerror(-ret));
 		return ret;
 	}
-	while (!ret && fgets(line, sizeof(line), in)) {
-		f.line++;
-		if (!strchr(line, '\n') && !feof(in))
-			ret = file_error(&f,
-					 "the line is longer than %zu bytes",
-					 sizeof(line) - 2);
-		else
-			ret = one_line(&f, line);
-	}
-	if (!ret && ferror(in)) {
+	line = ini_parse_stream(one_line, &f, one_key, &f);
+	if (ferror(f.in)) {
 		ret = -EIO;
 		snprintf(err, CONF_ERR_LEN,
 			 "%.200s: cannot read; is it a file?", path);
+	} else if (line || *f.why) {
+		ret = -EINVAL;
+		snprintf(err, CONF_ERR_LEN, "%.200s:%d: %.290s", path,
+			 line ? line : f.line,
+			 *f.why ? f.why : "neither [section] nor key = value");
 	}
-	fclose(in);
+	fclose(f.in);
 	return ret;
 }

@@ -39,9 +39,9 @@ START_TEST(two_guests)
 			  "[vrdmad]\npoll-us = 7\nlog-level=warn\n"
 			  "[guest a]\r\nsocket = /run/a b.sock\r\naddress = "
 			  "10.0.0.1, fd00::1\n"
-			  "  address=10.0.0.3\nmax-qp = "
+			  "address=10.0.0.3\nmax-qp = "
 			  "0x10\nallow-unsealed-memory = yes\n"
-			  "[ guest b-2.x ]\nsocket=/run/b\naddress=10.0.0.2"),
+			  "[guest  b-2.x]\nsocket=/run/b\naddress=10.0.0.2"),
 		0);
 	ck_assert_str_eq(err, "");
 	ck_assert_uint_eq(conf.poll_us, 7);
@@ -68,12 +68,15 @@ static const struct { const char *text, *line, *says; } bad[] = {
 	{ "[vrdmad]\npoll-us = 1\n", "", "no guest is configured" },
 	{ "poll-us = 1\n", ":1:", "before the first section" },
 	{ "[vrdmad]\nnonsense\n", ":2:", "neither [section] nor key" },
-	{ "[vrdmad\n", ":1:", "ends with ']'" },
-	{ "[host]\n", ":1:", "unknown section" },
-	{ "[guest]\n", ":1:", "unknown section" },
-	{ "[guest a/b]\n", ":1:", "no name" },
-	{ "[guest abcdefghijklmnopqrstuvwxyzabcdefg]\n", ":1:", "no name" },
-	{ G "[guest a]\n", ":4:", "there already" },
+	{ "[vrdmad\n", ":1:", "neither [section] nor key" },
+	{ "[host]\nsocket = /s\n", ":2:", "unknown section" },
+	{ "[guest]\nsocket = /s\n", ":2:", "unknown section" },
+	{ "[guest a/b]\nsocket = /s\n", ":2:", "no name" },
+	{ "[guest abcdefghijklmnopqrstuvwxyzabcdefg]\nmax-qp = 1\n", ":2:",
+	  "no name" },
+	{ G "[guest b]\nsocket = /t\n[guest a]\nmax-qp = 1\n", ":7:",
+	  "there already" },
+	{ G "[guest a]\nsocket = /t\n", ":5:", "one socket per guest" },
 	{ "[vrdmad]\nsocket = /s\n", ":2:", "[guest NAME] section" },
 	{ G "poll-us = 1\n", ":4:", "[vrdmad] section" },
 	{ G "max-qq = 1\n", ":4:", "unknown key" },
@@ -129,7 +132,7 @@ START_TEST(too_many)
 
 	text[0] = '\0';
 	for (int i = 0; i <= CONF_MAX_GUESTS; i++)
-		sprintf(text + strlen(text), "[guest g%d]\n", i);
+		sprintf(text + strlen(text), "[guest g%d]\nmax-qp = 1\n", i);
 	ck_assert_int_eq(read_text(text), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err, "second vrdmad"));
 
