@@ -40,10 +40,10 @@ static NTSTATUS begin(struct vrc_connector *conn, enum vrc_conn_state from,
 	NTSTATUS st = STATUS_SUCCESS;
 
 	vrc_lock(conn->obj.core);
-	if (!vrc_obj_usable_locked(&conn->obj)) {
+	if (vrc_obj_lost_locked(&conn->obj)) {
 		st = STATUS_DEVICE_REMOVED;
-	} else if (conn->state != from || conn->close_sent ||
-		   conn->cmd.state != VRC_CMD_IDLE) {
+	} else if (conn->obj.state != VRC_OBJ_OPEN || conn->state != from ||
+		   conn->close_sent || conn->cmd.state != VRC_CMD_IDLE) {
 		st = STATUS_CONNECTION_INVALID;
 	} else if (qp && (!vrc_obj_usable_locked(&qp->obj) ||
 			  qp->obj.owner != conn->obj.owner)) {
@@ -473,8 +473,10 @@ static void disconnect_done(struct vrc_cmd *cmd, uint32_t wire,
  * different from one on a connection that is not */
 static NTSTATUS may_disconnect_locked(struct vrc_connector *conn)
 {
-	if (!vrc_obj_usable_locked(&conn->obj))
+	if (vrc_obj_lost_locked(&conn->obj))
 		return STATUS_DEVICE_REMOVED;
+	if (conn->obj.state != VRC_OBJ_OPEN)
+		return STATUS_CONNECTION_INVALID;
 	if (conn->state == VRC_CONN_DISCONNECTING)
 		return STATUS_INVALID_DEVICE_STATE;
 	if (!vrc_conn_may(conn->state, VRC_CONN_DISCONNECTING) ||
