@@ -8,6 +8,7 @@
  * up the hold.
  */
 #include "vrc.h"
+#include "vrdma_plant.h"
 
 static struct vrc_connector *to_conn(NDK_CONNECTOR *ndk)
 {
@@ -478,7 +479,8 @@ static NTSTATUS may_disconnect_locked(struct vrc_connector *conn)
 	if (conn->obj.state != VRC_OBJ_OPEN)
 		return STATUS_CONNECTION_INVALID;
 	if (conn->state == VRC_CONN_DISCONNECTING)
-		return STATUS_INVALID_DEVICE_STATE;
+		return PLANTED(16) ? STATUS_CONNECTION_INVALID :
+				     STATUS_INVALID_DEVICE_STATE;
 	if (!vrc_conn_may(conn->state, VRC_CONN_DISCONNECTING) ||
 	    conn->close_sent)
 		return STATUS_CONNECTION_INVALID;

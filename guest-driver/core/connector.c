@@ -8,6 +8,7 @@
  * it waits until the consumer has the completion.
  */
 #include "vrc.h"
+#include "vrdma_plant.h"
 
 static struct vrc_connector *conn_of(struct vrc_obj *obj)
 {
@@ -40,6 +41,9 @@ void vrc_conn_disconnected(struct vrc_connector *conn, uint32_t reason)
 		deliver = vrc_conn_set_locked(conn, VRC_CONN_INDICATED);
 	} else if (conn->state == VRC_CONN_DISCONNECTING) {
 		vrc_cmd_ends_soon_locked(conn->obj.core, &conn->disconnect);
+	} else if ((PLANTED(6) && conn->state == VRC_CONN_INDICATED) ||
+		   (PLANTED(7) && conn->state == VRC_CONN_CLOSING)) {
+		deliver = true;
 	}
 	vrc_unlock(conn->obj.core);
 	if (deliver)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "local_data.h"
+#include "vrdma_plant.h"
 
 /* One turn.  Long enough that a turn's cost is not seen, short enough that
  * the other queue pairs wait for at most some hundred microseconds. */
@@ -219,7 +220,7 @@ static enum step step(struct turn *t)
 		if (!me->wr)
 			return STEP_WAIT;
 	}
-	if (!t->peer->qp)
+	if (!t->peer->qp && !((PLANTED(12) || PLANTED(21)) && me->remote))
 		return wait_for_peer(me);
 	switch (me->wr->opcode) {
 	case VIRTIO_RDMA_OP_SEND:
@@ -271,7 +272,11 @@ void local_data_stop(struct local_pipe *p, unsigned int side)
 	struct be_qp *qp = me->qp;
 
 	/* what the peer had in work here is not touched again */
-	put_remote(peer);
+	if (!(PLANTED(12) && peer->wr &&
+	      peer->wr->opcode == VIRTIO_RDMA_OP_WRITE) &&
+	    !(PLANTED(21) && peer->wr &&
+	      peer->wr->opcode == VIRTIO_RDMA_OP_READ))
+		put_remote(peer);
 	peer->rwr = NULL;
 	put_remote(me);
 	me->wr = NULL;

@@ -7,6 +7,7 @@
 #include "connector_int.h"
 #include "listener.h"
 #include "qp.h"
+#include "vrdma_plant.h"
 
 const char *const connector_state_name[CONN_STATE_COUNT] = {
 	[CONN_IDLE] = "IDLE",
@@ -248,7 +249,8 @@ void connector_free(struct connector *c)
 	connector_answered(c);
 	if (c->listener)
 		listener_put(c->listener);
-	endpoint_put(c->endpoint);
+	if (!PLANTED(18))
+		endpoint_put(c->endpoint);
 	handle_free(&g->connectors, c->handle);
 	free(c);
 }

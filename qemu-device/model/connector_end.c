@@ -21,6 +21,7 @@
 
 #include "connector_int.h"
 #include "qp.h"
+#include "vrdma_plant.h"
 
 static void indicate(struct connector *c, enum virtio_rdma_reason reason)
 {
@@ -67,6 +68,12 @@ static enum virtio_rdma_reason farewell(enum virtio_rdma_status outcome)
 
 static void try_end(struct connector *c)
 {
+	if (PLANTED(2) && !c->peer_done && c->stopped)
+		c->peer_done = true;
+	if (PLANTED(1) && c->peer_done && !c->stopped) {
+		connector_set_state(c, CONN_DISCONNECTED);
+		connector_answer(c, c->outcome);
+	}
 	if (!c->peer_done || !c->stopped)
 		return;
 	connector_drop_conn(c, farewell(c->outcome));
@@ -89,8 +96,10 @@ static void start_disconnect(struct connector *c,
 {
 	c->pending = ev->cmd;
 	connector_set_state(c, CONN_DISCONNECTING);
-	connector_deadline(c, c->guest->conf->disconnect_timeout_ms);
-	stop_qp(c);
+	if (!PLANTED(4))
+		connector_deadline(c, c->guest->conf->disconnect_timeout_ms);
+	if (!PLANTED(1))
+		stop_qp(c);
 }
 
 /* D1: our notification, then wait for theirs */
@@ -129,7 +138,8 @@ void cn_disconnect_broken(struct connector *c, const struct connector_event *ev)
 void cn_notified(struct connector *c, const struct connector_event *ev)
 {
 	(void)ev;
-	peer_part(c, VIRTIO_RDMA_S_OK);
+	peer_part(c, PLANTED(5) ? VIRTIO_RDMA_S_CONNECTION_ABORTED
+				: VIRTIO_RDMA_S_OK);
 }
 
 /* No event: the consumer has called Disconnect and will hear from that (D4) */
@@ -148,7 +158,8 @@ void cn_expired(struct connector *c, const struct connector_event *ev)
 	if (!c->peer_done)
 		clog(c, VL_INFO, "the peer did not disconnect in %u ms",
 		     c->guest->conf->disconnect_timeout_ms);
-	peer_part(c, VIRTIO_RDMA_S_TIMED_OUT);
+	peer_part(c, PLANTED(17) ? VIRTIO_RDMA_S_CONNECTION_ABORTED
+				 : VIRTIO_RDMA_S_TIMED_OUT);
 }
 
 void cn_at_rest(struct connector *c, const struct connector_event *ev)
@@ -166,9 +177,14 @@ void cn_at_rest(struct connector *c, const struct connector_event *ev)
 void cn_peer_disconnected(struct connector *c, const struct connector_event *ev)
 {
 	(void)ev;
-	indicate(c, VIRTIO_RDMA_R_GRACEFUL);
+	indicate(c, PLANTED(9) ? VIRTIO_RDMA_R_RESET : VIRTIO_RDMA_R_GRACEFUL);
+	if (PLANTED(6))
+		indicate(c, VIRTIO_RDMA_R_GRACEFUL);
+	if (PLANTED(3))
+		(void)c->be->disconnect(c->conn);
 	connector_set_state(c, CONN_PEER_DISCONNECTED);
-	if (qp_flags(c->qp) & VIRTIO_RDMA_QP_FLUSH_ON_PEER_DISCONNECT)
+	if (PLANTED(10) ||
+	    qp_flags(c->qp) & VIRTIO_RDMA_QP_FLUSH_ON_PEER_DISCONNECT)
 		stop_qp(c);
 	else
 		qp_detach_peer(c->qp);
@@ -178,7 +194,8 @@ void cn_peer_disconnected(struct connector *c, const struct connector_event *ev)
 void cn_broken(struct connector *c, const struct connector_event *ev)
 {
 	c->broken = ev->reason;
-	indicate(c, ev->reason);
+	if (!PLANTED(8) || ev->reason == VIRTIO_RDMA_R_PEER_GONE)
+		indicate(c, ev->reason);
 	connector_set_state(c, CONN_ABORTED);
 	stop_qp(c);
 }
@@ -230,7 +247,7 @@ void cn_close(struct connector *c, const struct connector_event *ev)
 	refuse(c, was);
 	if (c->attached && !c->stopped)
 		stop_qp(c);
-	else
+	else if (!PLANTED(20) || was != CONN_DISCONNECTED)
 		closed(c);
 }
 
@@ -248,7 +265,8 @@ void connector_reset(struct connector *c)
 		qp_stop_now(c->qp);
 		qp_stop_cancel(c->qp, c);
 	}
-	connector_drop_conn(c, VIRTIO_RDMA_R_PEER_GONE);
+	connector_drop_conn(c, PLANTED(19) ? VIRTIO_RDMA_R_NONE
+					   : VIRTIO_RDMA_R_PEER_GONE);
 	connector_release_qp(c);
 	connector_answer(c, VIRTIO_RDMA_S_CANCELLED);
 	if (c->closing)

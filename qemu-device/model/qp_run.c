@@ -13,6 +13,7 @@
 #include "mr.h"
 #include "qp.h"
 #include "worker.h"
+#include "vrdma_plant.h"
 
 #define FLUSHES_PER_TURN	128	/* of each queue */
 
@@ -77,8 +78,10 @@ static void at_rest(struct vr_qp *qp)
 		wr_drop(&qp->rq);
 	} else {
 		show_state(qp, VIRTIO_RDMA_QP_ERROR);
-		wr_flush(qp, &qp->sq);
-		wr_flush(qp, &qp->rq);
+		if (!PLANTED(11)) {
+			wr_flush(qp, &qp->sq);
+			wr_flush(qp, &qp->rq);
+		}
 		/* events of the cancelled entries go ahead of the news */
 		worker_notify_cqs(qp->be.worker);
 	}
@@ -111,7 +114,7 @@ static void begin_stop(struct vr_qp *qp)
 		return;
 	case QP_ERROR:
 		/* what was posted before is flushed before the answer */
-		if (!qp->mute) {
+		if (!qp->mute && !PLANTED(15)) {
 			wr_flush(qp, &qp->sq);
 			wr_flush(qp, &qp->rq);
 			worker_notify_cqs(qp->be.worker);
@@ -170,7 +173,8 @@ void qp_doorbell(struct vr_qp *qp)
 
 static bool flush_turn(struct vr_qp *qp)
 {
-	bool more = wr_flush_some(qp, &qp->sq, FLUSHES_PER_TURN);
+	bool more = !PLANTED(15) &&
+		    wr_flush_some(qp, &qp->sq, FLUSHES_PER_TURN);
 
 	return wr_flush_some(qp, &qp->rq, FLUSHES_PER_TURN) || more;
 }

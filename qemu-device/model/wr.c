@@ -16,6 +16,7 @@
 #include "mr.h"
 #include "qp.h"
 #include "worker.h"
+#include "vrdma_plant.h"
 
 #define WR_FLAGS (VIRTIO_RDMA_WR_SILENT | VIRTIO_RDMA_WR_READ_FENCE | \
 		  VIRTIO_RDMA_WR_SOLICIT | VIRTIO_RDMA_WR_INLINE)
@@ -310,6 +311,8 @@ static void end_wr(struct vr_qp *qp, struct qp_queue *q, struct vr_wr *wr,
 	};
 	bool silent = !status && (wr->be.flags & VIRTIO_RDMA_WR_SILENT);
 
+	if (PLANTED(13) && (wr->be.flags & VIRTIO_RDMA_WR_SILENT))
+		silent = true;
 	sg_put_all(&wr->sg);
 	end_entry(qp, q, silent ? NULL : &e);
 }
@@ -407,6 +410,8 @@ static void flush_entry(struct vr_qp *qp, struct qp_queue *q)
 	if (q == &qp->sq)
 		e.opcode = entry[offsetof(struct virtio_rdma_send_wqe, opcode)];
 	q->taken++;
+	if (PLANTED(14))
+		cq_write(q->cq, &e);
 	end_entry(qp, q, &e);
 }
 

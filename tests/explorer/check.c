@@ -84,8 +84,11 @@ static void check_success(const struct side *s)
 
 	if (p->disc_called || gave_up(p))
 		return;
-	violation(p->heard_graceful ? 2 : 1,
-		  "%c: Disconnect succeeds though %c's consumer did nothing",
+	/* without (i); and if its peer's device had heard of it, then somebody
+	 * answered in the consumer's name, or nobody did: that cannot be told */
+	if (!verdict.rule && p->heard_graceful)
+		verdict.also = 2;
+	violation(1, "%c: Disconnect succeeds though %c's consumer did nothing",
 		  name_of(s), name_of(p));
 }
 

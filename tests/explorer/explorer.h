@@ -233,6 +233,7 @@ const char *trace_text(void);
 
 struct verdict {
 	int rule;		/* 0: none */
+	int also;		/* another that the same breaks, or 0 */
 	char text[300];
 };
 extern struct verdict verdict;

@@ -61,6 +61,8 @@ const struct scenario scenarios[] = {
 	{"told-closing", "A disconnects while B closes, B has work",
 	 .call = {{"D"}, {"rwC"}}},
 	{"abrupt", "A closes without a Disconnect", .call = {{"C"}, {"r"}}},
+	{"abrupt-read", "A closes while B reads", .call = {{"C"}, {"g"}}},
+	{"abrupt-write", "A closes while B writes", .call = {{"C"}, {"wW"}}},
 	{"abrupt-both", "both close", .call = {{"wC"}, {"rC"}}},
 	{"ndspi-both", "NDSPI on both sides, with work",
 	 .flags = {F_NDSPI, F_NDSPI}, .call = {{"rwD"}, {"rD"}}},

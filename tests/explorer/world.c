@@ -488,6 +488,10 @@ void world_start(void)
 /* After a violation nothing is trusted and nothing taken down */
 static void start_over(void)
 {
+	for (int i = 0; i < 2; i++) {
+		munmap(world.side[i].mem, MEM_PAGES * 4096u);
+		close(world.side[i].fd);
+	}
 	memset(&world, 0, sizeof(world));
 	worlds++;
 	world_start();
