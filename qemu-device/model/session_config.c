@@ -5,9 +5,10 @@
 
 #include "session_int.h"
 
-/* NDK_ADAPTER_FLAG_xxx that hold for every backend: data lands in order,
- * a read needs no special target, a guest may connect to itself. */
-#define ADAPTER_FLAGS	 (0x1 | 0x2 | 0x10000)
+/* NDK_ADAPTER_FLAG_xxx that hold for every backend: a read needs no special
+ * target, a guest may connect to itself.  Not in-order DMA: a copy of many
+ * bytes may end in any order, so nobody may wait for its last byte. */
+#define ADAPTER_FLAGS	 (0x2 | 0x10000)
 #define TECHNOLOGY_IWARP 1 /* NDK_RDMA_TECHNOLOGY */
 #define VENDOR_ID	 0x1af4
 #define DEVICE_ID	 (0x1040 + VIRTIO_ID_RDMA)
