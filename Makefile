@@ -73,7 +73,8 @@ check-vm: ## two guests, each kernel
 	$(Q)scripts/setup.sh build guest
 	$(Q)$(MAKE) --no-print-directory all kmod
 	$(Q)python3 tests/vm/run.py
-bench: deps ## ratios against peers, in one run
+bench: ## ratios against peers, in one run
+	$(Q)scripts/setup.sh build bench
 	$(Q)$(MAKE) --no-print-directory bench-run
 coverage: deps ## line coverage of the tests that need no VM
 	$(Q)scripts/coverage.sh
