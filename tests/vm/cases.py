@@ -14,7 +14,7 @@ from typing import Callable, List
 from vrdma_vm import ADDRESSES, Lab
 from vrdma_vm.events import Ping
 from vrdma_vm.scenario import (
-    KERNEL, USER, alive, check_outstanding, connects,
+    KERNEL, USER, Run, alive, check_outstanding, connects,
     device_found, devices_back, disconnect_deadline_ms, disconnects, expect,
     keep_transferring, loses, peer_guest_dies, start, transfers, unload,
     vrdmad_dies)
@@ -181,6 +181,103 @@ def server_process_dies(lab: Lab) -> None:
     lab.load_drivers("b")
 
 
+# -- something happens while A's Disconnect pends --
+
+def disconnect_in_flight(lab: Lab, hold: str = "/tmp/never") -> Run:
+    """A has called Disconnect, B was told and holds its own."""
+    run = start(lab, USER, ["-D", "client", "-C", "1"], ["-H", hold])
+    run.client.wait_event("disconnect-pending")
+    told = run.server.wait_event("indication")
+    expect(told["reason"] == "graceful", f"B was told `{told}`")
+    return run
+
+
+def disconnect_ends(ping: Ping, status: str, within_ms: int) -> None:
+    done = ping.wait_event("disconnect-completed", within_ms / 1000 + 20)
+    expect(done["status"] == status, f"{ping.command}: `{done}`")
+    expect(done.number("after_ms") <= within_ms + 2000,
+           f"{ping.command}: `{done}`, the deadline is {within_ms} ms")
+    expect(ping.events("indication") == [],
+           f"{ping.command}: told of what it began itself")
+
+
+def both_free(lab: Lab) -> None:
+    """Nothing is left: the drivers unload, load, and connect."""
+    for guest in lab.guests.values():
+        unload(guest)
+    lab.load_drivers()
+    transfers(lab, USER, "send", "64", 1)
+
+
+def client_dies_disconnecting(lab: Lab) -> None:
+    """kill -9 of the process whose Disconnect pends; its peer may go on."""
+    run = disconnect_in_flight(lab, "/tmp/after-the-kill")
+    run.client.command.kill(signal.SIGKILL)
+    expect(run.client.command.wait(20) == 128 + signal.SIGKILL,
+           "A's client outlived SIGKILL")
+    lab.b.run("touch /tmp/after-the-kill")
+    disconnected = run.server.wait_event("disconnect-completed")
+    expect(disconnected["status"] == "SUCCESS",
+           f"B has A's notification and got `{disconnected}`")
+    run.server.finish()
+    expect(len(run.server.events("indication")) == 1, "B was told twice")
+    lab.b.run("rm /tmp/after-the-kill")
+    both_free(lab)
+
+
+def server_dies_being_waited_for(lab: Lab) -> None:
+    """The close of the dead process is B's notification (D2)."""
+    run = disconnect_in_flight(lab)
+    run.server.command.kill(signal.SIGKILL)
+    disconnect_ends(run.client, "SUCCESS", disconnect_deadline_ms(lab.a))
+    run.client.finish()
+    run.server.command.wait(20)
+    both_free(lab)
+
+
+def pause_of_the_one_waited_for(lab: Lab) -> None:
+    deadline = disconnect_deadline_ms(lab.a)
+    run = disconnect_in_flight(lab)
+    lab.b.qmp("stop")
+    try:
+        disconnect_ends(run.client, "IO_TIMEOUT", deadline)
+    finally:
+        lab.b.qmp("cont")
+    run.server.command.kill(signal.SIGKILL)
+    run.server.command.wait(20)
+    run.client.command.wait(20)
+    both_free(lab)
+
+
+def guest_dies_being_waited_for(lab: Lab) -> None:
+    run = disconnect_in_flight(lab)
+    lab.b.kill()
+    disconnect_ends(run.client, "CONNECTION_ABORTED",
+                    disconnect_deadline_ms(lab.a))
+    run.client.command.wait(20)
+    lab.boot("b")
+    lab.load_drivers("b")
+    transfers(lab, USER, "send", "64", 1)
+
+
+# -- the driver goes under a connection --
+
+def driver_leaves(lab: Lab) -> None:
+    """The module is in use and stays; the driver can be unbound all the
+    same."""
+    deadline = disconnect_deadline_ms(lab.a)
+    run = keep_transferring(lab, USER)
+    lab.a.run("! rmmod vrdma 2>/dev/null")
+    lab.a.run("cd /sys/bus/virtio/drivers/vrdma && for d in virtio*; do "
+              "echo $d > unbind; echo $d > /tmp/unbound; done; "
+              "test ! -e /dev/vrdma0")
+    loses(run.client, deadline, ["device-reset"])
+    loses(run.server, deadline, ["peer-gone"])
+    lab.a.run("cat /tmp/unbound > /sys/bus/virtio/drivers/vrdma/bind")
+    devices_back(lab)
+    both_free(lab)
+
+
 # -- deaths and pauses of what is below --
 
 def guest_pauses(lab: Lab) -> None:
@@ -217,9 +314,13 @@ def vrdmad_dies_driver_goes(lab: Lab) -> None:
 
 
 def vrdmad_ends_politely(lab: Lab) -> None:
-    """SIGTERM with guests attached."""
+    """SIGTERM with guests attached: both are told that, and not less."""
+    deadline = disconnect_deadline_ms(lab.a)
+    run = keep_transferring(lab, USER)
     status = lab.vrdmad.stop()
     expect(status == 0, f"vrdmad ended with {status} on SIGTERM")
+    for ping in run.both:
+        loses(ping, deadline, ["administrator"])
     alive(lab)
     lab.vrdmad.start()
     devices_back(lab)
@@ -256,6 +357,10 @@ ALL: List[Case] = [
     Case("peer-never-answers", peer_never_answers),
     Case("client-process-dies", client_process_dies, True),
     Case("server-process-dies", server_process_dies),
+    Case("client-dies-disconnecting", client_dies_disconnecting, True),
+    Case("server-dies-awaited", server_dies_being_waited_for),
+    Case("guest-pauses-awaited", pause_of_the_one_waited_for),
+    Case("driver-leaves", driver_leaves, True),
     Case("guest-pauses", guest_pauses),
     Case("vrdmad-dies-idle", vrdmad_dies_idle),
     Case("vrdmad-dies-driver-goes", vrdmad_dies_driver_goes),
@@ -270,5 +375,6 @@ ALL: List[Case] = [
            partial(who_disconnects, tool=KERNEL, who=who))
       for who in ("server", "both")],
     Case("vrdmad-dies-busy-kernel", partial(vrdmad_dies, tool=KERNEL)),
+    Case("guest-dies-awaited", guest_dies_being_waited_for),
     Case("peer-guest-dies", partial(peer_guest_dies, tool=USER), True),
 ]
