@@ -358,6 +358,9 @@ void check_closed(void)
 				  name_of(s));
 		if (s->qp_close_called && !s->qp_close_done)
 			violation(6, "%c: CloseQp never ends", name_of(s));
+		if (s->second && !s->second_closed)
+			violation(6, "%c: the second connector never closes",
+				  name_of(s));
 		if (!s->sealed)
 			look_for_silent(s);
 		for (uint32_t w = 0; w < s->wrs; w++)

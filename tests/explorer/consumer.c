@@ -212,6 +212,8 @@ static VOID on_disconnect_done(PVOID ctx, NTSTATUS status)
 	if (s->state == C_DISCONNECTING)
 		s->state = C_OVER;
 	seal(s);
+	if ((flags_of(s) & F_QP_IN_DISC) && has_qp(s))
+		close_qp(s);
 	if ((flags_of(s) & F_CLOSE_IN_DISC) && has_conn(s))
 		close_connector(s);
 }
@@ -289,6 +291,8 @@ static void handshake_ended(struct side *s, const char *what, NTSTATUS status,
 		s->state = C_OVER;
 	if (s->state == C_ESTABLISHED)
 		s->established = true;
+	if ((flags_of(s) & F_CLOSE_IN_SETUP) && has_conn(s))
+		close_connector(s);
 }
 
 static VOID on_connected(PVOID ctx, NTSTATUS status)
@@ -384,6 +388,42 @@ static void flush(struct side *s)
 	s->qp->Dispatch->NdkFlush(s->qp);
 }
 
+/* ---------------------------------------------------- the queue pair again */
+
+/* D8: once connected it is never connected again, whoever asks */
+static VOID on_second_connected(PVOID ctx, NTSTATUS status)
+{
+	struct side *s = ctx;
+	bool fine = status == STATUS_CONNECTION_ACTIVE ||
+		    status == STATUS_CANCELLED ||
+		    (status == STATUS_DEVICE_REMOVED && s->lost);
+
+	trace("    %c: the second Connect completes with %08x", 'A' + s->index,
+	      (unsigned int)status);
+	s->second_pending = false;
+	if (!fine && !s->killed)
+		violation(6, "%c: Connect on a used queue pair completes with %08x",
+			  'A' + s->index, (unsigned int)status);
+}
+
+static void connect_again(struct side *s);
+
+static VOID on_second_closed(PVOID ctx)
+{
+	struct side *s = ctx;
+
+	if (s->second_pending && !s->killed)
+		violation(6, "%c: closed with a request under way",
+			  'A' + s->index);
+	s->second_closed = true;
+}
+
+void close_second(struct side *s)
+{
+	if (ndk_close(s->second, on_second_closed, s) == STATUS_SUCCESS)
+		on_second_closed(s);
+}
+
 /* ------------------------------------------------------------------- faults */
 
 static void break_qp(void *arg)
@@ -439,6 +479,11 @@ static bool can_lose(const struct side *s)
 	return s->reset && !s->lost && !s->killed;
 }
 
+static bool can_again(const struct side *s)
+{
+	return has_qp(s) && s->established && !s->second && !s->reset;
+}
+
 static bool has_reply(const struct side *s)
 {
 	return has_conn(s) && s->state > C_CONNECTING;
@@ -467,6 +512,7 @@ static const struct call {
 	{'m', "CompleteConnect", has_reply, complete},
 	{'j', "Reject", has_reply, reject},
 	{'n', "cancel what pends", has_conn, cancel},
+	{'u', "Connect with another connector", can_again, connect_again},
 	{'X', "its transport fails", can_break, transport_fails},
 	{'R', "its device is reset", can_reset, device_reset},
 	{'L', "its driver learns of the reset", can_lose, device_lost},
@@ -512,6 +558,31 @@ static VOID on_created(PVOID ctx, NTSTATUS status, NDK_OBJECT_HEADER *obj)
 {
 	if (status == STATUS_SUCCESS)
 		*(void **)ctx = obj;
+}
+
+static VOID on_second_made(PVOID ctx, NTSTATUS status, NDK_OBJECT_HEADER *obj)
+{
+	struct side *s = ctx;
+	NTSTATUS st;
+
+	if (status != STATUS_SUCCESS)
+		return;
+	s->second = (NDK_CONNECTOR *)(void *)obj;
+	if (s->qp_close_called || s->killed)
+		return;
+	st = s->second->Dispatch->NdkConnect(s->second, s->qp, NULL, 0,
+					     (const void *)listen_address(), 16,
+					     4, 4, NULL, 0, on_second_connected,
+					     s);
+	s->second_pending = st == STATUS_PENDING;
+	check_misuse(s, "the second Connect", st,
+		     s->lost ? STATUS_DEVICE_REMOVED : STATUS_PENDING);
+}
+
+static void connect_again(struct side *s)
+{
+	s->adapter->Dispatch->NdkCreateConnector(s->adapter, on_second_made, s,
+						 NULL);
 }
 
 static void make_qp(struct side *s)

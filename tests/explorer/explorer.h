@@ -109,6 +109,8 @@ struct side {
 	uint64_t disc_time;
 	bool disc_behind_indication;
 	bool heard_graceful;	/* its device was told of the peer's notification */
+	NDK_CONNECTOR *second;	/* a try to use the queue pair again */
+	bool second_pending, second_closed;
 	bool rejected, cancelled, flushed, broken, reset, lost, killed;
 	bool close_called, close_pending, close_done;
 	bool qp_close_called, qp_close_pending, qp_close_done;
@@ -177,6 +179,7 @@ struct vr_qp *device_qp(const struct side *s);
 void device_lost(struct side *s);
 void close_connector(struct side *s);
 void close_qp(struct side *s);
+void close_second(struct side *s);
 NTSTATUS ndk_close(void *object, NDK_FN_CLOSE_COMPLETION *cb, void *ctx);
 
 /* ------------------------------------------------------------------- checks */
@@ -200,6 +203,8 @@ void seal(struct side *s);
 #define F_CLOSE_IN_DISC	0x2	/* close inside Disconnect's completion */
 #define F_CLOSE_IN_IND	0x4	/* close inside the indication */
 #define F_DISC_IN_IND	0x8	/* Disconnect inside the indication */
+#define F_CLOSE_IN_SETUP 0x20	/* close inside the handshake's completions */
+#define F_QP_IN_DISC	0x40	/* CloseQp inside Disconnect's completion */
 #define F_ARM		0x10	/* the CQ is armed at the start */
 
 struct scenario {

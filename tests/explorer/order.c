@@ -213,7 +213,8 @@ bool events_independent(int a, int b)
 	bool db = b >= EV_ANSWER && b < EV_MESSAGE;
 	bool ca = a >= EV_COMMAND && a < EV_ANSWER;
 	bool cb = b >= EV_COMMAND && b < EV_ANSWER;
-	uint32_t in_callbacks = F_CLOSE_IN_DISC | F_CLOSE_IN_IND | F_DISC_IN_IND;
+	uint32_t in_callbacks = F_CLOSE_IN_DISC | F_CLOSE_IN_IND | F_DISC_IN_IND |
+				F_CLOSE_IN_SETUP | F_QP_IN_DISC;
 
 	if ((scenario->flags[0] | scenario->flags[1]) & in_callbacks)
 		return false;
@@ -274,6 +275,8 @@ static void close_all(void)
 			device_lost(s);
 		if (s->conn && !s->close_called)
 			close_connector(s);
+		if (s->second)
+			close_second(s);
 	}
 	world_settle();
 	for (int i = 0; i < 2; i++)
