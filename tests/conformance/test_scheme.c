@@ -129,9 +129,8 @@ START_TEST(twice)
 
 	pair_open(&p, 0, 1, NULL);
 	st = ep_disconnect_start(&p.a, &first);
-	ck_assert_uint_ne((uint32_t)op_wait(&second,
-					    ep_disconnect_start(&p.a, &second)),
-			  STATUS_SUCCESS);
+	assert_status(op_wait(&second, ep_disconnect_start(&p.a, &second)),
+		      STATUS_INVALID_DEVICE_STATE);
 	ck_assert(pending(&first));
 	nd_close(p.b.conn);
 	p.b.conn = NULL;
@@ -287,24 +286,28 @@ START_TEST(port_is_free_after_full_close)
 }
 END_TEST
 
-START_TEST(closed_inside_its_own_completion)
+/* The close ends what pends, first; B has A's notification all the same */
+START_TEST(close_with_disconnect_pending)
 {
-	struct pair p;
 	struct op close_op, oa, ob;
-	NTSTATUS sa, sb;
+	NTSTATUS sa, sc;
+	struct pair p;
 
-	/* close with a Disconnect pending: that one ends first */
 	pair_open(&p, 0, 1, NULL);
 	sa = ep_disconnect_start(&p.a, &oa);
 	op_init(&close_op);
-	NTSTATUS sc = nd_close_start(p.a.conn, &close_op);
-
+	sc = nd_close_start(p.a.conn, &close_op);
+	assert_status(sc, STATUS_PENDING);
 	p.a.conn = NULL;
-	ck_assert_uint_ne((uint32_t)op_wait(&oa, sa), STATUS_SUCCESS);
 	assert_status(op_wait(&close_op, sc), STATUS_SUCCESS);
+	ck_assert(oa.done);
+	assert_status(op_wait(&oa, sa), STATUS_CANCELLED);
 	ck_assert(wait_count(&p.b.indications, 1, TEST_TIMEOUT_MS));
-	sb = ep_disconnect_start(&p.b, &ob);
-	op_wait(&ob, sb);
+	ck_assert_uint_eq(p.b.indications, 1);
+	assert_status(op_wait(&ob, ep_disconnect_start(&p.b, &ob)),
+		      p.b.reason == VIRTIO_RDMA_R_GRACEFUL ?
+			      STATUS_SUCCESS : STATUS_CONNECTION_ABORTED);
+	ck_assert_uint_eq(p.a.indications, 0);
 	nd_close(p.b.conn);
 	p.b.conn = NULL;
 	listener_stop(&p.l);
@@ -332,6 +335,6 @@ int main(void)
 	tcase_add_test(tc, ndspi_policy_flushes_after_the_indication);
 	tcase_add_test(tc, no_byte_moves_after_completion);
 	tcase_add_test(tc, port_is_free_after_full_close);
-	tcase_add_test(tc, closed_inside_its_own_completion);
+	tcase_add_test(tc, close_with_disconnect_pending);
 	return run_suite(s);
 }
