@@ -45,7 +45,7 @@ $(E2E) $(CONFORMANCE) $(HOSTILE) $(SOAK): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmaco
 $(BENCH): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS) -lm
 
-tests: $(TEST_PROGRAMS) vrdmad ndspi
+tests: $(TEST_PROGRAMS) vrdmad ndspi explorer
 unit: $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI)
 	$(Q)tests/run.py $(RUN_ARGS) $^
 e2e: $(E2E) vrdmad
@@ -64,6 +64,8 @@ check-run: tests
 	$(Q)tests/run.py $(RUN_ARGS) $(TEST_PROGRAMS)
 bench-run: $(BENCH) vrdmad
 	$(Q)set -e; for b in $(BENCH); do VRDMAD=$(O)/bin/vrdmad $$b; done
+
+include tests/explorer/build.mk
 
 -include $(shell find $(O)/tests -name '*.d' 2>/dev/null)
 .PHONY: tests unit e2e conformance hostile soak check-run bench-run

@@ -25,11 +25,11 @@ $(O)/planted/%.o: %.c
 
 $(O)/bin/explorer: $(EXPLORER_OBJ) $(O)/libvrdmad.a $(O)/libvrdmacore.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^
+	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(VRDMAD_LIBS)
 # Objects go before the libraries, which then only fill what is missing
 $(O)/bin/explorer-planted: $(PLANTED_OBJ) $(O)/libvrdmad.a $(O)/libvrdmacore.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^
+	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(VRDMAD_LIBS)
 
 explorer: $(O)/bin/explorer $(O)/bin/explorer-planted ## every order of a connection's end: build
 explorer-run: explorer ## and run: 500,000 orders, all planted faults
