@@ -464,6 +464,24 @@ void device_lost(struct side *s)
 	seal(s);
 }
 
+/* The machine stands still, with what is in its queues; time does not */
+static void pause_guest(struct side *s)
+{
+	s->paused = true;
+	guest_set_paused(s->guest, true);
+}
+
+void resume_guest(struct side *s)
+{
+	s->paused = false;
+	guest_set_paused(s->guest, false);
+}
+
+static bool can_resume(const struct side *s)
+{
+	return s->paused;
+}
+
 static bool can_break(const struct side *s)
 {
 	return has_qp(s) && s->established && device_qp(s);
@@ -516,6 +534,8 @@ static const struct call {
 	{'X', "its transport fails", can_break, transport_fails},
 	{'R', "its device is reset", can_reset, device_reset},
 	{'L', "its driver learns of the reset", can_lose, device_lost},
+	{'P', "its machine is paused", can_reset, pause_guest},
+	{'U', "its machine goes on", can_resume, resume_guest},
 	{'K', "its machine is killed", can_reset, kill_guest},
 };
 

@@ -111,7 +111,7 @@ struct side {
 	bool heard_graceful;	/* its device was told of the peer's notification */
 	NDK_CONNECTOR *second;	/* a try to use the queue pair again */
 	bool second_pending, second_closed;
-	bool rejected, cancelled, flushed, broken, reset, lost, killed;
+	bool rejected, cancelled, flushed, broken, reset, lost, killed, paused;
 	bool close_called, close_pending, close_done;
 	bool qp_close_called, qp_close_pending, qp_close_done;
 	bool request_pending;
@@ -177,6 +177,7 @@ uint8_t wr_pattern(const struct side *s, uint32_t i);
 /* The device's queue pair, NULL: there is none */
 struct vr_qp *device_qp(const struct side *s);
 void device_lost(struct side *s);
+void resume_guest(struct side *s);
 void close_connector(struct side *s);
 void close_qp(struct side *s);
 void close_second(struct side *s);

@@ -73,6 +73,8 @@ static bool call_is_next(int side, int thread, char *op)
 	if (!calls)
 		return false;
 	*op = calls[at[side][thread]];
+	if (world.side[side].paused && *op != 'U')
+		return false;
 	return *op && call_ready(&world.side[side], *op);
 }
 
@@ -90,7 +92,7 @@ static uint32_t calls_ready(void)
 
 static uint32_t side_ready(const struct side *s)
 {
-	bool device = !s->reset && !s->killed, driver = device && !s->lost;
+	bool device = !s->reset && !s->killed && !s->paused, driver = device && !s->lost;
 	uint32_t mask = 0;
 
 	if (device && !fifo_empty(&s->q[VIRTIO_RDMA_VQ_CONTROL].posted))
@@ -101,7 +103,7 @@ static uint32_t side_ready(const struct side *s)
 		mask |= 1u << EV_EVENT;
 	if (driver && !fifo_empty(&s->q[VIRTIO_RDMA_VQ_CEQ(0)].used))
 		mask |= 1u << EV_CQ_EVENT;
-	if (s->work && !s->killed)
+	if (s->work && !s->killed && !s->paused)
 		mask |= 1u << EV_TASK;
 	return mask << s->index;
 }
@@ -289,6 +291,12 @@ static void close_all(void)
 
 void order_end(void)
 {
+	for (int i = 0; i < 2; i++) {
+		if (!world.side[i].paused)
+			continue;
+		resume_guest(&world.side[i]);
+		world_settle();
+	}
 	check_quiet();
 	let_time_pass();
 	check_ended();

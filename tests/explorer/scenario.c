@@ -160,6 +160,12 @@ const struct scenario scenarios[] = {
 	{"kill-a", "A's machine is killed in the middle of its own",
 	 .call = {{"wD", "K"}, {"rD"}}},
 	{"reset-both", "both devices are reset", .call = {{"RL"}, {"RL"}}},
+	{"pause-b", "B's machine is paused while A disconnects",
+	 .call = {{"wD"}, {"D", "PU"}}},
+	{"pause-b-timer", "the same, longer than the deadline", .ticks = 1,
+	 .call = {{"D"}, {"D", "PU"}}},
+	{"pause-a", "A's machine is paused in its own Disconnect",
+	 .call = {{"rD", "PU"}, {"sD"}}},
 	{"lost-posts", "A posts while it loses its device",
 	 .call = {{"rwr", "RL"}, {0}}},
 };

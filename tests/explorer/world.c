@@ -206,7 +206,7 @@ static bool settle_once(void)
 	for (int i = 0; i < 2; i++) {
 		struct side *s = &world.side[i];
 
-		if (!s->guest || !s->core)
+		if (!s->guest || !s->core || s->paused)
 			continue;
 		if (!fifo_empty(&s->q[VIRTIO_RDMA_VQ_CONTROL].posted)) {
 			device_take_command(s);
