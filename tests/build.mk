@@ -45,6 +45,15 @@ $(E2E) $(CONFORMANCE) $(HOSTILE) $(SOAK): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmaco
 $(BENCH): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS) -lm
 
+# The scheme through NDSPI, for the guest image: make check-vm runs it there
+ND_CONFORM := $(O)/bin/nd_conform
+$(O)/tests/guest/nd_conform.o: TEST_INC += -I$(ND_TOOLS_DIR)
+$(ND_CONFORM): $(O)/tests/guest/nd_conform.o \
+		$(O)/$(ND_TOOLS_DIR)/tool.o $(O)/libndspi.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_COMMON) $(ND_STATIC) -o $@ $^
+all: $(ND_CONFORM)
+
 tests: $(TEST_PROGRAMS) vrdmad ndspi explorer
 unit: $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI)
 	$(Q)tests/run.py $(RUN_ARGS) $^

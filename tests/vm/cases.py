@@ -181,6 +181,17 @@ def server_process_dies(lab: Lab) -> None:
     lab.load_drivers("b")
 
 
+def ndspi_conforms(lab: Lab) -> None:
+    """The scheme through IND2Connector, both ends in one process."""
+    done = lab.a.run(f"nd_conform {ADDRESSES['a'][0]}", timeout=120,
+                     check=False)
+    bad = [line for line in done.lines if line.startswith("FAIL")]
+    expect(not bad and done.status == 0,
+           f"nd_conform: exit {done.status}: {' / '.join(bad)}")
+    unload(lab.a)       # works only when nothing is left of it
+    lab.load_drivers("a")
+
+
 # -- something happens while A's Disconnect pends --
 
 def disconnect_in_flight(lab: Lab, hold: str = "/tmp/never") -> Run:
@@ -357,6 +368,7 @@ ALL: List[Case] = [
     Case("peer-never-answers", peer_never_answers),
     Case("client-process-dies", client_process_dies, True),
     Case("server-process-dies", server_process_dies),
+    Case("ndspi-conforms", ndspi_conforms, True),
     Case("client-dies-disconnecting", client_dies_disconnecting, True),
     Case("server-dies-awaited", server_dies_being_waited_for),
     Case("guest-pauses-awaited", pause_of_the_one_waited_for),

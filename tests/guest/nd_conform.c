@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * nd_conform.c - the disconnect scheme through IND2Connector, in a guest
+ *
+ * Both ends are in this process, connected through the device.  What NDSPI has
+ * beside NDK is the subject: NotifyDisconnect as a request, its cancelling, and
+ * the flush behind the indication.
+ *
+ * usage: nd_conform ADDRESS      one of the device's, see nd_info
+ *
+ * One line a case; the last is "N passed, N failed".
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ndstatus.h"
+#include "ndutil.h"
+#include "tool.h"
+
+#define TIMEOUT_S 20.0
+#define BYTES 4096
+
+const char *tool_name = "nd_conform";
+
+static IND2Adapter *adapter;
+static HANDLE file;
+static struct sockaddr_storage address;
+static ULONG address_len;
+static int passed, failed;
+static const char *why;		/* the running case failed: first reason */
+static char why_text[256];
+
+#define EXPECT(got, want)                                                      \
+	do {                                                                   \
+		HRESULT got_ = (got), want_ = (want);                          \
+		if (got_ != want_ && !why) {                                   \
+			snprintf(why_text, sizeof(why_text),                   \
+				 "line %d: %s: %s, not %s", __LINE__, #got,    \
+				 say(got_, 0), say(want_, 1));                 \
+			why = why_text;                                        \
+		}                                                              \
+	} while (0)
+
+static const char *say(HRESULT hr, int which)
+{
+	static char text[2][64];
+
+	snprintf(text[which], sizeof(text[0]), "%s", tool_status(hr));
+	return text[which];
+}
+
+/* --- one side ------------------------------------------------------------------ */
+
+struct side {
+	IND2CompletionQueue *cq;
+	IND2QueuePair *qp;
+	IND2MemoryRegion *mr;
+	IND2Connector *conn;
+	OVERLAPPED request, notify, disconnect;
+	char memory[BYTES];
+};
+
+static struct side a, b;
+static IND2Listener *listener;
+
+static HRESULT result(void *obj, OVERLAPPED *ov)
+{
+	IND2Overlapped *o = obj;
+
+	return o->lpVtbl->GetOverlappedResult(o, ov, FALSE);
+}
+
+/* What a call that returned `first` came to, within bounds */
+static HRESULT ended(void *obj, OVERLAPPED *ov, HRESULT first)
+{
+	double end = tool_now() + TIMEOUT_S;
+	HRESULT hr = first;
+
+	while (hr == ND_PENDING && tool_now() < end) {
+		struct pollfd p = { .fd = file, .events = POLLIN };
+
+		hr = result(obj, ov);
+		if (hr == ND_PENDING)
+			poll(&p, 1, 1);
+	}
+	return hr;
+}
+
+static HRESULT start_disconnect(struct side *s)
+{
+	return s->conn->lpVtbl->Disconnect(s->conn, &s->disconnect);
+}
+
+static HRESULT start_notify(struct side *s)
+{
+	return s->conn->lpVtbl->NotifyDisconnect(s->conn, &s->notify);
+}
+
+static HRESULT end_disconnect(struct side *s, HRESULT first)
+{
+	return ended(s->conn, &s->disconnect, first);
+}
+
+static HRESULT end_notify(struct side *s)
+{
+	return ended(s->conn, &s->notify, ND_PENDING);
+}
+
+static HRESULT receive(struct side *s)
+{
+	ND2_SGE sge = { .Buffer = s->memory, .BufferLength = 64,
+			.MemoryRegionToken =
+				s->mr->lpVtbl->GetLocalToken(s->mr) };
+
+	return s->qp->lpVtbl->Receive(s->qp, s, &sge, 1);
+}
+
+/* Status of the next completion; ND_PENDING: none came */
+static HRESULT next(struct side *s, double seconds)
+{
+	double end = tool_now() + seconds;
+	ND2_RESULT r;
+
+	do {
+		if (s->cq->lpVtbl->GetResults(s->cq, &r, 1))
+			return r.Status;
+	} while (tool_now() < end);
+	return ND_PENDING;
+}
+
+static HRESULT new_connector(struct side *s)
+{
+	return adapter->lpVtbl->CreateConnector(adapter, &IID_IND2Connector,
+						file, (VOID **)&s->conn);
+}
+
+static void open_side(struct side *s)
+{
+	OVERLAPPED ov = { 0 };
+	HRESULT hr;
+
+	memset(s, 0, sizeof(*s));
+	hr = adapter->lpVtbl->CreateCompletionQueue(
+		adapter, &IID_IND2CompletionQueue, file, 16, 0, 0,
+		(VOID **)&s->cq);
+	EXPECT(hr, ND_SUCCESS);
+	hr = adapter->lpVtbl->CreateQueuePair(
+		adapter, &IID_IND2QueuePair, (IUnknown *)s->cq,
+		(IUnknown *)s->cq, s, 4, 4, 1, 1, 0, (VOID **)&s->qp);
+	EXPECT(hr, ND_SUCCESS);
+	hr = adapter->lpVtbl->CreateMemoryRegion(
+		adapter, &IID_IND2MemoryRegion, file, (VOID **)&s->mr);
+	EXPECT(hr, ND_SUCCESS);
+	hr = s->mr->lpVtbl->Register(s->mr, s->memory, BYTES,
+				     ND_MR_FLAG_ALLOW_LOCAL_WRITE, &ov);
+	EXPECT(ended(s->mr, &ov, hr), ND_SUCCESS);
+	EXPECT(new_connector(s), ND_SUCCESS);
+}
+
+#define RELEASE(x)                                                             \
+	do {                                                                   \
+		if (x)                                                         \
+			(x)->lpVtbl->Release(x);                               \
+		(x) = NULL;                                                    \
+	} while (0)
+
+static void close_side(struct side *s)
+{
+	OVERLAPPED ov = { 0 };
+
+	RELEASE(s->conn);
+	RELEASE(s->qp);
+	ended(s->mr, &ov, s->mr->lpVtbl->Deregister(s->mr, &ov));
+	RELEASE(s->mr);
+	RELEASE(s->cq);
+}
+
+static void connect_them(void)
+{
+	struct sockaddr_storage to = address;
+	OVERLAPPED get = { 0 };
+	ULONG len = sizeof(to);
+	HRESULT con, acc, hr;
+
+	hr = adapter->lpVtbl->CreateListener(adapter, &IID_IND2Listener, file,
+					     (VOID **)&listener);
+	EXPECT(hr, ND_SUCCESS);
+	EXPECT(listener->lpVtbl->Bind(listener, (struct sockaddr *)&address,
+				      address_len), ND_SUCCESS);
+	EXPECT(listener->lpVtbl->Listen(listener, 4), ND_SUCCESS);
+	EXPECT(listener->lpVtbl->GetLocalAddress(
+		       listener, (struct sockaddr *)&to, &len), ND_SUCCESS);
+	hr = listener->lpVtbl->GetConnectionRequest(
+		listener, (IUnknown *)b.conn, &get);
+	EXPECT(a.conn->lpVtbl->Bind(a.conn, (struct sockaddr *)&address,
+				    address_len), ND_SUCCESS);
+	con = a.conn->lpVtbl->Connect(a.conn, (IUnknown *)a.qp,
+				      (struct sockaddr *)&to, len, 1, 1, NULL,
+				      0, &a.request);
+	EXPECT(ended(listener, &get, hr), ND_SUCCESS);
+	acc = b.conn->lpVtbl->Accept(b.conn, (IUnknown *)b.qp, 1, 1, NULL, 0,
+				     &b.request);
+	EXPECT(ended(a.conn, &a.request, con), ND_SUCCESS);
+	con = a.conn->lpVtbl->CompleteConnect(a.conn, &a.request);
+	EXPECT(ended(a.conn, &a.request, con), ND_SUCCESS);
+	EXPECT(ended(b.conn, &b.request, acc), ND_SUCCESS);
+}
+
+/* --- cases ------------------------------------------------------------------------ */
+
+static void never_connected(void)
+{
+	EXPECT(start_disconnect(&a), ND_CONNECTION_INVALID);
+	EXPECT(start_notify(&a), ND_CONNECTION_INVALID);
+	EXPECT(a.conn->lpVtbl->CompleteConnect(a.conn, &a.request),
+	       ND_CONNECTION_INVALID);
+}
+
+/* A pends until B calls; what waits for an indication at A ends; B is told and
+ * flushed without doing anything */
+static void pends_until_the_peer(void)
+{
+	HRESULT da, db;
+
+	connect_them();
+	EXPECT(receive(&a), ND_SUCCESS);
+	EXPECT(receive(&b), ND_SUCCESS);
+	EXPECT(start_notify(&a), ND_PENDING);
+	EXPECT(start_notify(&b), ND_PENDING);
+	da = start_disconnect(&a);
+	EXPECT(da, ND_PENDING);
+	EXPECT(end_notify(&a), ND_X_CONNECTION_DISCONNECTED);
+	EXPECT(end_notify(&b), ND_SUCCESS);
+	EXPECT(next(&b, TIMEOUT_S), ND_CANCELED);
+	EXPECT(next(&a, TIMEOUT_S), ND_CANCELED);
+	EXPECT(result(a.conn, &a.disconnect), ND_PENDING);
+	EXPECT(start_notify(&a), ND_X_CONNECTION_DISCONNECTED);
+	/* told already: says so, each time */
+	EXPECT(ended(b.conn, &b.notify, start_notify(&b)), ND_SUCCESS);
+	db = start_disconnect(&b);
+	EXPECT(end_disconnect(&b, db), ND_SUCCESS);
+	EXPECT(end_disconnect(&a, da), ND_SUCCESS);
+	EXPECT(next(&a, 0), ND_PENDING);
+	EXPECT(next(&b, 0), ND_PENDING);
+}
+
+static void disconnect_twice(void)
+{
+	OVERLAPPED second = { 0 };
+	HRESULT da, db;
+
+	connect_them();
+	da = start_disconnect(&a);
+	EXPECT(da, ND_PENDING);
+	EXPECT(a.conn->lpVtbl->Disconnect(a.conn, &second),
+	       ND_INVALID_DEVICE_STATE);
+	db = start_disconnect(&b);
+	EXPECT(end_disconnect(&b, db), ND_SUCCESS);
+	EXPECT(end_disconnect(&a, da), ND_SUCCESS);
+	EXPECT(start_disconnect(&a), ND_CONNECTION_INVALID);
+	/* D8, and posts end cancelled */
+	EXPECT(a.conn->lpVtbl->Connect(a.conn, (IUnknown *)a.qp,
+				       (struct sockaddr *)&address, address_len,
+				       1, 1, NULL, 0, &a.request),
+	       ND_CONNECTION_INVALID);
+	EXPECT(a.conn->lpVtbl->Bind(a.conn, (struct sockaddr *)&address,
+				    address_len),
+	       ND_X_ADDRESS_ALREADY_ASSOCIATED);
+	EXPECT(receive(&a), ND_SUCCESS);
+	EXPECT(next(&a, TIMEOUT_S), ND_CANCELED);
+}
+
+static void crossing(void)
+{
+	HRESULT da, db;
+
+	connect_them();
+	da = start_disconnect(&a);
+	db = start_disconnect(&b);
+	EXPECT(end_disconnect(&a, da), ND_SUCCESS);
+	EXPECT(end_disconnect(&b, db), ND_SUCCESS);
+}
+
+/* A cancelled NotifyDisconnect leaves no trace; a cancelled Disconnect ends it */
+static void cancelled(void)
+{
+	HRESULT da, db;
+
+	connect_them();
+	EXPECT(start_notify(&a), ND_PENDING);
+	EXPECT(a.conn->lpVtbl->CancelOverlappedRequests(a.conn), ND_SUCCESS);
+	EXPECT(end_notify(&a), ND_CANCELED);
+	EXPECT(start_notify(&b), ND_PENDING);
+	EXPECT(receive(&b), ND_SUCCESS);
+	EXPECT(next(&b, 0.05), ND_PENDING);	/* it lives */
+	da = start_disconnect(&a);
+	EXPECT(da, ND_PENDING);
+	EXPECT(a.conn->lpVtbl->CancelOverlappedRequests(a.conn), ND_SUCCESS);
+	EXPECT(end_disconnect(&a, da), ND_CANCELED);
+	EXPECT(end_notify(&b), ND_SUCCESS);
+	EXPECT(next(&b, TIMEOUT_S), ND_CANCELED);
+	db = start_disconnect(&b);
+	EXPECT(end_disconnect(&b, db), ND_SUCCESS);	/* A's word had come */
+	EXPECT(start_disconnect(&a), ND_CONNECTION_INVALID);
+}
+
+/* The last Release of a connected connector is an abrupt end */
+static void released(void)
+{
+	HRESULT da;
+
+	connect_them();
+	EXPECT(receive(&a), ND_SUCCESS);
+	EXPECT(start_notify(&a), ND_PENDING);
+	RELEASE(b.conn);
+	EXPECT(end_notify(&a), ND_SUCCESS);
+	EXPECT(next(&a, TIMEOUT_S), ND_CANCELED);
+	da = start_disconnect(&a);
+	EXPECT(end_disconnect(&a, da), ND_CONNECTION_ABORTED);
+}
+
+static void released_while_awaited(void)
+{
+	HRESULT da;
+
+	connect_them();
+	da = start_disconnect(&a);
+	EXPECT(da, ND_PENDING);
+	RELEASE(b.conn);
+	EXPECT(end_disconnect(&a, da), ND_SUCCESS);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} cases[] = {
+	{ "never-connected", never_connected },
+	{ "pends-until-the-peer", pends_until_the_peer },
+	{ "disconnect-twice", disconnect_twice },
+	{ "crossing", crossing },
+	{ "cancelled", cancelled },
+	{ "released", released },
+	{ "released-while-awaited", released_while_awaited },
+};
+
+static void run_case(size_t i)
+{
+	why = NULL;
+	open_side(&a);
+	open_side(&b);
+	if (!why)
+		cases[i].run();
+	close_side(&a);
+	close_side(&b);
+	RELEASE(listener);
+	passed += !why;
+	failed += !!why;
+	printf("%s %s%s%s\n", why ? "FAIL" : "ok  ", cases[i].name,
+	       why ? ": " : "", why ? why : "");
+	fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 2 || !tool_parse_addr(argv[1], &address, &address_len)) {
+		fputs("usage: nd_conform ADDRESS\n", stderr);
+		return EXIT_USAGE;
+	}
+	if (NdStartup() != ND_SUCCESS ||
+	    NdOpenV2Adapter((struct sockaddr *)&address, address_len,
+			    &adapter) != ND_SUCCESS ||
+	    adapter->lpVtbl->CreateOverlappedFile(adapter, &file) !=
+		    ND_SUCCESS) {
+		tool_error("no adapter has %s; nd_info tells which there are",
+			   argv[1]);
+		return EXIT_FAILED;
+	}
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		run_case(i);
+	adapter->lpVtbl->Release(adapter);
+	CloseHandle(file);
+	NdCleanup();
+	printf("%d passed, %d failed\n", passed, failed);
+	return failed ? EXIT_FAILED : EXIT_OK;
+}
