@@ -305,6 +305,8 @@ void cmd_destroy_qp(struct command *cmd)
 		command_done(cmd, VIRTIO_RDMA_S_BUSY, 0);
 		return;
 	}
+	/* what was posted has its completion, though no doorbell was heard */
+	qp_stop(qp, NULL, NULL);
 	qp_remove(cmd->guest, qp);
 	command_done(cmd, VIRTIO_RDMA_S_OK, 0);
 }
