@@ -435,10 +435,14 @@ NTSTATUS vrc_conn_reject(NDK_CONNECTOR *ndk, const VOID *data, ULONG length)
 	struct vrc_want want = { 0 };
 	enum vrc_conn_state from;
 	NTSTATUS st;
+	bool lost;
 
 	vrc_lock(conn->obj.core);
 	from = conn->state;
+	lost = vrc_obj_lost_locked(&conn->obj);
 	vrc_unlock(conn->obj.core);
+	if (lost)
+		return STATUS_DEVICE_REMOVED;
 	if (from != VRC_CONN_INCOMING && from != VRC_CONN_REPLIED)
 		return STATUS_CONNECTION_INVALID;
 	st = set_private(&want.priv, data, length,
