@@ -94,10 +94,10 @@ static void check_success(const struct side *s)
 
 static bool timed_out_rightly(const struct side *s)
 {
-	/* its own deadline, or its peer's told to it */
+	/* its own deadline, or its peer's told to it, of Accept too */
 	return world.timer_fired &&
 	       (world.now - s->disc_time >= TIMEOUT_MS * 1000000ull ||
-		peer_of(s)->disc_called);
+		peer_of(s)->disc_called || scenario->fresh);
 }
 
 static void check_failure(const struct side *s, NTSTATUS status)
@@ -348,6 +348,9 @@ static void check_request(const struct side *s, uint32_t i)
 /* Everything is closed */
 void check_closed(void)
 {
+	for (int i = 0; i < 2; i++)
+		if (!world.side[i].sealed)
+			look_for_silent(&world.side[i]);
 	for (int i = 0; i < 2; i++) {
 		struct side *s = &world.side[i];
 
@@ -361,8 +364,6 @@ void check_closed(void)
 		if (s->second && !s->second_closed)
 			violation(6, "%c: the second connector never closes",
 				  name_of(s));
-		if (!s->sealed)
-			look_for_silent(s);
 		for (uint32_t w = 0; w < s->wrs; w++)
 			check_request(s, w);
 	}

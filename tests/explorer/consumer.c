@@ -50,6 +50,11 @@ static bool has_qp(const struct side *s)
 	return s->qp && !s->qp_close_called && !s->killed;
 }
 
+static bool has_both(const struct side *s)
+{
+	return has_conn(s) && has_qp(s);
+}
+
 static bool can_post(const struct side *s)
 {
 	return has_qp(s) && s->established && s->wrs < MAX_WR;
@@ -151,8 +156,10 @@ static VOID on_connector_closed(PVOID ctx)
 		violation(6, "%c: closed twice", 'A' + s->index);
 	s->close_done = true;
 	s->state = C_CLOSED;
-	if (s->established)
-		seal(s);
+	if (!s->established)
+		return;
+	consumer_poll(s); /* what came is looked at before it is painted over */
+	seal(s);
 }
 
 static VOID on_qp_closed(PVOID ctx)
@@ -277,7 +284,7 @@ static void handshake_ended(struct side *s, const char *what, NTSTATUS status,
 		 status == STATUS_CONNECTION_ABORTED)
 		fine = peer_of(s)->close_called || peer_of(s)->rejected ||
 		       peer_of(s)->cancelled || peer_of(s)->reset ||
-		       s->broken || s->flushed || world.timer_fired;
+		       peer_of(s)->refused || s->broken || s->flushed || world.timer_fired;
 	else if (status == STATUS_CONNECTION_ACTIVE ||
 		 status == STATUS_INVALID_DEVICE_STATE)
 		fine = s->flushed || s->qp_close_called;
@@ -499,7 +506,7 @@ static bool can_lose(const struct side *s)
 
 static bool can_again(const struct side *s)
 {
-	return has_qp(s) && s->established && !s->second && !s->reset;
+	return has_qp(s) && s->established && !s->second_called && !s->reset;
 }
 
 static bool has_reply(const struct side *s)
@@ -525,8 +532,8 @@ static const struct call {
 	{'C', "CloseConnector", has_conn, close_connector},
 	{'Q', "CloseQp", has_qp, close_qp},
 	{'F', "Flush", has_qp, flush},
-	{'c', "Connect", has_conn, connect},
-	{'a', "Accept", has_conn, accept},
+	{'c', "Connect", has_both, connect},
+	{'a', "Accept", has_both, accept},
 	{'m', "CompleteConnect", has_reply, complete},
 	{'j', "Reject", has_reply, reject},
 	{'n', "cancel what pends", has_conn, cancel},
@@ -601,6 +608,7 @@ static VOID on_second_made(PVOID ctx, NTSTATUS status, NDK_OBJECT_HEADER *obj)
 
 static void connect_again(struct side *s)
 {
+	s->second_called = true;
 	s->adapter->Dispatch->NdkCreateConnector(s->adapter, on_second_made, s,
 						 NULL);
 }

@@ -110,7 +110,8 @@ struct side {
 	bool disc_behind_indication;
 	bool heard_graceful;	/* its device was told of the peer's notification */
 	NDK_CONNECTOR *second;	/* a try to use the queue pair again */
-	bool second_pending, second_closed;
+	bool second_called, second_pending, second_closed;
+	bool refused;		/* closed a second request */
 	bool rejected, cancelled, flushed, broken, reset, lost, killed, paused;
 	bool close_called, close_pending, close_done;
 	bool qp_close_called, qp_close_pending, qp_close_done;
@@ -266,6 +267,9 @@ void search_run(const struct scenario *sc, const struct search *how,
 /* More samples of one that was not exhausted */
 void search_more(const struct scenario *sc, const struct search *how,
 		 uint64_t samples, struct result *out);
+
+/* Random scenario number of a seed; good until the next call */
+void fuzz_scenario(uint64_t seed, uint64_t number, struct scenario *out);
 
 /* ------------------------------------------------------------------- plants */
 struct plant {

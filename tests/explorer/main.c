@@ -15,6 +15,10 @@
 extern int vrdma_plant;
 #endif
 
+/* Beside the scenarios of the table, in a run of everything */
+#define RANDOM_SCENARIOS 5000
+#define RANDOM_ORDERS	 20
+
 static const char usage[] =
 	"usage: explorer [-n LIMIT] [-m SAMPLES] [-t TOTAL] [-s SEED]\n"
 	"                [--scenario NAME [--order K]] [--no-plants] [--list]\n"
@@ -30,6 +34,8 @@ static const char usage[] =
 	"  -s SEED          of the random orders (1)\n"
 	"  --scenario NAME  only this one\n"
 	"  --order K        only its order K, with a trace of every step\n"
+	"  --random N       N random scenarios in place of those, -m orders of each\n"
+	"  --random-one K   only number K of them, told step by step with --order\n"
 	"  --plants         only the planted faults (binary explorer-planted)\n"
 	"  --no-plants      leave them out\n"
 	"  --list           scenarios, faults, and what they are\n"
@@ -40,6 +46,7 @@ struct options {
 	struct search how;
 	uint64_t total;
 	const char *name;
+	uint64_t random, random_one;
 	bool plants_only, no_plants, list;
 };
 
@@ -121,6 +128,51 @@ static void run_scenarios(const struct options *o, struct totals *t)
 			t->passed++;
 	}
 	free(all);
+}
+
+/* --------------------------------------------------------- random scenarios */
+
+static bool random_scenario(const struct options *o, uint64_t k,
+			    uint64_t samples, struct totals *t)
+{
+	struct search how = o->how;
+	struct scenario sc;
+	struct result r;
+
+	how.limit = 0;
+	how.samples = samples;
+	fuzz_scenario(how.seed, k, &sc);
+	search_run(&sc, &how, &r);
+	t->orders += r.orders;
+	t->violations += r.violations;
+	if (r.violations)
+		printf("FAIL random scenario %llu: %s\n    again: explorer --random-one %llu -s %llu -m %llu --order K\n",
+		       (unsigned long long)k, sc.what, (unsigned long long)k,
+		       (unsigned long long)how.seed,
+		       (unsigned long long)samples);
+	return !r.violations;
+}
+
+/* They count as one test */
+static void run_random(const struct options *o, uint64_t samples,
+		       struct totals *t)
+{
+	uint64_t first = o->random_one ? o->random_one : 1;
+	uint64_t last = o->random_one ? o->random_one : o->random;
+	uint64_t orders = t->orders, bad = 0;
+
+	for (uint64_t k = first; k <= last; k++)
+		bad += !random_scenario(o, k, samples, t);
+	if (o->how.only)
+		return;
+	printf("%-4s %llu random scenarios, %llu orders, %llu with violations\n",
+	       bad ? "FAIL" : "ok", (unsigned long long)(last - first + 1),
+	       (unsigned long long)(t->orders - orders),
+	       (unsigned long long)bad);
+	if (bad)
+		t->failed++;
+	else
+		t->passed++;
 }
 
 /* ------------------------------------------------------------ planted faults */
@@ -233,6 +285,8 @@ static uint64_t number(const char *s, const char *option)
 static const struct option long_options[] = {
 	{"scenario", required_argument, NULL, 'S'},
 	{"order", required_argument, NULL, 'O'},
+	{"random", required_argument, NULL, 'R'},
+	{"random-one", required_argument, NULL, 'r'},
 	{"plants", no_argument, NULL, 'P'},
 	{"no-plants", no_argument, NULL, 'N'},
 	{"list", no_argument, NULL, 'L'},
@@ -253,6 +307,8 @@ static void parse(int argc, char **argv, struct options *o)
 		case 's': o->how.seed = number(optarg, "-s"); break;
 		case 'S': o->name = optarg; break;
 		case 'O': o->how.only = number(optarg, "--order"); break;
+		case 'R': o->random = number(optarg, "--random"); break;
+		case 'r': o->random_one = number(optarg, "--random-one"); break;
 		case 'P': o->plants_only = true; break;
 		case 'N': o->no_plants = true; break;
 		case 'L': o->list = true; break;
@@ -274,7 +330,7 @@ static void check_options(const struct options *o)
 			o->name);
 		exit(2);
 	}
-	if (o->how.only && !o->name) {
+	if (o->how.only && !o->name && !o->random_one) {
 		fprintf(stderr, "explorer: --order needs --scenario NAME\n");
 		exit(2);
 	}
@@ -288,8 +344,11 @@ int main(int argc, char **argv)
 	};
 	struct totals t = {0};
 
+	bool only_random;
+
 	parse(argc, argv, &o);
 	check_options(&o);
+	only_random = o.random;
 	vlog_set_level(VL_ERROR);
 	if (o.list) {
 		list();
@@ -298,10 +357,18 @@ int main(int argc, char **argv)
 	if (o.plants_only)
 		return run_plants(&o);
 	world_start();
-	run_scenarios(&o, &t);
+	if (o.random || o.random_one) {
+		run_random(&o, o.how.samples, &t);
+	} else {
+		run_scenarios(&o, &t);
+		o.random = o.name ? 0 : RANDOM_SCENARIOS;
+		if (o.random)
+			run_random(&o, RANDOM_ORDERS, &t);
+	}
 	if (o.how.only)
 		return t.violations != 0;
-	if (!o.no_plants && !o.name)
+	if (!o.no_plants && !o.name && !o.random_one && !o.how.only &&
+	    !only_random)
 		call_planted(argv[0], &o, &t);
 	printf("%u passed, %u failed\n", t.passed, t.failed);
 	printf("disconnect explorer: %llu orders, %llu violations, %u/%u planted faults caught\n",

@@ -101,6 +101,8 @@ const struct scenario scenarios[] = {
 	{"flush-first", "A flushes, then disconnects",
 	 .call = {{"wFD"}, {"D"}}},
 
+	{"flush-close-qp", "a post behind a flush, then CloseQp",
+	 .call = {{"FWQ", "FC"}, {"F"}}},
 	{"flush-crossing", "one thread flushes as both disconnect",
 	 .call = {{"D", "wF"}, {"D"}}},
 	{"again", "the queue pair is connected again, before and after the end",
@@ -160,6 +162,8 @@ const struct scenario scenarios[] = {
 	{"kill-a", "A's machine is killed in the middle of its own",
 	 .call = {{"wD", "K"}, {"rD"}}},
 	{"reset-both", "both devices are reset", .call = {{"RL"}, {"RL"}}},
+	{"lost-calls", "A calls everything while it loses its device",
+	 .call = {{"jDcjm", "RL"}, {0}}},
 	{"pause-b", "B's machine is paused while A disconnects",
 	 .call = {{"wD"}, {"D", "PU"}}},
 	{"pause-b-timer", "the same, longer than the deadline", .ticks = 1,

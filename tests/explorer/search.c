@@ -192,12 +192,17 @@ static void report(const struct scenario *sc, const struct search *how,
 	out->violations++;
 	out->seen[verdict.rule]++;
 	out->seen[verdict.also]++;
-	if (!how->quiet && !how->only && out->violations <= 3)
-		printf("rule %d broken: %s\n    again: explorer --scenario %s --order %llu -s %llu -n %llu\n",
-		       verdict.rule, verdict.text, sc->name,
+	if (how->quiet || how->only || out->violations > 3)
+		return;
+	printf("rule %d broken: %s\n", verdict.rule, verdict.text);
+	if (how->limit)
+		printf("    again: explorer --scenario %s --order %llu -s %llu -n %llu\n",
+		       sc->name,
 		       (unsigned long long)number,
 		       (unsigned long long)how->seed,
 		       (unsigned long long)how->limit);
+	else
+		printf("    its order %llu\n", (unsigned long long)number);
 }
 
 static bool enough(const struct search *how, const struct result *out)

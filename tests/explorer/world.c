@@ -206,7 +206,7 @@ static bool settle_once(void)
 	for (int i = 0; i < 2; i++) {
 		struct side *s = &world.side[i];
 
-		if (!s->guest || !s->core || s->paused)
+		if (!s->guest || !s->core || s->paused || s->reset)
 			continue;
 		if (!fifo_empty(&s->q[VIRTIO_RDMA_VQ_CONTROL].posted)) {
 			device_take_command(s);
@@ -283,12 +283,20 @@ static VOID on_request_done(PVOID ctx, NTSTATUS status)
 	m->status = status;
 }
 
+static VOID on_refused(PVOID ctx)
+{
+	(void)ctx;
+}
+
 static VOID on_connect_event(PVOID ctx, NDK_CONNECTOR *c)
 {
 	struct side *s = ctx;
 
 	if (s->conn) {
-		violation(8, "a second connection request");
+		/* its peer tried again; it has one and wants no other */
+		s->refused = true;
+		if (ndk_close(c, on_refused, NULL) == STATUS_SUCCESS)
+			on_refused(NULL);
 		return;
 	}
 	s->conn = c;
