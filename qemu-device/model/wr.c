@@ -114,6 +114,14 @@ static bool can_take(struct vr_qp *qp, struct qp_queue *q)
 
 /* ----------------------------------------------------------- copy and check */
 
+/* The guest may write all the while: what was copied is not loaded again, which
+ * a compiler is otherwise free to do */
+static inline void copy_once(void *to, const void *from, size_t len)
+{
+	memcpy(to, from, len);
+	__asm__ volatile("" ::: "memory");
+}
+
 /* Adds the elements of one entry to wr, each checked */
 static enum virtio_rdma_wc_status add_elements(struct vr_qp *qp,
 					       struct vr_wr *wr,
@@ -127,7 +135,7 @@ static enum virtio_rdma_wc_status add_elements(struct vr_qp *qp,
 		uint64_t addr;
 		uint32_t len;
 
-		memcpy(&sge, from + i * sizeof(sge), sizeof(sge));
+		copy_once(&sge, from + i * sizeof(sge), sizeof(sge));
 		len = vr_from_le32(sge.length);
 		if (!len)
 			continue;
@@ -180,7 +188,7 @@ static enum virtio_rdma_wc_status parse_send(struct vr_qp *qp,
 	enum virtio_rdma_wc_status s;
 	uint32_t inline_length, limit = qp->sq.max_sge;
 
-	memcpy(&w, entry, sizeof(w));
+	copy_once(&w, entry, sizeof(w));
 	wr->wr_id = vr_from_le64(w.wr_id);
 	wr->be.opcode = w.opcode;
 	wr->be.flags = vr_from_le16(w.flags);
@@ -215,7 +223,7 @@ static enum virtio_rdma_wc_status parse_recv(struct vr_qp *qp,
 					  NULL)->reserved)];
 	struct virtio_rdma_recv_wqe w;
 
-	memcpy(&w, entry, sizeof(w));
+	copy_once(&w, entry, sizeof(w));
 	wr->wr_id = vr_from_le64(w.wr_id);
 	wr->be.opcode = VIRTIO_RDMA_OP_RECEIVE;
 	if (w.num_sge > qp->rq.max_sge || memcmp(w.reserved, zero, sizeof(zero)))
