@@ -33,6 +33,8 @@ $(O)/bin/explorer-planted: $(PLANTED_OBJ) $(O)/libvrdmad.a $(O)/libvrdmacore.a
 
 explorer: $(O)/bin/explorer $(O)/bin/explorer-planted ## every order of a connection's end: build
 explorer-run: explorer ## and run: 500,000 orders, all planted faults
+	$(Q)! nm $(O)/libvrdmad.a $(O)/libvrdmacore.a 2>/dev/null | \
+		grep vrdma_plant || { echo "a planted fault is in the product"; exit 1; }
 	$(Q)$(O)/bin/explorer
 
 -include $(EXPLORER_OBJ:.o=.d) $(PLANTED_OBJ:.o=.d)
