@@ -503,11 +503,16 @@ void fe_reset(struct fe *fe)
 		fe_pause(fe);
 		tell(fe, VHOST_USER_RESET_DEVICE, NULL, 0, NULL, 0);
 	}
+	fe_forget(fe);
+	fe->started = false;
+}
+
+void fe_forget(struct fe *fe)
+{
 	pthread_mutex_lock(&fe->vq_lock);
 	for (uint32_t i = 0; i < fe->num_queues; i++)
 		fe_vq_clear(&fe->vq[i]);
 	pthread_mutex_unlock(&fe->vq_lock);
-	fe->started = false;
 }
 
 /* --- configuration ------------------------------------------------------- */

@@ -61,6 +61,8 @@ bool fe_connected(struct fe *fe);
 int fe_start(struct fe *fe);
 /* Guest reset or driver unload: stop the queues, RESET_DEVICE */
 void fe_reset(struct fe *fe);
+/* Drops what is in the queues, of a device that is reset */
+void fe_forget(struct fe *fe);
 /* vm stop / cont: the queues only, device state stays */
 void fe_pause(struct fe *fe);
 int fe_resume(struct fe *fe);

@@ -444,6 +444,9 @@ static void device_down(struct tguest *g)
 	set_gate(g, false);
 	fe_reset(g->fe);
 	vrdma_core_device_lost(g->core);
+	/* what a core that did not know yet put there in between: a driver
+	 * deletes its queues and makes new ones */
+	fe_forget(g->fe);
 }
 
 static bool recovery_off(struct tguest *g)
