@@ -6,11 +6,8 @@
  * uses an object after it called its close, for that has no defined outcome;
  * everything else it may do at the wrong time, too.
  */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "cq.h"
 #include "explorer.h"
 #include "qp.h"
 #include "worker.h"
@@ -76,11 +73,9 @@ static NTSTATUS post_now(struct side *s, uint32_t i, char op)
 	switch (op) {
 	case 'r':
 		return d->NdkReceive(s->qp, id, &e, 1);
-	case 's':
-	case 'S':
+	case 's': case 'S':
 		return d->NdkSend(s->qp, id, &e, 1, flags);
-	case 'g':
-	case 'G':
+	case 'g': case 'G':
 		return d->NdkRead(s->qp, id, &e, 1, to, token, flags);
 	case 'x':
 		token ^= 0x5a5a5a5a;
@@ -413,7 +408,31 @@ static VOID on_second_connected(PVOID ctx, NTSTATUS status)
 			  'A' + s->index, (unsigned int)status);
 }
 
-static void connect_again(struct side *s);
+static VOID on_second_made(PVOID ctx, NTSTATUS status, NDK_OBJECT_HEADER *obj)
+{
+	struct side *s = ctx;
+	NTSTATUS st;
+
+	if (status != STATUS_SUCCESS)
+		return;
+	s->second = (NDK_CONNECTOR *)(void *)obj;
+	if (s->qp_close_called || s->killed)
+		return;
+	st = s->second->Dispatch->NdkConnect(s->second, s->qp, NULL, 0,
+					     (const void *)listen_address(), 16,
+					     4, 4, NULL, 0, on_second_connected,
+					     s);
+	s->second_pending = st == STATUS_PENDING;
+	check_misuse(s, "the second Connect", st,
+		     s->lost ? STATUS_DEVICE_REMOVED : STATUS_PENDING);
+}
+
+static void connect_again(struct side *s)
+{
+	s->second_called = true;
+	s->adapter->Dispatch->NdkCreateConnector(s->adapter, on_second_made, s,
+						 NULL);
+}
 
 static VOID on_second_closed(PVOID ctx)
 {
@@ -577,99 +596,4 @@ void call_run(struct side *s, char op)
 		c->run(s);
 	else
 		post(s, op);
-}
-
-/* ---------------------------------------------------------------- beginning */
-
-static VOID on_created(PVOID ctx, NTSTATUS status, NDK_OBJECT_HEADER *obj)
-{
-	if (status == STATUS_SUCCESS)
-		*(void **)ctx = obj;
-}
-
-static VOID on_second_made(PVOID ctx, NTSTATUS status, NDK_OBJECT_HEADER *obj)
-{
-	struct side *s = ctx;
-	NTSTATUS st;
-
-	if (status != STATUS_SUCCESS)
-		return;
-	s->second = (NDK_CONNECTOR *)(void *)obj;
-	if (s->qp_close_called || s->killed)
-		return;
-	st = s->second->Dispatch->NdkConnect(s->second, s->qp, NULL, 0,
-					     (const void *)listen_address(), 16,
-					     4, 4, NULL, 0, on_second_connected,
-					     s);
-	s->second_pending = st == STATUS_PENDING;
-	check_misuse(s, "the second Connect", st,
-		     s->lost ? STATUS_DEVICE_REMOVED : STATUS_PENDING);
-}
-
-static void connect_again(struct side *s)
-{
-	s->second_called = true;
-	s->adapter->Dispatch->NdkCreateConnector(s->adapter, on_second_made, s,
-						 NULL);
-}
-
-static void make_qp(struct side *s)
-{
-	struct vrdma_qp_params p = {
-		.receive_cq = s->cq, .initiator_cq = s->cq,
-		.receive_depth = MAX_WR, .initiator_depth = MAX_WR,
-		.max_receive_sge = 1, .max_initiator_sge = 1,
-	};
-
-	if (flags_of(s) & F_NDSPI)
-		p.flags = VRDMA_QP_FLUSH_ON_PEER_DISCONNECT;
-	vrdma_create_qp_ex(s->pd, &p, on_created, &s->qp, NULL);
-}
-
-static void forget(struct side *s)
-{
-	size_t from = offsetof(struct side, qp);
-
-	memset((char *)s + from, 0, offsetof(struct side, dirty) - from);
-}
-
-static void must_be(bool ok)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "explorer: cannot connect\n%s", trace_text());
-	abort();
-}
-
-void consumer_begin(bool established)
-{
-	struct side *a = &world.side[0], *b = &world.side[1];
-
-	for (int i = 0; i < 2; i++) {
-		struct side *s = &world.side[i];
-
-		forget(s);
-		memset(s->data, 0x60 + i, DATA_SIZE);
-		make_qp(s);
-	}
-	a->adapter->Dispatch->NdkCreateConnector(a->adapter, on_created,
-						 &a->conn, NULL);
-	world_settle();
-	must_be(a->conn && a->qp && b->qp);
-	a->state = C_IDLE;
-	for (int i = 0; i < 2; i++)
-		if (flags_of(&world.side[i]) & F_ARM)
-			world.side[i].cq->Dispatch->NdkArmCq(
-				world.side[i].cq, NDK_CQ_NOTIFY_ANY);
-	if (!established)
-		return;
-	connect(a);
-	world_settle();
-	must_be(b->state == C_INCOMING);
-	accept(b);
-	world_settle();
-	must_be(a->state == C_REPLIED);
-	complete(a);
-	world_settle();
-	must_be(a->established && b->established);
 }

@@ -12,10 +12,11 @@
  * world.c	two guests, the queues between drivers and device
  * os.c		the operating system that the cores see
  * consumer.c	the consumers: their calls and callbacks
+ * begin.c	what they have when an order begins
  * check.c	rules 1-8 (docs/explorer.md), on each callback and at the end
  * order.c	one order: its events, its beginning, its end
  * search.c	all orders, or a sample
- * scenario.c	what the consumers do
+ * scenario.c	what the consumers do; fuzz.c: the same at random
  * plants.c	faults that must be found
  */
 #ifndef EXPLORER_H
