@@ -490,7 +490,7 @@ static const char *outcome(int row, int call)
 	return text[0] ? text : "-";
 }
 
-/* --- the document ------------------------------------------------------------------------------ */
+/* --- the document */
 
 #define MAX_COLUMNS 16
 

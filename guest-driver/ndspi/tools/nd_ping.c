@@ -55,9 +55,11 @@ static bool put_private(uint8_t *buf, ULONG max, const void *head, ULONG n,
 {
 	size_t t = strlen(text);
 
-	if (n + t > max)
-		return tool_error("-P: this adapter carries %u bytes of text, "
-				  "not %zu", max > n ? max - n : 0, t);
+	if (n + t > max) {
+		tool_error("-P: this adapter carries %u bytes of text, "
+			   "not %zu", max > n ? max - n : 0, t);
+		return false;
+	}
 	memcpy(buf, head, n);
 	memcpy(buf + n, text, t);
 	*len = n + (ULONG)t;
