@@ -81,8 +81,7 @@ lint_tidy() {
 		# shellcheck disable=SC2086
 		git ls-files "$dir/*.c" | xargs -r -P "$jobs" -n 1 sh -c \
 			'clang-tidy --quiet "$@" -- '"$flags" tidy 2>/dev/null
-	done | tee /dev/stderr | grep -cE '(warning|error):' |
-		{ read -r n; [ "$n" = 0 ]; }
+	done | awk '{ print } /(warning|error):/ { n++ } END { exit n > 0 }'
 }
 
 # The ABI's byte order: sparse knows the kernel's types, so it checks the module.

@@ -272,7 +272,7 @@ void cmd_create_qp(struct command *cmd)
 	struct vr_qp *qp = NULL;
 
 	status = qp_create(cmd->guest, &cmd->req.create_qp, &qp);
-	command_done(cmd, status, status ? 0 : qp->handle);
+	command_done(cmd, status, qp ? qp->handle : 0);
 }
 
 /* ----------------------------------------------------------------- the end */

@@ -77,19 +77,20 @@ static int walk_table(const struct walk *w, struct vq_chain *c, unsigned int i)
 	return 0;
 }
 
-static int walk_indirect(struct walk *w, struct vq_chain *c,
+static int walk_indirect(const struct walk *w, struct vq_chain *c,
 			 const struct vring_desc *d)
 {
 	struct vring_desc copy[VQ_MAX_PARTS];
+	struct walk inner = *w;
 	uint32_t len = vr_from_le32(d->len);
 
 	if (!len || len % sizeof(copy[0]) || len > w->limit * sizeof(copy[0]))
 		return nonsense(w, "an indirect table of a wrong size");
 	if (gmem_copy_in(w->g->map, copy, vr_from_le64(d->addr), len))
 		return nonsense(w, "an indirect table outside memory");
-	w->table = copy;
-	w->size = len / sizeof(copy[0]);
-	return walk_table(w, c, 0);
+	inner.table = copy;
+	inner.size = len / sizeof(copy[0]);
+	return walk_table(&inner, c, 0);
 }
 
 static int walk_chain(struct walk *w, struct vq_chain *c)

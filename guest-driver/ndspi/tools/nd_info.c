@@ -86,7 +86,7 @@ static bool print_addresses(IND2Adapter *a)
 	list = hr == ND_BUFFER_OVERFLOW ? calloc(1, cb) : NULL;
 	if (list)
 		hr = a->lpVtbl->QueryAddressList(a, list, &cb);
-	if (hr != ND_SUCCESS) {
+	if (!list || hr != ND_SUCCESS) {
 		free(list);
 		return tool_status_error("QueryAddressList", hr,
 					 "the device may be gone, see dmesg");

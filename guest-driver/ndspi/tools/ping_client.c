@@ -47,7 +47,7 @@ static bool check(struct ping *p, uint64_t base, uint32_t n)
 		if (at == p->wish.size)
 			continue;
 		return tool_error("transfer %llu: wrong from byte %llu on",
-				  (unsigned long long)(base + i),
+				  (unsigned long long)base + i,
 				  (unsigned long long)at);
 	}
 	return true;
