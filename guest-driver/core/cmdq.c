@@ -304,7 +304,8 @@ union answer {
 static bool has_full_answer(uint16_t opcode, uint32_t wire)
 {
 	return wire == VIRTIO_RDMA_S_OK ||
-	       (opcode == VIRTIO_RDMA_CMD_CONNECT &&
+	       ((opcode == VIRTIO_RDMA_CMD_CONNECT ||
+		 opcode == VIRTIO_RDMA_CMD_ACCEPT) &&
 		wire == VIRTIO_RDMA_S_CONNECTION_REFUSED);
 }
 

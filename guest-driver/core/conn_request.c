@@ -326,6 +326,15 @@ static void fill_accept(struct vrc_cmd *cmd, void *req)
 	put_private(&r->priv, &conn->want.priv);
 }
 
+/* In place of what the peer said with its Connect */
+static void learn_reject(struct vrc_connector *conn,
+			 const struct virtio_rdma_private *priv)
+{
+	vrc_lock(conn->obj.core);
+	get_private(&conn->in, priv);
+	vrc_unlock(conn->obj.core);
+}
+
 static void accept_done(struct vrc_cmd *cmd, uint32_t wire, const void *rsp)
 {
 	struct vrc_connector *conn = VRC_CONTAINER(cmd, struct vrc_connector,
@@ -341,6 +350,8 @@ static void accept_done(struct vrc_cmd *cmd, uint32_t wire, const void *rsp)
 	} else if (harmless(wire)) {
 		ended(conn, VRC_CONN_INCOMING, false, wire);
 	} else {
+		if (wire == VIRTIO_RDMA_S_CONNECTION_REFUSED)
+			learn_reject(conn, &r->priv);
 		ended(conn, VRC_CONN_OVER, true, wire);
 	}
 }

@@ -413,12 +413,15 @@ struct virtio_rdma_cmd_accept {
 };
 VIRTIO_RDMA_SIZE(virtio_rdma_cmd_accept, 552);
 
+/* Also meaningful with CONNECTION_REFUSED: priv is then the REJECT's of a peer
+ * that rejected instead of completing; with OK it is empty */
 struct virtio_rdma_rsp_accept {
 	struct virtio_rdma_rsp hdr;
 	vr_le32 inbound_reads;		/* d->D  in effect */
 	vr_le32 outbound_reads;		/* d->D  in effect */
+	struct virtio_rdma_private priv; /* d->D */
 };
-VIRTIO_RDMA_SIZE(virtio_rdma_rsp_accept, 16);
+VIRTIO_RDMA_SIZE(virtio_rdma_rsp_accept, 536);
 
 struct virtio_rdma_cmd_reject {
 	struct virtio_rdma_cmd hdr;	/* handle: the connector, either side's */

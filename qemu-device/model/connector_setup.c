@@ -321,7 +321,7 @@ static void accept_failed(struct connector *c, enum virtio_rdma_reason reason,
 void cn_wire_rejected_passive(struct connector *c,
 			      const struct connector_event *ev)
 {
-	(void)ev;
+	cm_private_out(&c->pending->rsp.accept.priv, ev->priv);
 	accept_failed(c, VIRTIO_RDMA_R_NONE, VIRTIO_RDMA_S_CONNECTION_REFUSED);
 }
 

@@ -210,7 +210,8 @@ START_TEST(active_side_rejects_instead_of_completing)
 	assert_status(op_wait(&con, cs), STATUS_SUCCESS);
 	assert_status(a.conn->Dispatch->NdkReject(a.conn, "bye", 3),
 		      STATUS_SUCCESS);
-	ck_assert_uint_ne((uint32_t)op_wait(&acc, as), STATUS_SUCCESS);
+	assert_status(op_wait(&acc, as), STATUS_CONNECTION_REFUSED);
+	check_private(b.conn, "bye");
 	ck_assert_uint_eq(b.indications, 0);
 	nd_close(b.conn);
 	b.conn = NULL;

@@ -118,7 +118,7 @@ static struct entry entries[] = {
 	F(cmd_accept, cookie), F(cmd_accept, priv),
 	S(rsp_accept),
 	F(rsp_accept, hdr), F(rsp_accept, inbound_reads),
-	F(rsp_accept, outbound_reads),
+	F(rsp_accept, outbound_reads), F(rsp_accept, priv),
 	S(cmd_reject),
 	F(cmd_reject, hdr), F(cmd_reject, priv),
 	S(event),
