@@ -32,10 +32,11 @@ stage() {
 	say "$name"
 	"$@" 2>&1 </dev/null | tee "$log/stage-$name.log"
 	status=${PIPESTATUS[0]}
-	sum=$(grep -E '[0-9]+ passed, [0-9]+ failed' "$log/stage-$name.log" | tail -n 1)
+	sum=$(grep -oE '[0-9]+ passed, [0-9]+ failed' "$log/stage-$name.log" | tail -n 1)
 	if [ -n "$sum" ]; then
-		p=$(sed -E 's/.*[^0-9]?([0-9]+) passed.*/\1/' <<<" $sum")
-		f=$(sed -E 's/.* ([0-9]+) failed.*/\1/' <<<"$sum")
+		p=${sum%% passed*}
+		f=${sum##*, }
+		f=${f%% failed}
 		[ "$status" = 0 ] || [ "$f" != 0 ] || f=1
 	elif [ "$status" = 0 ]; then
 		p=1 f=0
