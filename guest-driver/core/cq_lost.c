@@ -34,7 +34,7 @@ static uint32_t consumer_pos(const struct vrc_cq *cq)
 }
 
 /* Entries from the consumer's position on that are of their lap */
-static uint32_t find_end(struct vrc_cq *cq)
+uint32_t vrc_cq_end(struct vrc_cq *cq)
 {
 	uint32_t head = consumer_pos(cq), n;
 
@@ -48,14 +48,20 @@ static uint32_t find_end(struct vrc_cq *cq)
 	return head + n;
 }
 
-/* lock held */
-static void note_seen(struct vrc_cq *cq, const struct virtio_rdma_cqe *e)
+/*
+ * Lock held.  age: how many places before the end it is.  One from before the
+ * queue pair was born is that of another, which had the same handle: handles
+ * come again, if only rarely.
+ */
+static void note_seen(struct vrc_cq *cq, const struct virtio_rdma_cqe *e,
+		      uint32_t age)
 {
 	enum vrc_dir dir = e->opcode >= VIRTIO_RDMA_OP_RECEIVE ? VRC_RQ : VRC_SQ;
 	struct vrc_qp *qp = vrc_qp_find_locked(cq->obj.core,
 					       vr_from_le32(e->qp));
 
-	if (!qp || qp->cq[dir] != cq || qp->lost)
+	if (!qp || qp->cq[dir] != cq || qp->lost ||
+	    cq->produce_pos - qp->born[dir] < age)
 		return;
 	qp->seen[dir].any = true;
 	qp->seen[dir].index = vr_from_le16(e->wqe_index);
@@ -69,7 +75,7 @@ void vrc_cq_lost(struct vrc_cq *cq)
 
 	vrc_lock(c);
 	if (!cq->produce) {
-		cq->produce_pos = find_end(cq);
+		cq->produce_pos = vrc_cq_end(cq);
 		cq->produce = true;
 		/* oldest first, so that the newest is what stays noted; an
 		 * opcode of zero was never written */
@@ -78,7 +84,7 @@ void vrc_cq_lost(struct vrc_cq *cq)
 				*entry_at(cq, cq->produce_pos - i);
 
 			if (e.opcode)
-				note_seen(cq, &e);
+				note_seen(cq, &e, i);
 		}
 	}
 	vrc_unlock(c);

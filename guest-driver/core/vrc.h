@@ -259,6 +259,7 @@ struct vrc_qp {
 	bool lost;			/* read without lock behind a fence */
 	uint32_t flushed[2];		/* by the core, after lost */
 	struct vrc_seen seen[2];
+	uint32_t born[2];		/* place in cq[] where our first may be */
 	struct vrc_cmd flush;
 	struct vrc_list hash_link;
 };
@@ -540,6 +541,8 @@ void vrc_cq_event(struct vrc_cq *cq);
 void vrc_cq_failed(struct vrc_cq *cq, NTSTATUS status);
 /* cq_lost.c */
 void vrc_cq_lost(struct vrc_cq *cq);
+/* Place of the first completion that is not in the ring yet */
+uint32_t vrc_cq_end(struct vrc_cq *cq);
 bool vrc_cq_produce_locked(struct vrc_cq *cq, const struct virtio_rdma_cqe *e);
 void vrc_cq_produced_locked(struct vrc_cq *cq);
 void vrc_cq_lost_notify(struct vrc_cq *cq);

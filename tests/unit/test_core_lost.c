@@ -218,6 +218,33 @@ START_TEST(silent_alias)
 }
 END_TEST
 
+/* A handle that comes again: what a queue pair of the past completed must not
+ * be taken for its successor's, whose first request has the same index and id */
+START_TEST(handle_comes_again)
+{
+	int seen[8] = { 0 }, cancelled[8] = { 0 };
+	struct rig r;
+	uint32_t handle;
+
+	rig_open(&r, 16, 4);
+	connect_qp(r.qp);
+	handle = obj_of(r.qp)->handle;
+	send_one(r.qp, 3, 0);
+	device_ends(&r, 0, 3, false, true);
+	ck_assert_uint_eq(drain(&r, seen, cancelled, 8), 1);
+	close_now(r.qp);
+	fake.next_handle = handle - 1;
+	r.qp = make_qp(r.pd, r.cq, 4);
+	ck_assert_uint_eq(obj_of(r.qp)->handle, handle);
+	connect_qp(r.qp);
+	send_one(r.qp, 3, NDK_OP_FLAG_SILENT_SUCCESS);
+	fake_lose();
+	ck_assert_uint_eq(drain(&r, seen, cancelled, 8), 1);
+	ck_assert_int_eq(cancelled[3], 1);
+	rig_close(&r);
+}
+END_TEST
+
 START_TEST(receives_and_late_posts)
 {
 	int seen[16] = { 0 }, cancelled[16] = { 0 };
@@ -593,6 +620,7 @@ int main(void)
 	tcase_add_test(tc, flushed_once);
 	tcase_add_test(tc, flushed_after_laps);
 	tcase_add_test(tc, silent_alias);
+	tcase_add_test(tc, handle_comes_again);
 	tcase_add_test(tc, receives_and_late_posts);
 	tcase_add_test(tc, user_rings);
 	tcase_add_loop_test(tc, arms, 0, 4);
