@@ -12,6 +12,7 @@
 #include <errno.h>
 
 #include "cm_world.h"
+#include "doc_table.h"
 
 /* ------------------------------------------------------------- fake backend */
 
@@ -406,39 +407,6 @@ static const char *outcome(const struct connector *before)
 }
 
 /* ---------------------------------------------------------- the document */
-
-#define MAX_COLUMNS 8
-
-static const char *doc_path(void)
-{
-	static char path[512];
-	const char *slash = strrchr(__FILE__, '/');
-
-	snprintf(path, sizeof(path), "%.*s/../../docs/states.md",
-		 (int)(slash - __FILE__), __FILE__);
-	return path;
-}
-
-/* Cells of "| a | b |", trimmed, in place; their number */
-static int split_row(char *line, char *cell[MAX_COLUMNS])
-{
-	int n = 0;
-
-	if (line[0] != '|')
-		return 0;
-	for (char *p = strtok(line + 1, "|\n"); p && n < MAX_COLUMNS;
-	     p = strtok(NULL, "|\n")) {
-		char *end;
-
-		while (*p == ' ' || *p == '`')
-			p++;
-		end = p + strlen(p);
-		while (end > p && (end[-1] == ' ' || end[-1] == '`'))
-			*--end = 0;
-		cell[n++] = p;
-	}
-	return n;
-}
 
 static int column_input(const char *name)
 {

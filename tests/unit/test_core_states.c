@@ -8,6 +8,7 @@
  * the document ought to say.
  */
 #include "core_fake.h"
+#include "doc_table.h"
 
 /* --- callbacks, in the order in which they came ----------------------------------- */
 
@@ -491,39 +492,6 @@ static const char *outcome(int row, int call)
 }
 
 /* --- the document */
-
-#define MAX_COLUMNS 16
-
-static const char *doc_path(void)
-{
-	static char path[512];
-	const char *slash = strrchr(__FILE__, '/');
-
-	snprintf(path, sizeof(path), "%.*s/../../docs/states.md",
-		 (int)(slash - __FILE__), __FILE__);
-	return path;
-}
-
-/* Cells of "| a | b |", trimmed, in place; their number */
-static int split_row(char *line, char *cell[MAX_COLUMNS])
-{
-	int n = 0;
-
-	if (line[0] != '|')
-		return 0;
-	for (char *p = strtok(line + 1, "|\n"); p && n < MAX_COLUMNS;
-	     p = strtok(NULL, "|\n")) {
-		char *end;
-
-		while (*p == ' ' || *p == '`')
-			p++;
-		end = p + strlen(p);
-		while (end > p && (end[-1] == ' ' || end[-1] == '`'))
-			*--end = 0;
-		cell[n++] = p;
-	}
-	return n;
-}
 
 /* The cell of a "core state" table, or NULL */
 static const char *documented(const char *row, const char *column)
