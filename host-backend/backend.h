@@ -11,11 +11,16 @@
  *
  *	control thread			worker thread
  *	--------------			-------------
- *	ops: listen connect accept	ops: attach run stop
+ *	ops: listen connect accept	ops: attach absent run stop poll arm
  *	     reject complete
  *	     disconnect abort
- *	upcalls: struct be_cm_events	upcalls: the be_sq_, be_rq_, be_sg_ and
- *					be_qp_ functions below
+ *	     pd_* mr_*
+ *	upcalls: struct be_cm_events,	upcalls: the be_sq_, be_rq_, be_sg_ and
+ *	     be_mr.done			be_qp_ functions below
+ *
+ * A backend may have threads of its own for calls that block.  They reach the
+ * control thread by be_post() and the worker through the descriptor that
+ * poll() looks at.
  *
  * What each end of a connection sees, in this order:
  *
@@ -42,6 +47,7 @@
 
 struct be_conn;		/* a backend's part of a connection */
 struct be_listener;	/* a backend's part of a listener */
+struct be_pd;		/* a backend's part of a protection domain */
 struct be_qp;		/* the model's queue pair, opaque to a backend */
 
 /* Private data with its exact length */
@@ -81,28 +87,95 @@ struct be_cm_events {
 	void (*accepted)(void *cm, const struct be_read_limits *limits,
 			 const struct be_private *priv);
 	void (*rejected)(void *cm, const struct be_private *priv);
+	/* Instead of either: there is no way to the peer.  err: -EHOSTUNREACH,
+	 * -ENETUNREACH, -ETIMEDOUT, -EADDRINUSE, -EADDRNOTAVAIL, -ENOMEM */
+	void (*unreachable)(void *cm, int err);
 	void (*established)(void *cm);
 	void (*disconnected)(void *cm);	/* the peer's graceful notification */
 	void (*aborted)(void *cm, enum virtio_rdma_reason reason);
 };
 
+/* What a backend can carry, known after start().  A guest's limits are lowered
+ * to it before the guest sees them. */
+struct be_limits {
+	uint32_t caller_data;		/* bytes of private data */
+	uint32_t callee_data;
+	uint32_t qp;			/* these: UINT32_MAX where there is none */
+	uint32_t mr;
+	uint32_t send_sge;
+	uint32_t recv_sge;
+	uint32_t read_sge;
+	uint32_t inline_data;		/* bytes */
+	uint32_t transfer;		/* bytes */
+	uint32_t inbound_reads;
+	uint32_t outbound_reads;
+	uint64_t mr_size;		/* bytes */
+	uint32_t technology;		/* NDK_RDMA_TECHNOLOGY */
+};
+
+#define BE_LIMITS_NONE {						\
+	.caller_data = VIRTIO_RDMA_MAX_PRIVATE,				\
+	.callee_data = VIRTIO_RDMA_MAX_PRIVATE,				\
+	.qp = UINT32_MAX, .mr = UINT32_MAX, .send_sge = UINT32_MAX,	\
+	.recv_sge = UINT32_MAX, .read_sge = UINT32_MAX,			\
+	.inline_data = UINT32_MAX, .transfer = UINT32_MAX,		\
+	.inbound_reads = UINT32_MAX, .outbound_reads = UINT32_MAX,	\
+	.mr_size = UINT64_MAX, .technology = 1 /* iWARP */ }
+
+/*
+ * Memory that a host's RDMA device shall reach by itself.  The model embeds one
+ * in each region of a guest whose backend has mr_register(); it fills the first
+ * block and keeps the memory mapped until the region is deregistered.
+ */
+struct be_mr {
+	struct be_pd *pd;
+	uint64_t addr;			/* of the first byte, as requests name it */
+	uint64_t length;
+	uint32_t access;		/* VIRTIO_RDMA_ACCESS_xxx */
+	/* The answer to mr_register() or mr_deregister(), once each, later, from
+	 * the control thread's loop.  err: 0, -ENOMEM (a limit of the host, which
+	 * the backend logged), -EINVAL (pages that cannot be mapped side by
+	 * side, logged), -ENODEV.  Deregistering does not fail. */
+	void (*done)(struct be_mr *mr, int err);
+
+	/* the backend's: valid after a registration that succeeded */
+	uint32_t local_key;
+	uint32_t remote_key;		/* the token that peers use */
+	void *priv;
+};
+
+/* Bytes of a region that lie together in this process and in a file */
+struct be_piece {
+	uint8_t *host;
+	uint64_t length;
+	int fd;				/* the model's; mmap() it, do not keep it */
+	uint64_t fd_offset;		/* of host in fd */
+	uint64_t unit;			/* what mmap() of fd wants multiples of */
+};
+
+/* The piece at offset off < mr->length, as long as it gets.  Any thread, until
+ * mr_deregister() was answered. */
+void be_mr_piece(const struct be_mr *mr, uint64_t off, struct be_piece *out);
+
 struct backend {
 	const char *name;
-	uint32_t max_caller_data;	/* bytes of private data it can carry */
-	uint32_t max_callee_data;
+	struct be_limits limits;
 
 	/* control thread; 0 or -errno */
 	int (*start)(struct backend *be, const struct be_cm_events *ev);
+	/* Every connection, listener, region and domain is gone */
 	void (*shutdown)(struct backend *be);
 	int (*listen)(struct backend *be, const struct be_addr *addr,
 		      uint32_t backlog, void *lst, struct be_listener **out);
 	void (*unlisten)(struct be_listener *l);
 	/* Starts a request; the outcome is an upcall.  -EHOSTUNREACH,
-	 * -ENETUNREACH, -EADDRINUSE may come at once, without a connection. */
+	 * -ENETUNREACH, -EADDRINUSE may come at once, without a connection.
+	 * qp is the one that will be attached: be_qp_attr() tells about it. */
 	int (*connect)(struct backend *be, const struct be_request *req,
-		       void *cm, struct be_conn **out);
+		       struct be_qp *qp, void *cm, struct be_conn **out);
+	/* -ENOMEM: no resources, the request still waits for an answer */
 	int (*accept)(struct be_conn *c, const struct be_read_limits *limits,
-		      const struct be_private *priv);
+		      const struct be_private *priv, struct be_qp *qp);
 	int (*reject)(struct be_conn *c, const struct be_private *priv);
 	int (*complete)(struct be_conn *c);
 	/* Graceful notification; the peer's arrives as ev->disconnected */
@@ -115,29 +188,83 @@ struct backend {
 	 *	RESET		the consumer closed: ev->disconnected when
 	 *			ops->disconnect was called there, else RESET
 	 *	LOCAL_ERROR	this side's QP broke: RESET
-	 *	others		the same reason */
+	 *	others		the same reason
+	 * A wire that has fewer words says the nearest; the backend's folder
+	 * says which. */
 	void (*abort)(struct be_conn *c, enum virtio_rdma_reason reason);
+
+	/* control thread; all four or none.  A backend that has them reaches
+	 * registered memory by itself (be_sg_key()), one that has not is given
+	 * pointers (be_sg_next()). */
+	int (*pd_create)(struct backend *be, struct be_pd **out);
+	void (*pd_destroy)(struct be_pd *pd);	/* its regions are gone */
+	void (*mr_register)(struct backend *be, struct be_mr *mr);
+	/* No access of this backend reaches the memory when it is answered;
+	 * requests that try fail.  Also for one whose answer has not come yet. */
+	void (*mr_deregister)(struct backend *be, struct be_mr *mr);
 
 	/* worker thread */
 	/* Data may flow between qp and the connection.  Inbound data can come
 	 * before the peer's queue pair is attached, and waits. */
 	void (*attach)(struct be_conn *c, struct be_qp *qp);
+	/* Instead of attach(): the queue pair died before, none will come */
+	void (*absent)(struct be_conn *c);
 	/* The send queue has work, or the receive queue got some.  Does a
 	 * bounded piece of it; true: call again, false: wait for the next
 	 * be_qp_wake() or post. */
 	bool (*run)(struct be_conn *c);
 	/* No byte of the QP's memory moves after be_qp_stopped(), which may be
-	 * called from inside.  Requests taken and not completed are the
-	 * model's again. */
+	 * called from inside, or later.  Until then requests may still be
+	 * completed; those taken and not completed are the model's again after
+	 * it.  Comes to rest in bounded time by the worker and the backend's own
+	 * threads: the control thread may be waiting for it. */
 	void (*stop)(struct be_conn *c);
+	/* Looks at what the backend watches by itself; true: something happened.
+	 * In each pass of the worker; NULL: nothing to watch. */
+	bool (*poll)(struct backend *be);
+	/* The worker is about to sleep: from now on poll_fd() becomes readable
+	 * when there is something to poll.  poll() is called once more after. */
+	void (*arm)(struct backend *be);
+	/* any thread; constant between start() and shutdown() */
+	int (*poll_fd)(const struct backend *be);
 };
 
 /* ---------------------------------------------------------------------
- * What the model offers to a backend's control half.  Control thread only.
+ * What the model offers to a backend's control half.  Control thread only,
+ * but for be_post() and be_log().
  */
 
-/* fn(arg) runs later, from the control thread's loop, in the order of calls */
+/* fn(arg) runs later, from the control thread's loop, in the order of calls.
+ * Any thread. */
 void be_post(void (*fn)(void *arg), void *arg);
+
+/* fn(arg) runs from the loop whenever fd is readable.  0 or -errno */
+int be_watch(int fd, void (*fn)(void *arg), void *arg);
+/* fn does not run any more; call before close() */
+void be_unwatch(int fd);
+
+struct be_timer;
+/* NULL: no memory */
+struct be_timer *be_timer_new(void (*fn)(void *arg), void *arg);
+/* fires once, ms from now; replaces an earlier deadline */
+void be_timer_set(struct be_timer *t, uint64_t ms);
+void be_timer_cancel(struct be_timer *t);
+void be_timer_free(struct be_timer *t);	/* NULL is fine */
+
+enum be_level { BE_ERROR, BE_WARN, BE_INFO, BE_DEBUG };
+void be_log(enum be_level level, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* What a queue pair was made for.  Constant; control thread and worker */
+struct be_qp_attr {
+	struct be_pd *pd;		/* NULL without pd_create() */
+	uint32_t sq_window;		/* requests taken and not completed, at most */
+	uint32_t rq_window;
+	uint32_t send_sge;
+	uint32_t recv_sge;
+	uint32_t inline_data;		/* bytes */
+};
+void be_qp_attr(const struct be_qp *qp, struct be_qp_attr *out);
 
 static inline bool be_addr_equal(const struct be_addr *a,
 				 const struct be_addr *b)
@@ -160,6 +287,15 @@ struct be_sg;
  * when the memory is no longer registered.  The pointer is good until the
  * backend returns to the worker's loop. */
 int be_sg_next(struct be_sg *sg, size_t max, void **ptr, size_t *len);
+/* The same for a backend with mr_register(): where the next element is to the
+ * host's device.  1, 0 at the end, or -EACCES (no longer registered, or not
+ * with this backend).  key 0: inline bytes, addr is a pointer. */
+struct be_key {
+	uint64_t addr;
+	uint64_t length;
+	uint32_t key;
+};
+int be_sg_key(struct be_sg *sg, struct be_key *out);
 uint64_t be_sg_left(const struct be_sg *sg);
 /* Copies min(left, left, max) bytes; bytes copied, or -EACCES with *dst_bad
  * telling whose memory failed. */
@@ -192,6 +328,12 @@ void be_rq_complete(struct be_qp *qp, struct be_wr *wr,
 
 /* A receive could be taken now */
 bool be_rq_ready(struct be_qp *qp);
+/* Requests may be taken and memory reached.  False from the peer's disconnect
+ * on, when a request that fails must not be completed (the consumer has not
+ * acted): it stays taken until stop(). */
+bool be_qp_open(const struct be_qp *qp);
+/* Nobody will read its completions: stop() need not wait for them */
+bool be_qp_mute(const struct be_qp *qp);
 
 /* One-sided access by the peer: the range behind a remote token of qp's PD.
  * access: VIRTIO_RDMA_ACCESS_REMOTE_xxx.  Released by be_sg_put(). */

@@ -261,11 +261,12 @@ static void say(struct be_conn *from, enum word word)
 /* --------------------------------------------------------------------- ops */
 
 static int local_connect(struct backend *be, const struct be_request *req,
-			 void *cm, struct be_conn **out)
+			 struct be_qp *qp, void *cm, struct be_conn **out)
 {
 	struct local_pair *p = pair_new(req, cm);
 
 	(void)be;
+	(void)qp;
 	if (!p)
 		return -ENOMEM;
 	*out = &p->end[0];
@@ -274,8 +275,9 @@ static int local_connect(struct backend *be, const struct be_request *req,
 }
 
 static int local_accept(struct be_conn *c, const struct be_read_limits *limits,
-			const struct be_private *priv)
+			const struct be_private *priv, struct be_qp *qp)
 {
+	(void)qp;
 	if (c->last_heard)
 		return -ECONNABORTED;
 	c->limits = *limits;
@@ -328,6 +330,11 @@ static void local_attach(struct be_conn *c, struct be_qp *qp)
 	local_data_attach(c->pipe, c->side, qp);
 }
 
+static void local_absent(struct be_conn *c)
+{
+	local_data_absent(c->pipe, c->side);
+}
+
 static bool local_run(struct be_conn *c)
 {
 	return local_data_run(c->pipe, c->side);
@@ -359,8 +366,7 @@ struct backend *local_backend(void)
 {
 	static struct backend be = {
 		.name = "local",
-		.max_caller_data = VIRTIO_RDMA_MAX_PRIVATE,
-		.max_callee_data = VIRTIO_RDMA_MAX_PRIVATE,
+		.limits = BE_LIMITS_NONE,
 		.start = local_start,
 		.shutdown = local_shutdown,
 		.listen = local_listen,
@@ -372,6 +378,7 @@ struct backend *local_backend(void)
 		.disconnect = local_disconnect,
 		.abort = local_abort,
 		.attach = local_attach,
+		.absent = local_absent,
 		.run = local_run,
 		.stop = local_stop,
 	};

@@ -246,6 +246,15 @@ void local_data_attach(struct local_pipe *p, unsigned int side,
 		be_qp_wake(peer->qp);
 }
 
+void local_data_absent(struct local_pipe *p, unsigned int side)
+{
+	struct local_end *peer = &p->end[!side];
+
+	p->end[side].met = true;
+	if (peer->qp)
+		be_qp_wake(peer->qp);
+}
+
 bool local_data_run(struct local_pipe *p, unsigned int side)
 {
 	struct turn t = { &p->end[side], &p->end[!side], turn_bytes };

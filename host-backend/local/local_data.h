@@ -40,6 +40,8 @@ void local_pipe_put(struct local_pipe *p);
 /* Worker: the data half of struct backend, given the end by its connection */
 void local_data_attach(struct local_pipe *p, unsigned int side,
 		       struct be_qp *qp);
+/* One that was there and is gone: the other end does not wait for it */
+void local_data_absent(struct local_pipe *p, unsigned int side);
 bool local_data_run(struct local_pipe *p, unsigned int side);
 void local_data_stop(struct local_pipe *p, unsigned int side);
 

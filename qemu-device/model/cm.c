@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../host-backend/local/local.h"
 #include "connector_int.h"
 #include "listener.h"
 #include "qp.h"
@@ -25,6 +24,12 @@ static void wire_rejected(void *cm, const struct be_private *priv)
 {
 	connector_input(cm, CIN_WIRE_REJECTED,
 			&(struct connector_event){.priv = priv});
+}
+
+static void wire_unreachable(void *cm, int err)
+{
+	connector_input(cm, CIN_WIRE_UNREACHABLE,
+			&(struct connector_event){.status = cm_status(err)});
 }
 
 static void wire_established(void *cm)
@@ -48,6 +53,7 @@ const struct be_cm_events connector_events = {
 	.request = listener_request,
 	.accepted = wire_accepted,
 	.rejected = wire_rejected,
+	.unreachable = wire_unreachable,
 	.established = wire_established,
 	.disconnected = wire_disconnected,
 	.aborted = wire_aborted,
@@ -61,47 +67,15 @@ void connector_qp_failed(struct connector *cm, enum virtio_rdma_reason reason)
 
 /* ---------------------------------------------------------------- backends */
 
-/* A backend's functions have no place for a loop, and there is one */
-static struct loop *post_loop;
-
-void be_post(void (*fn)(void *arg), void *arg)
-{
-	loop_post(post_loop, fn, arg);
-}
-
-static bool backend_complete(const struct backend *be)
-{
-	return be->start && be->shutdown && be->listen && be->unlisten &&
-	       be->connect && be->accept && be->reject && be->complete &&
-	       be->disconnect && be->abort && be->attach && be->run && be->stop;
-}
-
-int cm_start(struct model *m)
-{
-	struct backend *be = local_backend();
-	int err;
-
-	if (!backend_complete(be))
-		return -ENOSYS;
-	post_loop = m->loop;
-	err = be->start(be, &connector_events);
-	if (!err)
-		m->local = be;
-	return err;
-}
-
-void cm_stop(struct model *m)
-{
-	if (m->local)
-		m->local->shutdown(m->local);
-	m->local = NULL;
-}
-
+/* Memory to memory where both guests are ours and neither was told to take the
+ * wire */
 struct backend *cm_backend_for(struct guest *g, const struct be_addr *peer)
 {
-	struct model *m = g->model;
+	const struct guest *to = guest_by_addr(g->model, peer);
 
-	return guest_by_addr(m, peer) ? m->local : m->fabric;
+	if (to && g->conf->local && to->conf->local)
+		return g->model->local;
+	return g->fabric;
 }
 
 /* ------------------------------------------------------------------ guests */

@@ -25,6 +25,7 @@ enum key_kind {
 	KEY_LEVEL,
 	KEY_SOCKET,
 	KEY_ADDRESS,
+	KEY_FABRIC,
 };
 
 struct key {
@@ -51,6 +52,11 @@ static const struct key keys[] = {
 	  "path of the socket that QEMU's chardev connects to" },
 	{ "address", KEY_ADDRESS, GUEST(addr), 0, 0, 0,
 	  "RDMA address, IPv4 or IPv6; several: repeat, or separate by commas" },
+	{ "fabric", KEY_FABRIC, GUEST(fabric), 0, 0, 0,
+	  "the way to other hosts: none, or verbs:DEVICE (as ibv_devices lists"
+	  " them)" },
+	{ "local", KEY_BOOL, GUEST(local), 1, 0, 1,
+	  "reach guests of this vrdmad memory to memory, not by the fabric" },
 	{ "num-ceq", KEY_U32, GUEST(num_ceq), 4, 1, 64,
 	  "completion-event queues (interrupt vectors)" },
 	{ "num-wakeq", KEY_U32, GUEST(num_wakeq), 16, 1, 190,
@@ -139,6 +145,9 @@ static void set_number(const struct key *k, void *base, uint64_t v)
 	case KEY_LEVEL:
 		*(enum vlog_level *)p = (enum vlog_level)v;
 		break;
+	case KEY_FABRIC:
+		strcpy(p, "none");
+		break;
 	case KEY_SOCKET:
 	case KEY_ADDRESS:
 		break;
@@ -213,6 +222,23 @@ static int parse_socket(struct guest_conf *g, const char *value,
 				  "socket = %s: give a path of 1 to %zu bytes",
 				  value, sizeof(g->socket) - 1);
 	snprintf(g->socket, sizeof(g->socket), "%s", value);
+	return 0;
+}
+
+static int parse_fabric(struct guest_conf *g, const char *value,
+			char err[CONF_ERR_LEN])
+{
+	static const char verbs[] = "verbs:";
+	bool ok = strcmp(value, "none") == 0 ||
+		  (strncmp(value, verbs, strlen(verbs)) == 0 &&
+		   value[strlen(verbs)]);
+
+	if (!ok || strlen(value) >= sizeof(g->fabric))
+		return conf_error(err,
+				  "fabric = %s: give none, or verbs:DEVICE with "
+				  "a device that ibv_devices lists",
+				  value);
+	snprintf(g->fabric, sizeof(g->fabric), "%s", value);
 	return 0;
 }
 
@@ -296,6 +322,8 @@ int conf_set(struct conf *c, struct guest_conf *g, const char *name,
 		return parse_socket(g, value, err);
 	if (g && k->kind == KEY_ADDRESS)
 		return parse_addresses(g, value, err);
+	if (g && k->kind == KEY_FABRIC)
+		return parse_fabric(g, value, err);
 	switch (k->kind) {
 	case KEY_LEVEL:
 		if (vlog_level_parse(value, &level))
@@ -353,6 +381,11 @@ static int check_guest(const struct guest_conf *g, char err[CONF_ERR_LEN])
 				  "guest %s has no address; add a line like "
 				  "'address = 10.0.0.1'",
 				  g->name);
+	if (!g->local && strcmp(g->fabric, "none") == 0)
+		return conf_error(err,
+				  "guest %s has local = no and no fabric: it "
+				  "could reach nobody; name a fabric",
+				  g->name);
 	if (g->max_read_sge > g->max_send_sge)
 		return conf_error(err,
 				  "guest %s: max-read-sge %u is more than "
@@ -391,7 +424,9 @@ void conf_print_keys(void)
 				continue;
 			printf("    %-22s %s", k->name, k->help);
 			if (k->kind == KEY_BOOL)
-				printf(" (no)");
+				printf(" (%s)", k->def ? "yes" : "no");
+			else if (k->kind == KEY_FABRIC)
+				printf(" (none)");
 			else if (k->max)
 				printf(" (%" PRIu64 "; %" PRIu64 "..%" PRIu64
 				       ")",

@@ -14,11 +14,14 @@
 #define CONF_MAX_GUESTS 64
 #define CONF_NAME_LEN	32
 #define CONF_PATH_LEN	108 /* sun_path */
+#define CONF_FABRIC_LEN 80  /* a prefix, and the name of a device */
 #define CONF_ERR_LEN	512
 
 struct guest_conf {
 	char name[CONF_NAME_LEN];
 	char socket[CONF_PATH_LEN]; /* "" with --fd */
+	char fabric[CONF_FABRIC_LEN]; /* "none", "verbs:DEVICE" */
+	bool local; /* guests of this vrdmad are reached memory to memory */
 	uint32_t naddr;
 	struct be_addr addr[VIRTIO_RDMA_MAX_ADDRESSES]; /* port 0 */
 

@@ -74,6 +74,7 @@ enum connector_input {
 	/* the backend's upcalls */
 	CIN_WIRE_ACCEPTED,
 	CIN_WIRE_REJECTED,
+	CIN_WIRE_UNREACHABLE,
 	CIN_WIRE_ESTABLISHED,
 	CIN_WIRE_DISCONNECTED,
 	CIN_WIRE_ABORTED,
@@ -88,6 +89,7 @@ enum connector_input {
 struct connector_event {
 	struct command *cmd;		     /* CIN_CONNECT..CIN_CLOSE */
 	enum virtio_rdma_reason reason;	     /* ABORTED, QP_FAILED */
+	enum virtio_rdma_status status;	     /* UNREACHABLE */
 	const struct be_read_limits *limits; /* ACCEPTED */
 	const struct be_private *priv;	     /* ACCEPTED, REJECTED */
 };
@@ -135,10 +137,6 @@ void cmd_close_connector(struct command *cmd);
 
 /* The upcalls, for struct backend.start().  Requests go to listener.c */
 extern const struct be_cm_events connector_events;
-/* For backends: be_post() uses loop.  Starts the local backend. */
-int cm_start(struct model *m);
-void cm_stop(struct model *m);
-
 /* listener.c: a connector in state REQUESTED for a request that came in on l.
  * 0, -ECONNREFUSED (no room) or -ENOMEM */
 int connector_incoming(struct listener *l, struct backend *be,

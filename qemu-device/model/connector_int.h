@@ -25,6 +25,7 @@ connector_fn cn_connect, cn_complete_connect, cn_accept;
 connector_fn cn_reject;
 connector_fn cn_wire_accepted;	       /* CONNECTING */
 connector_fn cn_wire_rejected_active;  /* CONNECTING */
+connector_fn cn_wire_unreachable;      /* CONNECTING */
 connector_fn cn_wire_aborted_active;   /* CONNECTING */
 connector_fn cn_connect_expired;       /* CONNECTING */
 connector_fn cn_qp_failed_active;      /* CONNECTING */

@@ -96,7 +96,7 @@ read_connect(struct connector *c, const struct virtio_rdma_cmd_connect *req,
 	if (!c->be)
 		return VIRTIO_RDMA_S_NETWORK_UNREACHABLE;
 	out->limits = capped(g, req->inbound_reads, req->outbound_reads);
-	return cm_private_in(&out->priv, &req->priv, c->be->max_caller_data);
+	return cm_private_in(&out->priv, &req->priv, c->be->limits.caller_data);
 }
 
 /* Takes what a request needs; undone by let_go() and endpoint_put() */
@@ -113,7 +113,7 @@ static enum virtio_rdma_status start_connect(struct connector *c, uint32_t qp,
 	status = qp_reserve(c->guest, qp, c, &c->qp);
 	if (status != VIRTIO_RDMA_S_OK)
 		return status;
-	err = c->be->connect(c->be, req, c, &c->conn);
+	err = c->be->connect(c->be, req, &c->qp->be, c, &c->conn);
 	return err ? cm_status(err) : VIRTIO_RDMA_S_OK;
 }
 
@@ -182,6 +182,11 @@ void cn_wire_rejected_active(struct connector *c,
 {
 	fill_connect_rsp(c, ev->priv);
 	connect_failed(c, VIRTIO_RDMA_R_NONE, VIRTIO_RDMA_S_CONNECTION_REFUSED);
+}
+
+void cn_wire_unreachable(struct connector *c, const struct connector_event *ev)
+{
+	connect_failed(c, VIRTIO_RDMA_R_NONE, ev->status);
 }
 
 void cn_wire_aborted_active(struct connector *c,
@@ -258,16 +263,22 @@ start_accept(struct connector *c, const struct virtio_rdma_cmd_accept *req)
 
 	if (req->reserved)
 		return VIRTIO_RDMA_S_INVALID_PARAMETER;
-	status = cm_private_in(&priv, &req->priv, c->be->max_callee_data);
+	status = cm_private_in(&priv, &req->priv, c->be->limits.callee_data);
 	if (status != VIRTIO_RDMA_S_OK)
 		return status;
 	status = qp_reserve(c->guest, vr_from_le32(req->qp), c, &c->qp);
 	if (status != VIRTIO_RDMA_S_OK)
 		return status;
 	c->limits = agree(&mine, &c->peer_limits);
-	if (c->be->accept(c->conn, &c->limits, &priv))
+	switch (c->be->accept(c->conn, &c->limits, &priv, &c->qp->be)) {
+	case 0:
+		return VIRTIO_RDMA_S_OK;
+	case -ENOMEM:
+		connector_release_qp(c); /* it may try again */
+		return VIRTIO_RDMA_S_NO_RESOURCES;
+	default:
 		return VIRTIO_RDMA_S_CONNECTION_ABORTED;
-	return VIRTIO_RDMA_S_OK;
+	}
 }
 
 void cn_accept(struct connector *c, const struct connector_event *ev)
@@ -356,7 +367,7 @@ void cn_reject(struct connector *c, const struct connector_event *ev)
 	enum virtio_rdma_status status;
 
 	status = cm_private_in(&priv, &ev->cmd->req.reject.priv,
-			       c->be->max_callee_data);
+			       c->be->limits.callee_data);
 	if (status != VIRTIO_RDMA_S_OK) {
 		command_done(ev->cmd, status, 0);
 		return;

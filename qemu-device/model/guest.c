@@ -6,6 +6,7 @@
 
 #include "addr.h"
 #include "cq.h"
+#include "fabric.h"
 #include "guest.h"
 #include "loop.h"
 #include "mr.h"
@@ -72,6 +73,7 @@ int guest_create(struct model *m, const struct guest_conf *conf,
 	g->model = m;
 	g->loop = m->loop;
 	g->worker = m->worker;
+	g->fabric = fabric_by_name(m, conf->fabric);
 	g->gmem_account.max = conf->max_mr_pages;
 	log_limit_init(&g->log_limit, LOG_LINES_PER_SECOND);
 
@@ -120,6 +122,7 @@ void guest_reset(struct guest *g)
 	/* events, too: each queue would look for its own among all that wait */
 	vq_reset(g);
 	listener_reset_all(g);
+	qp_halt_all(g);
 	connector_reset_all(g);
 	qp_reset_all(g);
 	cq_reset_all(g);

@@ -27,7 +27,8 @@ struct model {
 	struct loop *loop;
 	struct worker *worker;
 	struct backend *local;	/* guests of this process */
-	struct backend *fabric; /* everything else, or NULL */
+	struct backend *fabric[CONF_MAX_GUESTS]; /* wires, each once */
+	uint32_t fabric_count;
 	uint32_t guest_count;
 	struct guest *guest[CONF_MAX_GUESTS];
 };
@@ -39,6 +40,7 @@ struct guest {
 	struct model *model;
 	struct loop *loop;
 	struct worker *worker;
+	struct backend *fabric;		  /* to everybody else, or NULL */
 	struct log_limit log_limit;	  /* any thread */
 	struct gmem_account gmem_account; /* any thread */
 

@@ -42,14 +42,15 @@ static int add_part(struct listener *l, struct backend *be,
 
 static int add_address(struct listener *l, const struct be_addr *ip)
 {
-	struct model *m = l->guest->model;
+	const struct guest *g = l->guest;
 	struct be_addr addr = *ip;
-	int err;
+	int err = 0;
 
 	addr.port = l->endpoint->addr.port;
-	err = add_part(l, m->local, &addr);
-	if (!err && m->fabric)
-		err = add_part(l, m->fabric, &addr);
+	if (g->conf->local)
+		err = add_part(l, g->model->local, &addr);
+	if (!err && g->fabric)
+		err = add_part(l, g->fabric, &addr);
 	return err;
 }
 

@@ -20,7 +20,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "be_control.h"
 #include "connector.h"
+#include "fabric.h"
 #include "guest.h"
 #include "loop.h"
 #include "session.h"
@@ -355,6 +357,7 @@ static void start_model(struct daemon *d, struct conf *c)
 {
 	struct worker_conf wc = {.poll_us = c->poll_us};
 	struct model *m = &d->model;
+	char err[CONF_ERR_LEN];
 	int ret;
 
 	m->conf = c;
@@ -368,16 +371,18 @@ static void start_model(struct daemon *d, struct conf *c)
 	ret = worker_start(&wc, m->loop, &m->worker);
 	if (ret)
 		die("cannot start the worker: %s", strerror(-ret));
-	ret = cm_start(m);
-	if (ret)
-		die("cannot start connection management: %s", strerror(-ret));
+	be_control_set_loop(m->loop);
+	if (fabric_start_all(m, err))
+		die("%s", err);
 }
 
-static void start_guest(struct daemon *d, const struct guest_conf *conf)
+static void start_guest(struct daemon *d, struct guest_conf *conf)
 {
 	struct model *m = &d->model;
-	int ret = guest_create(m, conf, &m->guest[m->guest_count]);
+	int ret;
 
+	fabric_cap(m, conf);
+	ret = guest_create(m, conf, &m->guest[m->guest_count]);
 	if (ret)
 		die("guest %s: cannot set up its tables: %s; lower its limits",
 		    conf->name, strerror(-ret));
@@ -446,7 +451,7 @@ static void stop_model(struct daemon *d)
 	for (uint32_t i = 0; i < m->guest_count; i++)
 		guest_destroy(m->guest[i]);
 	m->guest_count = 0;
-	cm_stop(m);
+	fabric_stop_all(m);
 	worker_stop(m->worker);
 	run_out(m->loop);
 	if (d->farewell_end_ns)

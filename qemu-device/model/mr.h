@@ -29,6 +29,7 @@ struct vr_pd {
 	uint32_t handle;
 	uint32_t flags;			/* VIRTIO_RDMA_PD_xxx */
 	uint32_t users;			/* control thread only: regions, queue pairs */
+	struct be_pd *be;		/* of the guest's fabric, or NULL */
 };
 
 struct vr_mr {

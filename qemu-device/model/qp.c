@@ -145,6 +145,7 @@ static void qp_failed(void *arg)
 static void qp_init_links(struct vr_qp *qp)
 {
 	list_init(&qp->stops);
+	list_init(&qp->moving);
 	list_init(&qp->run);
 	list_init(&qp->dying);
 	list_init(&qp->on_send_cq);
@@ -375,6 +376,24 @@ bool qp_stop_now(struct vr_qp *qp)
 	return args.at_rest;
 }
 
+void qp_halt_all(struct guest *g)
+{
+	struct list_head moving, *pos, *tmp;
+	uint32_t at = 0;
+	struct vr_qp *qp;
+
+	/* all first, so that they come to rest side by side */
+	list_init(&moving);
+	while ((qp = handle_next(&g->qps, &at)))
+		if (!qp_stop_now(qp))
+			list_add_tail(&qp->moving, &moving);
+	list_for_each_safe(pos, tmp, &moving) {
+		qp = container_of(pos, struct vr_qp, moving);
+		worker_call_until(qp->be.worker, qp_worker_is_at_rest, qp);
+		list_del(&qp->moving);
+	}
+}
+
 static void flushed(void *arg)
 {
 	command_done(arg, VIRTIO_RDMA_S_OK, 0);
@@ -436,6 +455,20 @@ void qp_release(struct vr_qp *qp)
 		if (r->done != flushed)
 			r->done = NULL;
 	}
+}
+
+void be_qp_attr(const struct be_qp *be, struct be_qp_attr *out)
+{
+	const struct vr_qp *qp = vr_qp_of_const(be);
+
+	*out = (struct be_qp_attr){
+		.pd = qp->pd->be,
+		.sq_window = qp->sq.window,
+		.rq_window = qp->rq.window,
+		.send_sge = qp->sq.max_sge,
+		.recv_sge = qp->rq.max_sge,
+		.inline_data = qp->max_inline,
+	};
 }
 
 uint32_t qp_handle(const struct vr_qp *qp)

@@ -38,6 +38,9 @@ void cmd_flush_qp(struct command *cmd);
 /* Part of guest_reset(), after the connectors: takes every queue pair away.
  * No completion is written any more when it returns. */
 void qp_reset_all(struct guest *g);
+/* Part of guest_reset(), before the connectors: every queue pair is told to
+ * stop, writes nothing more to the guest, and is at rest when it returns. */
+void qp_halt_all(struct guest *g);
 
 /* ------------------------------------------------- control thread: connector */
 
@@ -62,7 +65,8 @@ void qp_stop(struct vr_qp *qp, void (*done)(void *cm), void *cm);
 /* done(cm) of an earlier qp_stop() shall not be called */
 void qp_stop_cancel(struct vr_qp *qp, void *cm);
 /* For a reset.  Stops and writes no completions; true when the transport is
- * at rest already, which with "local" is always. */
+ * at rest already, which with "local" is always, and else after
+ * qp_halt_all(). */
 bool qp_stop_now(struct vr_qp *qp);
 /* The peer disconnected gracefully and this side's queues stay as they are
  * (NDKPI): nothing is sent or failed until qp_stop().  The record says
@@ -166,6 +170,7 @@ struct vr_qp {
 	bool used;			/* connected once */
 	bool stopped;			/* by qp_stop(), or it broke */
 	struct list_head stops;		/* struct qp_stop_req */
+	struct list_head moving;	/* qp_halt_all() */
 
 	/* worker only */
 	enum qp_state state;
@@ -196,6 +201,11 @@ struct vr_qp {
 static inline struct vr_qp *vr_qp_of(struct be_qp *be)
 {
 	return (struct vr_qp *)be;	/* the first member */
+}
+
+static inline const struct vr_qp *vr_qp_of_const(const struct be_qp *be)
+{
+	return (const struct vr_qp *)be;
 }
 
 /* Requests may be taken from it and memory reached through it */
@@ -234,6 +244,7 @@ void qp_worker_connect(void *args);	/* struct qp_connect_args */
 void qp_worker_stop(void *req);		/* struct qp_stop_req */
 void qp_worker_halt(void *qp);
 void qp_worker_mute(void *args);	/* struct qp_mute_args */
+bool qp_worker_is_at_rest(void *qp);	/* for worker_call_until() */
 void qp_worker_detach_peer(void *qp);
 void qp_worker_leave(void *qp);
 

@@ -201,6 +201,16 @@ void be_qp_wake_at(struct be_qp *be, uint64_t deadline_ns)
 		wheel_set(worker_wheel(be->worker), &qp->timer, deadline_ns);
 }
 
+bool be_qp_open(const struct be_qp *be)
+{
+	return qp_is_open(vr_qp_of_const(be));
+}
+
+bool be_qp_mute(const struct be_qp *be)
+{
+	return vr_qp_of_const(be)->mute;
+}
+
 uint32_t be_qp_rnr_timeout_ms(struct be_qp *be)
 {
 	return vr_qp_of(be)->data->rnr_timeout_ms;
@@ -233,8 +243,7 @@ void qp_worker_connect(void *arg)
 	if (qp->state != QP_INIT || qp->failing) {
 		/* The transport hears of it all the same: its other end must
 		 * not take a queue pair that is gone for one still to come. */
-		a->backend->attach(a->conn, &qp->be);
-		a->backend->stop(a->conn);
+		a->backend->absent(a->conn);
 		return;
 	}
 	qp->backend = a->backend;
@@ -266,6 +275,13 @@ void qp_worker_mute(void *arg)
 	a->qp->broke = false;
 	begin_stop(a->qp);
 	a->at_rest = a->qp->state == QP_ERROR;
+}
+
+bool qp_worker_is_at_rest(void *arg)
+{
+	const struct vr_qp *qp = arg;
+
+	return qp->state == QP_ERROR;
 }
 
 void qp_worker_detach_peer(void *arg)

@@ -3,13 +3,13 @@
 #include <string.h>
 #include <linux/virtio_config.h>
 
+#include "fabric.h"
 #include "session_int.h"
 
 /* NDK_ADAPTER_FLAG_xxx that hold for every backend: a read needs no special
  * target, a guest may connect to itself.  Not in-order DMA: a copy of many
  * bytes may end in any order, so nobody may wait for its last byte. */
 #define ADAPTER_FLAGS	 (0x2 | 0x10000)
-#define TECHNOLOGY_IWARP 1 /* NDK_RDMA_TECHNOLOGY */
 #define VENDOR_ID	 0x1af4
 #define DEVICE_ID	 (0x1040 + VIRTIO_ID_RDMA)
 
@@ -53,26 +53,16 @@ static void fill_queues(const struct guest_conf *g,
 	out->max_transfer = vr_to_le32(g->max_transfer);
 }
 
-static uint32_t least(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
-/* What every backend that a connection may get can carry */
+/* Guests of one vrdmad may get "local", so what that cannot carry is not
+ * promised; what the fabric cannot was taken away at start (fabric.c) */
 static void fill_connections(const struct guest *g,
 			     struct virtio_rdma_config *out)
 {
-	const struct backend *local = g->model->local,
-			     *fabric = g->model->fabric;
-	uint32_t caller = local->max_caller_data,
-		 callee = local->max_callee_data;
+	const struct be_limits *wire = &fabric_of(g)->limits;
 
-	if (fabric) {
-		caller = least(caller, fabric->max_caller_data);
-		callee = least(callee, fabric->max_callee_data);
-	}
-	out->max_caller_data = vr_to_le32(caller);
-	out->max_callee_data = vr_to_le32(callee);
+	out->max_caller_data = vr_to_le32(wire->caller_data);
+	out->max_callee_data = vr_to_le32(wire->callee_data);
+	out->rdma_technology = vr_to_le32(wire->technology);
 	out->max_inbound_reads = vr_to_le32(g->conf->max_inbound_reads);
 	out->max_outbound_reads = vr_to_le32(g->conf->max_outbound_reads);
 	out->disconnect_timeout_ms = vr_to_le32(g->conf->disconnect_timeout_ms);
@@ -90,7 +80,6 @@ void session_fill_config(const struct guest *g, uint8_t *out, size_t off,
 	fill_queues(g->conf, cfg);
 	fill_connections(g, cfg);
 	cfg->adapter_flags = vr_to_le32(ADAPTER_FLAGS);
-	cfg->rdma_technology = vr_to_le32(TECHNOLOGY_IWARP);
 	cfg->vendor_id = vr_to_le32(VENDOR_ID);
 	cfg->device_id = vr_to_le32(DEVICE_ID);
 	if (g->broken)

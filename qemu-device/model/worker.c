@@ -12,6 +12,8 @@
  * at everything, wait.  Who comes between is seen by the second look, who
  * comes later sees the flag and kicks.  Kick descriptors are edge-triggered
  * and never read: a count in them says nothing that the rings do not say.
+ * Backends that watch something of their own take part the same way: arm(),
+ * one more poll(), and a descriptor that wakes.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -37,10 +39,13 @@
 
 struct call {
 	struct call *next;
-	void (*fn)(void *arg);
+	void (*fn)(void *arg);		/* or NULL, and */
+	bool (*until)(void *arg);
 	void *arg;
 	sem_t done;
 };
+
+#define MAX_BACKENDS	8
 
 struct worker {
 	/* constant after start */
@@ -68,6 +73,9 @@ struct worker {
 	struct list_head runnable;	/* guest_data.runnable */
 	struct list_head dying;		/* vr_qp.dying */
 	struct list_head touched;	/* vr_cq.touched */
+	struct call *waiting;		/* of worker_call_until() */
+	struct backend *backend[MAX_BACKENDS];	/* those with poll() */
+	unsigned int backends;
 	struct timer_wheel wheel;
 	uint64_t bell_round;
 	uint64_t now;			/* of this pass; 0: not asked for yet */
@@ -326,12 +334,34 @@ static bool run_calls(struct worker *w)
 	while (c) {
 		struct call *next = c->next;
 
-		c->fn(c->arg);
-		settle(w);
-		sem_post(&c->done);	/* c is the caller's again */
+		if (c->until) {
+			c->next = w->waiting;
+			w->waiting = c;
+		} else {
+			c->fn(c->arg);
+			settle(w);
+			sem_post(&c->done);	/* c is the caller's again */
+		}
 		c = next;
 	}
 	return true;
+}
+
+/* Who waits for something that a pass brings about */
+static void answer_waiting(struct worker *w)
+{
+	struct call **at = &w->waiting;
+
+	while (*at) {
+		struct call *c = *at;
+
+		if (!c->until(c->arg)) {
+			at = &c->next;
+			continue;
+		}
+		*at = c->next;
+		sem_post(&c->done);
+	}
 }
 
 static void wake_worker(struct worker *w)
@@ -358,6 +388,19 @@ static void wait_done(struct call *c)
 		;
 }
 
+static void call_and_wait(struct worker *w, struct call *c)
+{
+	sem_init(&c->done, 0, 0);
+	pthread_mutex_lock(&w->lock);
+	*w->last_call = c;
+	w->last_call = &c->next;
+	atomic_store(&w->has_calls, true);
+	pthread_mutex_unlock(&w->lock);
+	wake_worker(w);
+	wait_done(c);
+	sem_destroy(&c->done);
+}
+
 void worker_call(struct worker *w, void (*fn)(void *arg), void *arg)
 {
 	struct call c = { .fn = fn, .arg = arg };
@@ -367,17 +410,87 @@ void worker_call(struct worker *w, void (*fn)(void *arg), void *arg)
 		settle(w);
 		return;
 	}
-	sem_init(&c.done, 0, 0);
-	pthread_mutex_lock(&w->lock);
-	*w->last_call = &c;
-	/* c outlives its place in the list: this function waits for it */
-	/* cppcheck-suppress autoVariables */
-	w->last_call = &c.next;
-	atomic_store(&w->has_calls, true);
-	pthread_mutex_unlock(&w->lock);
-	wake_worker(w);
-	wait_done(&c);
-	sem_destroy(&c.done);
+	call_and_wait(w, &c);
+}
+
+void worker_call_until(struct worker *w, bool (*fn)(void *arg), void *arg)
+{
+	struct call c = { .until = fn, .arg = arg };
+
+	if (!w->by_hand) {
+		call_and_wait(w, &c);
+		return;
+	}
+	while (!fn(arg))
+		worker_step(w);
+}
+
+/* ----------------------------------------------------------------- backends */
+
+static bool poll_backends(struct worker *w)
+{
+	bool found = false;
+
+	for (unsigned int i = 0; i < w->backends; i++) {
+		if (w->backend[i]->poll(w->backend[i]))
+			found = true;
+	}
+	return found;
+}
+
+static void arm_backends(struct worker *w)
+{
+	for (unsigned int i = 0; i < w->backends; i++)
+		w->backend[i]->arm(w->backend[i]);
+}
+
+struct backend_args {
+	struct worker *worker;
+	struct backend *be;
+};
+
+static void add_backend(void *arg)
+{
+	struct backend_args *a = arg;
+
+	a->worker->backend[a->worker->backends++] = a->be;
+}
+
+static void del_backend(void *arg)
+{
+	struct backend_args *a = arg;
+	struct worker *w = a->worker;
+	unsigned int i = 0;
+
+	while (i < w->backends && w->backend[i] != a->be)
+		i++;
+	if (i < w->backends)
+		w->backend[i] = w->backend[--w->backends];
+}
+
+int worker_add_backend(struct worker *w, struct backend *be)
+{
+	struct backend_args a = { w, be };
+	int ret;
+
+	if (!be->poll)
+		return 0;
+	if (w->backends == MAX_BACKENDS)
+		return -ENOSPC;
+	ret = worker_add_kick(w, be->poll_fd(be));
+	if (!ret)
+		worker_call(w, add_backend, &a);
+	return ret;
+}
+
+void worker_del_backend(struct worker *w, struct backend *be)
+{
+	struct backend_args a = { w, be };
+
+	if (!be->poll)
+		return;
+	worker_call(w, del_backend, &a);
+	worker_del_kick(w, be->poll_fd(be));
 }
 
 /* -------------------------------------------------------------------- sleep */
@@ -396,9 +509,10 @@ static void fall_asleep(struct worker *w)
 	int timeout, n;
 
 	tell_all(w, VIRTIO_RDMA_WORKER_ASLEEP);
+	arm_backends(w);
 	atomic_store(&w->asleep, true);
 	/* sequentially consistent stores above, such loads below */
-	if (!ring_all(w) && !atomic_load(&w->has_calls)) {
+	if (!ring_all(w) && !atomic_load(&w->has_calls) && !poll_backends(w)) {
 		timeout = wheel_timeout_ms(&w->wheel, loop_now_ns());
 		count(&w->stat_sleeps);
 		n = epoll_wait(w->epoll, ev, KICKS_PER_WAIT, timeout);
@@ -433,9 +547,12 @@ static void pass(struct worker *w)
 	count(&w->stat_passes);
 	if (ring_all(w))
 		busy = true;
+	if (poll_backends(w))
+		busy = true;
 	if (run_guests(w))
 		busy = true;
 	settle(w);
+	answer_waiting(w);
 	if (w->wheel.count)
 		wheel_advance(&w->wheel, be_now(), deadline);
 	if (busy || !list_empty(&w->runnable) || !list_empty(&w->dying))

@@ -18,6 +18,7 @@
 
 #include "list.h"
 
+struct backend;
 struct gmem_map;
 struct guest;
 struct loop;
@@ -45,6 +46,13 @@ int worker_start(const struct worker_conf *conf, struct loop *loop,
 void worker_stop(struct worker *w);
 /* Runs fn(arg) in the worker and returns when it has run */
 void worker_call(struct worker *w, void (*fn)(void *arg), void *arg);
+/* Runs fn(arg) in the worker, now and after each pass, until it says true */
+void worker_call_until(struct worker *w, bool (*fn)(void *arg), void *arg);
+/* be->poll(), arm() and poll_fd() are called from now on; nothing to do for a
+ * backend without them.  0 or -errno */
+int worker_add_backend(struct worker *w, struct backend *be);
+/* ...and no more when it returns */
+void worker_del_backend(struct worker *w, struct backend *be);
 void worker_stats(struct worker *w, struct worker_stats *out);
 struct loop *worker_loop(struct worker *w);
 

@@ -13,9 +13,11 @@
 #include <unistd.h>
 
 #include "addr.h"
+#include "be_control.h"
 #include "connector.h"
 #include "control.h"
 #include "explorer.h"
+#include "fabric.h"
 #include "local.h"
 #include "local_data.h"
 #include "loop.h"
@@ -485,7 +487,8 @@ void world_start(void)
 	must(!loop_create(&world.model.loop), "loop");
 	must(!worker_create(&wc, world.model.loop, &world.model.worker),
 	     "worker");
-	must(!cm_start(&world.model), "connection management");
+	be_control_set_loop(world.model.loop);
+	must(!fabric_start_local(&world.model), "connection management");
 	for (int i = 0; i < 2; i++)
 		side_new(&world.side[i], i);
 	for (int i = 0; i < 2; i++)

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../host-backend/local/local.h"
 #include "../../host-backend/local/local_data.h"
 #include "../../qemu-device/model/addr.h"
 #include "../../qemu-device/model/connector_int.h"
@@ -274,6 +275,11 @@ void local_data_stop(struct local_pipe *p, unsigned int side)
 	p->end[side].qp = NULL;
 }
 
+void local_data_absent(struct local_pipe *p, unsigned int side)
+{
+	p->end[side].met = true;
+}
+
 /* -------------------------------------------------------------------- loop */
 
 uint64_t loop_now_ns(void)
@@ -319,6 +325,11 @@ void loop_post(struct loop *l, loop_fn *fn, void *arg)
 	world.post[at] = (struct world_post){fn, arg};
 }
 
+void be_post(void (*fn)(void *arg), void *arg)
+{
+	loop_post(NULL, fn, arg);
+}
+
 static bool world_deliver_one(void)
 {
 	struct world_post p = world.post[world.post_first];
@@ -355,6 +366,7 @@ static void world_guest(unsigned int i, const char *name, const char *v4,
 	struct guest_conf *conf = &world.conf[i];
 	struct guest *g = &world.guest[i];
 
+	conf->local = true;
 	conf->naddr = 2;
 	conf->addr[0] = world_addr(v4, 0);
 	conf->addr[1] = world_addr(v6, 0);
@@ -384,7 +396,10 @@ static void world_setup(void)
 	world_guest(1, "b", "10.0.0.2", "fd00::2");
 	for (unsigned int i = 0; i < WORLD_QPS; i++)
 		world.qp[i].qp.handle = i + 1;
-	ck_assert_int_eq(cm_start(&world.model), 0);
+	world.model.local = local_backend();
+	ck_assert_int_eq(world.model.local->start(world.model.local,
+						  &connector_events),
+			 0);
 }
 
 /* Everything down; fails if anything is left */
@@ -406,7 +421,7 @@ static void world_teardown(void)
 	}
 	ck_assert_uint_eq(world.commands_out, 0);
 	ck_assert_uint_eq(world.pipes, 0);
-	cm_stop(&world.model);
+	world.model.local->shutdown(world.model.local);
 }
 
 /* Takes what was said since the last look */

@@ -143,9 +143,15 @@ static void rig_stop(struct be_conn *c)
 	local_data_stop(c->pipe, c->side);
 }
 
+static void rig_absent(struct be_conn *c)
+{
+	local_data_absent(c->pipe, c->side);
+}
+
 static const struct backend rig_backend = {
 	.name = "rig",
 	.attach = rig_attach,
+	.absent = rig_absent,
 	.run = rig_run,
 	.stop = rig_stop,
 };

@@ -72,12 +72,13 @@ static void w_unlisten(struct be_listener *l)
 	(void)l;
 }
 
-static int w_connect(struct backend *be, const struct be_request *req, void *cm,
-		     struct be_conn **out)
+static int w_connect(struct backend *be, const struct be_request *req,
+		     struct be_qp *qp, void *cm, struct be_conn **out)
 {
 	int err = wire_fail();
 
 	(void)be;
+	(void)qp;
 	if (err)
 		return err;
 	wire.connects++;
@@ -88,10 +89,11 @@ static int w_connect(struct backend *be, const struct be_request *req, void *cm,
 }
 
 static int w_accept(struct be_conn *c, const struct be_read_limits *limits,
-		    const struct be_private *priv)
+		    const struct be_private *priv, struct be_qp *qp)
 {
 	(void)c;
 	(void)priv;
+	(void)qp;
 	wire.accepts++;
 	wire.limits = *limits;
 	return wire_fail();
@@ -129,8 +131,7 @@ static void w_abort(struct be_conn *c, enum virtio_rdma_reason reason)
 
 static struct backend fake = {
 	.name = "fake",
-	.max_caller_data = 64,
-	.max_callee_data = 64,
+	.limits = { .caller_data = 64, .callee_data = 64 },
 	.start = w_start,
 	.shutdown = w_shutdown,
 	.listen = w_listen,
@@ -346,6 +347,9 @@ static void give(enum connector_input in)
 		break;
 	case CIN_WIRE_REJECTED:
 		connector_events.rejected(conn(), &hi);
+		break;
+	case CIN_WIRE_UNREACHABLE:
+		connector_events.unreachable(conn(), -EHOSTUNREACH);
 		break;
 	case CIN_WIRE_ESTABLISHED:
 		connector_events.established(conn());

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fabric.c - the backends of this process: by name, their start and their limits
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../host-backend/local/local.h"
+#include "connector.h"
+#include "fabric.h"
+
+/* A kind of wire, by the first part of its name in the configuration */
+static const struct kind {
+	const char *prefix;
+	/* rest: what follows.  NULL with one line in err */
+	struct backend *(*create)(const char *name, const char *rest, char *err,
+				  size_t err_size);
+	void (*destroy)(struct backend *be);
+} kinds[] = {
+	{NULL, NULL, NULL},
+};
+
+static const struct kind *kind_of(const char *name)
+{
+	const struct kind *k = kinds;
+
+	while (k->prefix && strncmp(name, k->prefix, strlen(k->prefix)) != 0)
+		k++;
+	return k->prefix ? k : NULL;
+}
+
+static bool backend_complete(const struct backend *be)
+{
+	bool memory = be->pd_create && be->pd_destroy && be->mr_register &&
+		      be->mr_deregister;
+	bool no_memory = !be->pd_create && !be->pd_destroy &&
+			 !be->mr_register && !be->mr_deregister;
+	bool polls = be->poll && be->arm && be->poll_fd;
+
+	return be->start && be->shutdown && be->listen && be->unlisten &&
+	       be->connect && be->accept && be->reject && be->complete &&
+	       be->disconnect && be->abort && be->attach && be->absent &&
+	       be->run && be->stop && (memory || no_memory) &&
+	       (polls || !be->poll);
+}
+
+static int start_one(struct model *m, struct backend *be)
+{
+	int ret;
+
+	if (!backend_complete(be))
+		return -ENOSYS;
+	ret = be->start(be, &connector_events);
+	if (ret)
+		return ret;
+	ret = worker_add_backend(m->worker, be);
+	if (ret)
+		be->shutdown(be);
+	return ret;
+}
+
+struct backend *fabric_by_name(const struct model *m, const char *name)
+{
+	for (uint32_t i = 0; i < m->fabric_count; i++)
+		if (strcmp(m->fabric[i]->name, name) == 0)
+			return m->fabric[i];
+	return NULL;
+}
+
+static int start_fabric(struct model *m, const struct guest_conf *g,
+			char err[CONF_ERR_LEN])
+{
+	const struct kind *k = kind_of(g->fabric);
+	struct backend *be;
+	int ret;
+
+	if (strcmp(g->fabric, "none") == 0 || fabric_by_name(m, g->fabric))
+		return 0;
+	if (!k) {
+		snprintf(err, CONF_ERR_LEN,
+			 "fabric %s: this vrdmad has no such fabric", g->fabric);
+		return -EINVAL;
+	}
+	be = k->create(g->fabric, g->fabric + strlen(k->prefix), err,
+		       CONF_ERR_LEN);
+	if (!be)
+		return -ENODEV;
+	ret = start_one(m, be);
+	if (ret) {
+		snprintf(err, CONF_ERR_LEN, "fabric %s: cannot start: %s",
+			 g->fabric, strerror(-ret));
+		k->destroy(be);
+		return ret;
+	}
+	m->fabric[m->fabric_count++] = be;
+	return 0;
+}
+
+int fabric_start_local(struct model *m)
+{
+	struct backend *local = local_backend();
+	int ret = start_one(m, local);
+
+	if (!ret)
+		m->local = local;
+	return ret;
+}
+
+int fabric_start_all(struct model *m, char err[CONF_ERR_LEN])
+{
+	int ret = fabric_start_local(m);
+
+	if (ret) {
+		snprintf(err, CONF_ERR_LEN, "cannot start the local backend: %s",
+			 strerror(-ret));
+		return ret;
+	}
+	for (uint32_t i = 0; i < m->conf->guest_count && !ret; i++)
+		ret = start_fabric(m, &m->conf->guest[i], err);
+	if (ret)
+		fabric_stop_all(m);
+	return ret;
+}
+
+static void stop_one(struct model *m, struct backend *be)
+{
+	worker_del_backend(m->worker, be);
+	be->shutdown(be);
+}
+
+void fabric_stop_all(struct model *m)
+{
+	while (m->fabric_count) {
+		struct backend *be = m->fabric[--m->fabric_count];
+
+		stop_one(m, be);
+		kind_of(be->name)->destroy(be);
+	}
+	if (m->local)
+		stop_one(m, m->local);
+	m->local = NULL;
+}
+
+/* ------------------------------------------------------------------- limits */
+
+static const struct cap {
+	const char *key;
+	size_t conf;  /* in struct guest_conf */
+	size_t limit; /* in struct be_limits */
+	bool wide;    /* 64 bit, else 32 */
+} caps[] = {
+#define CAP(key, c, l)                                                         \
+	{                                                                      \
+		key, offsetof(struct guest_conf, c),                           \
+			offsetof(struct be_limits, l),                         \
+			sizeof(((struct be_limits *)NULL)->l) == 8             \
+	}
+	CAP("max-qp", max_qp, qp),
+	CAP("max-mr", max_mr, mr),
+	CAP("max-send-sge", max_send_sge, send_sge),
+	CAP("max-recv-sge", max_recv_sge, recv_sge),
+	CAP("max-read-sge", max_read_sge, read_sge),
+	CAP("max-inline", max_inline, inline_data),
+	CAP("max-transfer", max_transfer, transfer),
+	CAP("max-inbound-reads", max_inbound_reads, inbound_reads),
+	CAP("max-outbound-reads", max_outbound_reads, outbound_reads),
+	CAP("max-mr-size", max_mr_size, mr_size),
+#undef CAP
+};
+
+static uint64_t load(const void *base, size_t off, bool wide)
+{
+	const char *p = (const char *)base + off;
+	uint32_t narrow;
+	uint64_t v;
+
+	if (wide) {
+		memcpy(&v, p, sizeof(v));
+		return v;
+	}
+	memcpy(&narrow, p, sizeof(narrow));
+	return narrow;
+}
+
+static void store(void *base, size_t off, bool wide, uint64_t v)
+{
+	const uint32_t narrow = (uint32_t)v;
+
+	if (wide)
+		memcpy((char *)base + off, &v, sizeof(v));
+	else
+		memcpy((char *)base + off, &narrow, sizeof(narrow));
+}
+
+void fabric_cap(const struct model *m, struct guest_conf *conf)
+{
+	const struct backend *be = fabric_by_name(m, conf->fabric);
+
+	if (!be)
+		return;
+	for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
+		const struct cap *c = &caps[i];
+		uint64_t want = load(conf, c->conf, c->wide);
+		uint64_t can = load(&be->limits, c->limit, c->wide);
+
+		if (want <= can)
+			continue;
+		vlog(VL_INFO, "guest %s: %s lowered from %llu to %llu, all that %s has",
+		     conf->name, c->key, (unsigned long long)want,
+		     (unsigned long long)can, be->name);
+		store(conf, c->conf, c->wide, can);
+	}
+}
