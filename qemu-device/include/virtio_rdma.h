@@ -614,8 +614,9 @@ struct virtio_rdma_cqe {
 VIRTIO_RDMA_SIZE(virtio_rdma_cqe, 32);
 
 /*
- * Handles and tokens: low 20 bits a number, high 12 bits a generation, never
- * 0.  The split is the device's own affair; a driver must not take it apart.
+ * Handles and local tokens: low 20 bits a number, high 12 bits a generation,
+ * never 0.  Remote tokens: any number but 0 and TOKEN_PRIVILEGED.  How they
+ * are made is the device's own affair; a driver must not take them apart.
  */
 
 /* ------------------------------------------------------- byte order, ranges */

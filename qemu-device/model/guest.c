@@ -44,6 +44,7 @@ static void tables_fini(struct guest *g)
 {
 	for (size_t i = 0; i < TABLE_COUNT; i++)
 		handle_table_fini(table_of(g, i));
+	token_table_fini(&g->claims);
 }
 
 static int tables_init(struct guest *g)
@@ -55,6 +56,8 @@ static int tables_init(struct guest *g)
 			table_of(g, i),
 			*(const uint32_t *)((const char *)g->conf +
 					    tables[i].limit));
+	if (!ret)
+		ret = token_table_init(&g->claims, g->conf->max_mr);
 	if (ret)
 		tables_fini(g);
 	return ret;

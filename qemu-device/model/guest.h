@@ -13,6 +13,7 @@
 #include "handle.h"
 #include "list.h"
 #include "log.h"
+#include "token.h"
 #include "vq.h"
 #include "worker.h"
 
@@ -60,6 +61,7 @@ struct guest {
 	struct handle_table qps;	/* struct vr_qp */
 	struct handle_table connectors; /* struct connector */
 	struct handle_table listeners;	/* struct listener */
+	struct token_table claims;	/* struct vr_mr, by remote token */
 
 	/* data path: see worker.h */
 	struct guest_data data;

@@ -13,6 +13,7 @@
 int guest_data_init(struct guest *g, struct worker *w)
 {
 	struct guest_data *d = &g->data;
+	int ret;
 
 	d->worker = w;
 	d->max_mr = g->conf->max_mr;
@@ -26,18 +27,27 @@ int guest_data_init(struct guest *g, struct worker *w)
 	d->mr = calloc(d->max_mr, sizeof(*d->mr));
 	if (!d->mr)
 		return -ENOMEM;
+	ret = token_table_init(&d->tokens, d->max_mr);
+	if (ret)
+		goto err_mr;
+	ret = -ENOMEM;
 	d->phys = mr_new_physical(g);
-	if (!d->phys) {
-		free(d->mr);
-		return -ENOMEM;
-	}
+	if (!d->phys)
+		goto err_tokens;
 	return 0;
+
+err_tokens:
+	token_table_fini(&d->tokens);
+err_mr:
+	free(d->mr);
+	return ret;
 }
 
 void guest_data_fini(struct guest *g)
 {
 	guest_data_set_map(g, NULL);
 	free(g->data.phys);
+	token_table_fini(&g->data.tokens);
 	free(g->data.mr);
 	g->data.phys = NULL;
 	g->data.mr = NULL;

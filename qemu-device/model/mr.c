@@ -3,7 +3,6 @@
  * mr.c - memory regions: registration in the control thread, use in the worker
  */
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "guest.h"
 #include "mr.h"
@@ -17,11 +16,12 @@
 
 /* ------------------------------------------------------------------ worker */
 
-static struct vr_mr *lookup(const struct guest_data *d, uint32_t token)
+static struct vr_mr *by_local_token(const struct guest_data *d, uint32_t token)
 {
 	uint32_t i = handle_index(token);
+	struct vr_mr *mr = i < d->max_mr ? d->mr[i] : NULL;
 
-	return i < d->max_mr ? d->mr[i] : NULL;
+	return mr && mr->local_token == token ? mr : NULL;
 }
 
 static enum virtio_rdma_wc_status get_physical(struct guest_data *d,
@@ -44,8 +44,8 @@ enum virtio_rdma_wc_status mr_get_local(struct guest_data *d,
 	if (token == VIRTIO_RDMA_TOKEN_PRIVILEGED &&
 	    (pd->flags & VIRTIO_RDMA_PD_PRIVILEGED))
 		return get_physical(d, addr, length, out);
-	mr = lookup(d, token);
-	if (!mr || mr->local_token != token || mr->pd != pd ||
+	mr = by_local_token(d, token);
+	if (!mr || mr->pd != pd ||
 	    (mr->access & need) != need ||
 	    !range_within(addr - mr->addr, length, mr->length))
 		return VIRTIO_RDMA_WC_LOCAL_PROTECTION;
@@ -59,10 +59,9 @@ enum virtio_rdma_wc_status mr_get_remote(struct guest_data *d,
 					 uint64_t addr, uint64_t length,
 					 uint32_t need, struct vr_mr **out)
 {
-	struct vr_mr *mr = lookup(d, token);
+	struct vr_mr *mr = token_get(&d->tokens, token);
 
-	/* no remote right: remote_token is 0, which is no token */
-	if (!mr || !token || mr->remote_token != token || mr->pd != pd ||
+	if (!mr || mr->pd != pd ||
 	    (mr->access & need) != need ||
 	    !range_within(addr - mr->addr, length, mr->length))
 		return VIRTIO_RDMA_WC_REMOTE_ACCESS;
@@ -155,34 +154,25 @@ struct vr_mr *mr_new_physical(struct guest *g)
 	return mr;
 }
 
-/* The same index with another generation, so that neither token tells the
- * other: a peer that was given the one cannot use what the other allows. */
-static int make_remote_token(struct vr_mr *mr)
-{
-	uint32_t index = handle_index(mr->local_token), generation = 0, token;
-
-	do {
-		if (getrandom(&generation, sizeof(generation), 0) !=
-		    (ssize_t)sizeof(generation))
-			return -1;
-		token = generation << HANDLE_INDEX_BITS | index;
-	} while (token == index || token == mr->local_token);
-	mr->remote_token = token;
-	return 0;
-}
-
 static void join(void *arg)
 {
 	struct vr_mr *mr = arg;
 
-	mr->guest->data.mr[handle_index(mr->local_token)] = mr;
+	struct guest_data *d = &mr->guest->data;
+
+	d->mr[handle_index(mr->local_token)] = mr;
+	if (mr->remote_token)
+		token_insert(&d->tokens, mr->remote_token, mr);
 }
 
 static void leave(void *arg)
 {
 	struct vr_mr *mr = arg;
 
-	mr->guest->data.mr[handle_index(mr->local_token)] = NULL;
+	struct guest_data *d = &mr->guest->data;
+
+	d->mr[handle_index(mr->local_token)] = NULL;
+	token_remove(&d->tokens, mr->remote_token);
 	mr->dead = true;
 	maybe_free(mr);
 }
@@ -235,8 +225,11 @@ static enum virtio_rdma_status mr_setup(struct guest *g, struct vr_mr *mr,
 				   gmem_status(ret);
 	if (handle_alloc(&g->mrs, mr, &mr->local_token))
 		return VIRTIO_RDMA_S_NO_RESOURCES;
-	if ((mr->access & ACCESS_REMOTE) && make_remote_token(mr)) {
+	/* random: a peer that was given one token can tell no other from it */
+	if ((mr->access & ACCESS_REMOTE) &&
+	    token_claim_any(&g->claims, mr, &mr->remote_token)) {
 		handle_free(&g->mrs, mr->local_token);
+		mr->remote_token = 0;
 		return VIRTIO_RDMA_S_INTERNAL_ERROR;
 	}
 	return VIRTIO_RDMA_S_OK;
@@ -280,9 +273,13 @@ err:
 
 static void mr_remove(struct guest *g, struct vr_mr *mr)
 {
+	uint32_t remote_token = mr->remote_token;
+
 	handle_free(&g->mrs, mr->local_token);
 	mr->pd->users--;
 	worker_call(g->data.worker, leave, mr);
+	if (remote_token)
+		token_unclaim(&g->claims, remote_token);
 }
 
 void cmd_deregister_mr(struct command *cmd)

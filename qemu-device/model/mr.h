@@ -2,8 +2,9 @@
 /*
  * mr.h - protection domains, memory regions and contexts
  *
- * DOC: A region is found by a token, in an array that belongs to the worker.
- * Deregistration takes it out of that array and marks it dead, in the worker
+ * DOC: A region is found by a token, in tables that belong to the worker: by
+ * the local one in an array, by the remote one in a hash (token.h).
+ * Deregistration takes it out of both and marks it dead, in the worker
  * and between two of its steps, so nothing touches its memory once the
  * command is answered.  The structure stays until the last request that
  * names it has ended.

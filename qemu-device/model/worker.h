@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "list.h"
+#include "token.h"
 
 struct backend;
 struct gmem_map;
@@ -87,7 +88,8 @@ struct guest_data {
 
 	/* worker only */
 	struct gmem_map *map;		/* for the privileged token; a reference */
-	struct vr_mr **mr;		/* by index of the token, max_mr entries */
+	struct vr_mr **mr;		/* by index of the local token, max_mr entries */
+	struct token_table tokens;	/* struct vr_mr, by remote token */
 	struct vr_mr *phys;		/* what the privileged token means */
 	struct list_head run;		/* queue pairs with work */
 	struct list_head runnable;	/* in the worker's round of guests */

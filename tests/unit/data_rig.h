@@ -467,6 +467,7 @@ static inline void rig_tables(struct guest *g)
 	ck_assert_int_eq(handle_table_init(&g->cqs, 8), 0);
 	ck_assert_int_eq(handle_table_init(&g->mrs, 1024), 0);
 	ck_assert_int_eq(handle_table_init(&g->qps, 8), 0);
+	ck_assert_int_eq(token_table_init(&g->claims, 1024), 0);
 }
 
 static inline void rig_map(struct rig_guest *x, uint64_t gpa, size_t size)
@@ -592,6 +593,9 @@ static inline void rig_guest_end(struct rig *r, struct rig_guest *x)
 	handle_table_fini(&g->pds);
 	handle_table_fini(&g->cqs);
 	handle_table_fini(&g->mrs);
+	ck_assert_uint_eq(g->claims.used, 0);
+	ck_assert_uint_eq(g->data.tokens.used, 0);
+	token_table_fini(&g->claims);
 	handle_table_fini(&g->qps);
 }
 

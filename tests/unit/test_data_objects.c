@@ -117,11 +117,13 @@ START_TEST(test_ranges)
 	struct vr_pd pd = { 0 }, other = { 0 };
 	struct vr_mr mr = {
 		.pd = &pd, .addr = base, .length = len, .access = 7,
-		.local_token = 5u << 20 | 3, .remote_token = 6u << 20 | 3,
+		.local_token = 5u << 20 | 3, .remote_token = 0x12345678,
 	};
 	struct vr_mr *table[16] = { [3] = &mr }, *out;
 
 	d.mr = table;
+	ck_assert_int_eq(token_table_init(&d.tokens, 16), 0);
+	token_insert(&d.tokens, mr.remote_token, &mr);
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		ck_assert_uint_eq(mr_get_local(&d, &pd, mr.local_token,
 					       t[i].addr, t[i].len, 1, &out),
@@ -143,11 +145,16 @@ START_TEST(test_ranges)
 				       &out), 0);
 	ck_assert_uint_ne(mr_get_local(&d, &pd, UINT32_MAX, base, 1, 0, &out),
 			  0);
-	mr.remote_token = 0;
-	mr.access = 1;
-	table[0] = &mr;
+	ck_assert_uint_ne(mr_get_remote(&d, &pd, mr.remote_token ^ 1, base, 1,
+					0, &out), 0);
+	ck_assert_uint_ne(mr_get_remote(&d, &other, mr.remote_token, base, 1,
+					0, &out), 0);
 	ck_assert_uint_ne(mr_get_remote(&d, &pd, 0, base, 1, 0, &out), 0);
+	token_remove(&d.tokens, mr.remote_token);
+	ck_assert_uint_ne(mr_get_remote(&d, &pd, mr.remote_token, base, 1, 0,
+					&out), 0);
 	ck_assert_uint_eq(mr.users, 6);
+	token_table_fini(&d.tokens);
 }
 END_TEST
 
