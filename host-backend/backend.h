@@ -132,8 +132,8 @@ struct be_mr {
 	uint64_t addr;			/* of the first byte, as requests name it */
 	uint64_t length;
 	uint32_t access;		/* VIRTIO_RDMA_ACCESS_xxx */
-	/* The answer to mr_register() or mr_deregister(), once each, later, from
-	 * the control thread's loop.  err: 0, -ENOMEM (a limit of the host, which
+	/* The answer to mr_register() or mr_deregister(), later, from the
+	 * control thread's loop.  err: 0, -ENOMEM (a limit of the host, which
 	 * the backend logged), -EINVAL (pages that cannot be mapped side by
 	 * side, logged), -ENODEV.  Deregistering does not fail. */
 	void (*done)(struct be_mr *mr, int err);
@@ -200,7 +200,8 @@ struct backend {
 	void (*pd_destroy)(struct be_pd *pd);	/* its regions are gone */
 	void (*mr_register)(struct backend *be, struct be_mr *mr);
 	/* No access of this backend reaches the memory when it is answered;
-	 * requests that try fail.  Also for one whose answer has not come yet. */
+	 * requests that try fail.  Also for one whose answer has not come yet,
+	 * and then does not come. */
 	void (*mr_deregister)(struct backend *be, struct be_mr *mr);
 
 	/* worker thread */
@@ -289,11 +290,12 @@ struct be_sg;
 int be_sg_next(struct be_sg *sg, size_t max, void **ptr, size_t *len);
 /* The same for a backend with mr_register(): where the next element is to the
  * host's device.  1, 0 at the end, or -EACCES (no longer registered, or not
- * with this backend).  key 0: inline bytes, addr is a pointer. */
+ * with this backend).  is_bytes: inline bytes, addr is a pointer. */
 struct be_key {
 	uint64_t addr;
 	uint64_t length;
 	uint32_t key;
+	bool is_bytes;
 };
 int be_sg_key(struct be_sg *sg, struct be_key *out);
 uint64_t be_sg_left(const struct be_sg *sg);

@@ -74,6 +74,12 @@ static struct gmem_region *region_create(const struct gmem_region_desc *d,
 	r = calloc(1, sizeof(*r));
 	if (!r)
 		return NULL;
+	r->fd = fcntl(d->fd, F_DUPFD_CLOEXEC, 0);
+	if (r->fd < 0) {
+		*err = -errno;
+		free(r);
+		return NULL;
+	}
 	/* Huge pages are reserved here, if the front end has not done so: it
 	 * is refused, then, instead of a SIGBUS when the pool is empty. */
 	if (unit == (uint64_t)sysconf(_SC_PAGESIZE))
@@ -82,6 +88,7 @@ static struct gmem_region *region_create(const struct gmem_region_desc *d,
 			  (off_t)(d->mmap_offset - skip));
 	if (r->mapping == MAP_FAILED) {
 		*err = -errno;
+		close(r->fd);
 		free(r);
 		return NULL;
 	}
@@ -91,6 +98,8 @@ static struct gmem_region *region_create(const struct gmem_region_desc *d,
 	r->gpa = d->gpa;
 	r->size = d->size;
 	r->host = (uint8_t *)r->mapping + skip;
+	r->fd_offset = d->mmap_offset;
+	r->unit = unit;
 	atomic_init(&r->refs, 1);
 	*err = 0;
 	return r;
@@ -106,6 +115,7 @@ void gmem_region_put(struct gmem_region *r)
 	if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	munmap(r->mapping, r->mapping_size);
+	close(r->fd);
 	free(r);
 }
 

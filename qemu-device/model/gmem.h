@@ -37,6 +37,8 @@ struct gmem_region_desc {
 	int fd; /* borrowed; the mapping holds the memory */
 };
 
+struct gmem_pages;
+
 struct gmem_region {
 	atomic_uint refs;
 	/* constant after create */
@@ -45,6 +47,9 @@ struct gmem_region {
 	uint8_t *host; /* of gpa */
 	void *mapping;
 	size_t mapping_size;
+	int fd;		    /* ours; for who maps parts of it once more */
+	uint64_t fd_offset; /* of gpa in fd */
+	uint64_t unit;	    /* what mmap() of fd wants multiples of */
 };
 
 #define GMEM_MAX_REGIONS 512 /* as many as the vhost-user library */
@@ -73,6 +78,12 @@ int gmem_map_remove(const struct gmem_map *old, uint64_t gpa, uint64_t size,
 		    struct gmem_map **out);
 struct gmem_map *gmem_map_get(struct gmem_map *m);
 void gmem_map_put(struct gmem_map *m); /* NULL is fine */
+
+/* The region that the page at host lies in, of those that p holds */
+const struct gmem_region *gmem_pages_region(const struct gmem_pages *p,
+					    const uint8_t *host);
+/* The whole of r as pages, with a reference on it; 0 or -ENOMEM */
+int gmem_pages_of_region(struct gmem_region *r, struct gmem_pages *out);
 
 void gmem_region_get(struct gmem_region *r);
 void gmem_region_put(struct gmem_region *r);

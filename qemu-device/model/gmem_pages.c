@@ -180,6 +180,34 @@ err:
 	return ret;
 }
 
+const struct gmem_region *gmem_pages_region(const struct gmem_pages *p,
+					    const uint8_t *host)
+{
+	for (uint32_t i = 0; i < p->region_count; i++) {
+		const struct gmem_region *r = p->region[i];
+
+		/* one object may not be compared with another by pointers */
+		if ((uintptr_t)host - (uintptr_t)r->host < r->size)
+			return r;
+	}
+	return NULL;
+}
+
+int gmem_pages_of_region(struct gmem_region *r, struct gmem_pages *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->region = malloc(sizeof(*out->region));
+	if (!out->region)
+		return -ENOMEM;
+	gmem_region_get(r);
+	out->region[0] = r;
+	out->region_count = 1;
+	out->count = (uint32_t)(r->size >> VIRTIO_RDMA_PAGE_SHIFT);
+	out->page_shift = VIRTIO_RDMA_PAGE_SHIFT;
+	out->linear = r->host;
+	return 0;
+}
+
 void gmem_pages_put(struct gmem_pages *p)
 {
 	for (uint32_t i = 0; i < p->region_count; i++)

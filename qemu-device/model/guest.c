@@ -141,6 +141,7 @@ void guest_set_map(struct guest *g, struct gmem_map *map)
 
 	g->map = map;
 	guest_data_set_map(g, map);
+	pd_map_changed(g);
 	gmem_map_put(old);
 }
 

@@ -30,6 +30,7 @@ struct model {
 	struct backend *local;	/* guests of this process */
 	struct backend *fabric[CONF_MAX_GUESTS]; /* wires, each once */
 	uint32_t fabric_count;
+	uint32_t pending; /* regions that fabrics have yet to give back */
 	uint32_t guest_count;
 	struct guest *guest[CONF_MAX_GUESTS];
 };

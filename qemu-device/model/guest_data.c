@@ -29,27 +29,15 @@ int guest_data_init(struct guest *g, struct worker *w)
 		return -ENOMEM;
 	ret = token_table_init(&d->tokens, d->max_mr);
 	if (ret)
-		goto err_mr;
-	ret = -ENOMEM;
-	d->phys = mr_new_physical(g);
-	if (!d->phys)
-		goto err_tokens;
-	return 0;
-
-err_tokens:
-	token_table_fini(&d->tokens);
-err_mr:
-	free(d->mr);
+		free(d->mr);
 	return ret;
 }
 
 void guest_data_fini(struct guest *g)
 {
 	guest_data_set_map(g, NULL);
-	free(g->data.phys);
 	token_table_fini(&g->data.tokens);
 	free(g->data.mr);
-	g->data.phys = NULL;
 	g->data.mr = NULL;
 }
 

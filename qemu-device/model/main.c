@@ -37,6 +37,9 @@
 /* How long consumers may take to act on the end of vrdmad */
 #define FAREWELL_MS	 1000
 #define FAREWELL_STEP_MS 5
+/* How long a fabric may take to give back memory, at the end */
+#define FABRIC_ROUNDS	 100
+#define FABRIC_ROUND_MS	 100
 
 struct options {
 	bool check_only;
@@ -434,6 +437,17 @@ static void run_out(struct loop *l)
 		loop_run_once(l, 0);
 }
 
+/* Registered memory is given back before the guests that it is of are freed */
+static void wait_for_fabrics(struct model *m)
+{
+	for (int i = 0; i < FABRIC_ROUNDS && m->pending; i++)
+		loop_run_once(m->loop, FABRIC_ROUND_MS);
+	if (m->pending)
+		vlog(VL_ERROR, "%u memory regions are still with the host's device",
+		     m->pending);
+	run_out(m->loop);
+}
+
 static void no_call(void *arg)
 {
 	(void)arg;
@@ -448,6 +462,7 @@ static void stop_model(struct daemon *d)
 		guest_reset(m->guest[i]);
 	worker_call(m->worker, no_call, NULL);
 	run_out(m->loop);
+	wait_for_fabrics(m);
 	for (uint32_t i = 0; i < m->guest_count; i++)
 		guest_destroy(m->guest[i]);
 	m->guest_count = 0;

@@ -1,20 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * mr.c - memory regions: registration in the control thread, use in the worker
+ * mr.c - memory regions as the worker uses them; registration: mr_register.c
  */
-#include <stdlib.h>
+#include <errno.h>
 
 #include "guest.h"
 #include "mr.h"
 #include "worker.h"
-
-#define ACCESS_ALL (VIRTIO_RDMA_ACCESS_LOCAL_WRITE | \
-		    VIRTIO_RDMA_ACCESS_REMOTE_READ | \
-		    VIRTIO_RDMA_ACCESS_REMOTE_WRITE)
-#define ACCESS_REMOTE (VIRTIO_RDMA_ACCESS_REMOTE_READ | \
-		       VIRTIO_RDMA_ACCESS_REMOTE_WRITE)
-
-/* ------------------------------------------------------------------ worker */
 
 static struct vr_mr *by_local_token(const struct guest_data *d, uint32_t token)
 {
@@ -25,12 +17,13 @@ static struct vr_mr *by_local_token(const struct guest_data *d, uint32_t token)
 }
 
 static enum virtio_rdma_wc_status get_physical(struct guest_data *d,
+					       const struct vr_pd *pd,
 					       uint64_t addr, uint64_t length,
 					       struct vr_mr **out)
 {
 	if (!d->map || !gmem_translate(d->map, addr, length, NULL))
 		return VIRTIO_RDMA_WC_LOCAL_PROTECTION;
-	*out = d->phys;
+	*out = pd->physical;
 	return VIRTIO_RDMA_WC_SUCCESS;
 }
 
@@ -43,7 +36,7 @@ enum virtio_rdma_wc_status mr_get_local(struct guest_data *d,
 
 	if (token == VIRTIO_RDMA_TOKEN_PRIVILEGED &&
 	    (pd->flags & VIRTIO_RDMA_PD_PRIVILEGED))
-		return get_physical(d, addr, length, out);
+		return get_physical(d, pd, addr, length, out);
 	mr = by_local_token(d, token);
 	if (!mr || mr->pd != pd ||
 	    (mr->access & need) != need ||
@@ -70,11 +63,11 @@ enum virtio_rdma_wc_status mr_get_remote(struct guest_data *d,
 	return VIRTIO_RDMA_WC_SUCCESS;
 }
 
-static void maybe_free(struct vr_mr *mr)
+void mr_maybe_unnamed(struct vr_mr *mr)
 {
 	if (mr->dead && !mr->users)
 		loop_post_work(worker_loop(mr->guest->data.worker),
-			       &mr->free_work);
+			       &mr->unnamed_work);
 }
 
 void mr_put(struct vr_mr *mr)
@@ -82,7 +75,7 @@ void mr_put(struct vr_mr *mr)
 	if (mr->physical)
 		return;
 	mr->users--;
-	maybe_free(mr);
+	mr_maybe_unnamed(mr);
 }
 
 /* Translated anew for each piece: the guest's memory may have changed since */
@@ -98,15 +91,19 @@ static void *physical_piece(const struct vr_mr *mr, uint64_t gpa, uint64_t max,
 void *mr_piece(const struct vr_mr *mr, uint64_t off, uint64_t max,
 	       uint64_t *len)
 {
-	const struct gmem_pages *p = &mr->pages;
-	uint64_t size, at, have;
-	uint32_t i;
-
 	if (mr->dead)
 		return NULL;
 	if (mr->physical)
 		return physical_piece(mr, off, max, len);
-	at = mr->first + off;
+	return mr_pages_piece(&mr->pages, mr->first + off, max, len);
+}
+
+uint8_t *mr_pages_piece(const struct gmem_pages *p, uint64_t at, uint64_t max,
+			uint64_t *len)
+{
+	uint64_t size, have;
+	uint32_t i;
+
 	if (p->linear) {
 		*len = max;
 		return p->linear + at;
@@ -121,184 +118,40 @@ void *mr_piece(const struct vr_mr *mr, uint64_t off, uint64_t max,
 	return gmem_pages_at(p, at);
 }
 
-/* ---------------------------------------------------------- control thread */
+/* -------------------------------------------------- keys of a host's device */
 
-static void mr_free(void *arg)
+/* Where the memory at gpa is to the fabric, as far as it lies in one region */
+static int physical_key(const struct vr_mr *mr, uint64_t gpa, uint64_t max,
+			struct be_key *out)
 {
-	struct vr_mr *mr = arg;
+	const struct physical_keys *keys = mr->pd->keys;
+	uint32_t lo = 0, hi = keys ? keys->count : 0;
 
-	gmem_pages_put(&mr->pages);
-	free(mr);
-}
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		const struct be_mr *be = &keys->mr[mid]->be;
 
-static struct vr_mr *mr_new(struct guest *g)
-{
-	struct vr_mr *mr = calloc(1, sizeof(*mr));
-
-	if (!mr)
-		return NULL;
-	mr->guest = g;
-	loop_work_init(&mr->free_work, mr_free, mr);
-	return mr;
-}
-
-struct vr_mr *mr_new_physical(struct guest *g)
-{
-	struct vr_mr *mr = mr_new(g);
-
-	if (mr) {
-		mr->physical = true;
-		mr->length = UINT64_MAX;
-		mr->access = VIRTIO_RDMA_ACCESS_LOCAL_WRITE;
+		if (gpa < be->addr) {
+			hi = mid;
+		} else if (gpa - be->addr >= be->length) {
+			lo = mid + 1;
+		} else {
+			if (!range_within(gpa - be->addr, max, be->length))
+				max = be->length - (gpa - be->addr);
+			*out = (struct be_key){ gpa, max, be->local_key, false };
+			return 1;
+		}
 	}
-	return mr;
+	return -EACCES;
 }
 
-static void join(void *arg)
+int mr_key(const struct vr_mr *mr, uint64_t off, uint64_t max,
+	   struct be_key *out)
 {
-	struct vr_mr *mr = arg;
-
-	struct guest_data *d = &mr->guest->data;
-
-	d->mr[handle_index(mr->local_token)] = mr;
-	if (mr->remote_token)
-		token_insert(&d->tokens, mr->remote_token, mr);
-}
-
-static void leave(void *arg)
-{
-	struct vr_mr *mr = arg;
-
-	struct guest_data *d = &mr->guest->data;
-
-	d->mr[handle_index(mr->local_token)] = NULL;
-	token_remove(&d->tokens, mr->remote_token);
-	mr->dead = true;
-	maybe_free(mr);
-}
-
-static bool register_ok(const struct guest_conf *c,
-			const struct virtio_rdma_cmd_register_mr *req)
-{
-	uint32_t access = vr_from_le32(req->access);
-	uint64_t length = vr_from_le64(req->length);
-
-	if (access & ~ACCESS_ALL)
-		return false;
-	if ((access & VIRTIO_RDMA_ACCESS_REMOTE_WRITE) &&
-	    !(access & VIRTIO_RDMA_ACCESS_LOCAL_WRITE))
-		return false;
-	/* the last byte has an address, too */
-	return length && length <= c->max_mr_size &&
-	       length - 1 <= UINT64_MAX - vr_from_le64(req->addr) &&
-	       (req->pages.page_shift == VIRTIO_RDMA_PAGE_SHIFT ||
-		req->pages.page_shift == VIRTIO_RDMA_LARGE_SHIFT);
-}
-
-static int read_pages(struct guest *g, struct vr_mr *mr,
-		      const struct virtio_rdma_page_list *list)
-{
-	uint64_t size = 1ull << list->page_shift;
-	uint64_t pages;
-
-	mr->first = mr->addr & (size - 1);
-	/* length is bounded by max_mr_size: this does not wrap */
-	pages = (mr->first + mr->length + size - 1) >> list->page_shift;
-	if (pages > UINT32_MAX)
-		return -1;
-	return gmem_read_page_list(g->map, list, (uint32_t)pages,
-				   GMEM_SHIFT_4K | GMEM_SHIFT_2M,
-				   &g->gmem_account, &mr->pages);
-}
-
-static enum virtio_rdma_status mr_setup(struct guest *g, struct vr_mr *mr,
-				const struct virtio_rdma_cmd_register_mr *req)
-{
-	int ret;
-
-	mr->access = vr_from_le32(req->access);
-	mr->addr = vr_from_le64(req->addr);
-	mr->length = vr_from_le64(req->length);
-	ret = read_pages(g, mr, &req->pages);
-	if (ret)
-		return ret == -1 ? VIRTIO_RDMA_S_INVALID_PARAMETER :
-				   gmem_status(ret);
-	if (handle_alloc(&g->mrs, mr, &mr->local_token))
-		return VIRTIO_RDMA_S_NO_RESOURCES;
-	/* random: a peer that was given one token can tell no other from it */
-	if ((mr->access & ACCESS_REMOTE) &&
-	    token_claim_any(&g->claims, mr, &mr->remote_token)) {
-		handle_free(&g->mrs, mr->local_token);
-		mr->remote_token = 0;
-		return VIRTIO_RDMA_S_INTERNAL_ERROR;
-	}
-	return VIRTIO_RDMA_S_OK;
-}
-
-void cmd_register_mr(struct command *cmd)
-{
-	const struct virtio_rdma_cmd_register_mr *req = &cmd->req.register_mr;
-	enum virtio_rdma_status status;
-	struct guest *g = cmd->guest;
-	struct vr_pd *pd;
-	struct vr_mr *mr;
-
-	status = VIRTIO_RDMA_S_INVALID_HANDLE;
-	pd = handle_get(&g->pds, vr_from_le32(req->pd));
-	if (!pd)
-		goto err;
-	status = VIRTIO_RDMA_S_INVALID_PARAMETER;
-	if (!register_ok(g->conf, req))
-		goto err;
-	status = VIRTIO_RDMA_S_NO_RESOURCES;
-	mr = mr_new(g);
-	if (!mr)
-		goto err;
-	mr->pd = pd;
-	status = mr_setup(g, mr, req);
-	if (status)
-		goto err_free;
-	pd->users++;
-	worker_call(g->data.worker, join, mr);
-	cmd->rsp.register_mr.local_token = vr_to_le32(mr->local_token);
-	cmd->rsp.register_mr.remote_token = vr_to_le32(mr->remote_token);
-	command_done(cmd, VIRTIO_RDMA_S_OK, mr->local_token);
-	return;
-
-err_free:
-	mr_free(mr);
-err:
-	command_done(cmd, status, 0);
-}
-
-static void mr_remove(struct guest *g, struct vr_mr *mr)
-{
-	uint32_t remote_token = mr->remote_token;
-
-	handle_free(&g->mrs, mr->local_token);
-	mr->pd->users--;
-	worker_call(g->data.worker, leave, mr);
-	if (remote_token)
-		token_unclaim(&g->claims, remote_token);
-}
-
-void cmd_deregister_mr(struct command *cmd)
-{
-	struct vr_mr *mr = handle_get(&cmd->guest->mrs, cmd->handle);
-
-	if (!mr) {
-		command_done(cmd, VIRTIO_RDMA_S_INVALID_HANDLE, 0);
-		return;
-	}
-	mr_remove(cmd->guest, mr);
-	command_done(cmd, VIRTIO_RDMA_S_OK, 0);
-}
-
-void mr_reset_all(struct guest *g)
-{
-	uint32_t pos = 0;
-	struct vr_mr *mr;
-
-	while ((mr = handle_next(&g->mrs, &pos)))
-		mr_remove(g, mr);
+	if (mr->physical)
+		return physical_key(mr, off, max, out);
+	if (mr->dead || !mr->be.pd)
+		return -EACCES;
+	*out = (struct be_key){ mr->addr + off, max, mr->be.local_key, false };
+	return 1;
 }

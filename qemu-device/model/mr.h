@@ -7,7 +7,9 @@
  * Deregistration takes it out of both and marks it dead, in the worker
  * and between two of its steps, so nothing touches its memory once the
  * command is answered.  The structure stays until the last request that
- * names it has ended.
+ * names it has ended.  Where the guest's fabric reaches memory by itself, the
+ * region is registered there before it is published and taken back before
+ * DEREGISTER_MR is answered.
  */
 #ifndef VRDMA_MR_H
 #define VRDMA_MR_H
@@ -15,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../../host-backend/backend.h"
 #include "../include/virtio_rdma.h"
 #include "gmem.h"
 #include "list.h"
@@ -29,8 +32,35 @@ struct vr_pd {
 	struct guest *guest;		/* constant after create */
 	uint32_t handle;
 	uint32_t flags;			/* VIRTIO_RDMA_PD_xxx */
-	uint32_t users;			/* control thread only: regions, queue pairs */
 	struct be_pd *be;		/* of the guest's fabric, or NULL */
+	struct vr_mr *physical;		/* what the privileged token means here */
+
+	/* control thread only */
+	uint32_t users;			/* regions, queue pairs */
+	uint32_t refs;			/* of the structure: the handle, and what
+					 * the fabric has yet to give back */
+	struct list_head memory;	/* physical.c: struct vr_mr by link */
+	uint32_t starting;		/* of them, those being registered */
+	int memory_err;			/* of the first that failed */
+	struct command *cmd;		/* CREATE_PD that waits for them */
+
+	/* worker only */
+	struct physical_keys *keys;	/* physical.c */
+};
+
+/* The guest's memory as the fabric knows it in one domain, by address */
+struct physical_keys {
+	uint32_t count;
+	struct vr_mr *mr[];
+};
+
+/* Where a region is on its way through the fabric; mr_register.c */
+enum mr_phase {
+	MR_NEW,
+	MR_REGISTERING,
+	MR_READY,
+	MR_LEAVING,
+	MR_GONE,
 };
 
 struct vr_mr {
@@ -45,13 +75,22 @@ struct vr_mr {
 	uint64_t first;			/* offset of the first byte in its page */
 	struct gmem_pages pages;
 	bool physical;			/* the privileged token: addr is a gpa */
+	void (*registered)(struct vr_mr *mr, int err);
+	struct be_mr be;		/* pd NULL: not with a fabric */
+
+	/* control thread only */
+	enum mr_phase phase;
+	bool unnamed;			/* no request names it (any more) */
+	struct command *cmd;		/* REGISTER_MR or DEREGISTER_MR that waits */
+	enum virtio_rdma_status answer;	/* to that, at the end */
+	struct list_head link;		/* physical.c: in vr_pd.memory */
 
 	/* worker only */
 	bool dead;
 	uint32_t users;			/* segments that name it */
 
 	/* worker to control */
-	struct loop_work free_work;
+	struct loop_work unnamed_work;
 };
 
 /* One per consumer: the page with its doorbells */
@@ -81,8 +120,33 @@ void mr_reset_all(struct guest *g);
 void cmd_create_context(struct command *cmd);
 void cmd_destroy_context(struct command *cmd);
 void context_reset_all(struct guest *g);
-/* What the privileged token means in g; NULL without memory */
-struct vr_mr *mr_new_physical(struct guest *g);
+
+/* pd.c: a domain that may be used, or NULL */
+struct vr_pd *pd_find(const struct guest *g, uint32_t handle);
+void pd_get(struct vr_pd *pd);
+void pd_put(struct vr_pd *pd);
+/* CREATE_PD goes on: the fabric has the guest's memory, or err says why not */
+void pd_memory_ready(struct vr_pd *pd, int err);
+/* The guest's memory changed */
+void pd_map_changed(struct guest *g);
+
+/* mr_register.c: a region in the making, NULL without memory */
+struct vr_mr *mr_new(struct guest *g, struct vr_pd *pd);
+/* One that was not started */
+void mr_discard(struct vr_mr *mr);
+/* Registers it with the fabric, if there is one; mr->registered() follows, and
+ * either uses it or ends it */
+void mr_start(struct vr_mr *mr);
+/* Takes it back from the fabric; the worker has forgotten it.  Then answers
+ * mr->cmd, and frees it when nothing names it. */
+void mr_end(struct vr_mr *mr);
+
+/* physical.c: what VIRTIO_RDMA_TOKEN_PRIVILEGED means to a fabric */
+/* Brings what the fabric knows of the guest's memory in line with g->map;
+ * pd_memory_ready() follows */
+void physical_sync(struct vr_pd *pd);
+/* The fabric forgets it; no queue pair is left in pd */
+void physical_end(struct vr_pd *pd);
 
 /* worker */
 
@@ -102,5 +166,14 @@ void mr_put(struct vr_mr *mr);
  * and their number, or NULL when the region is dead.  off was checked. */
 void *mr_piece(const struct vr_mr *mr, uint64_t off, uint64_t max,
 	       uint64_t *len);
+/* The same for the guest's fabric: 1, or -EACCES */
+int mr_key(const struct vr_mr *mr, uint64_t off, uint64_t max,
+	   struct be_key *out);
+/* It is dead and the last request that named it ended: control hears of it */
+void mr_maybe_unnamed(struct vr_mr *mr);
+
+/* any thread: bytes from at on that lie together, max of them at most */
+uint8_t *mr_pages_piece(const struct gmem_pages *p, uint64_t at, uint64_t max,
+			uint64_t *len);
 
 #endif /* VRDMA_MR_H */

@@ -81,7 +81,7 @@ static bool find_parts(struct guest *g,
 		       const struct virtio_rdma_cmd_create_qp *r,
 		       struct parts *p)
 {
-	p->pd = handle_get(&g->pds, vr_from_le32(r->pd));
+	p->pd = pd_find(g, vr_from_le32(r->pd));
 	p->send_cq = handle_get(&g->cqs, vr_from_le32(r->send_cq));
 	p->recv_cq = handle_get(&g->cqs, vr_from_le32(r->recv_cq));
 	p->context = handle_get(&g->contexts, vr_from_le32(r->context));

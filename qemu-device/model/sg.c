@@ -94,6 +94,30 @@ int be_sg_next(struct be_sg *sg, size_t max, void **ptr, size_t *len)
 	return 1;
 }
 
+int be_sg_key(struct be_sg *sg, struct be_key *out)
+{
+	const struct sg_seg *seg;
+	uint64_t rest;
+	int ret;
+
+	sg_advance(sg, 0);
+	if (!sg->left)
+		return 0;
+	seg = &sg->seg[sg->cur];
+	rest = seg->len - sg->pos;
+	if (seg->mr) {
+		ret = mr_key(seg->mr, seg->off + sg->pos, rest, out);
+		if (ret < 0)
+			return ret;
+	} else {
+		*out = (struct be_key){
+			(uintptr_t)(seg->base + sg->pos), rest, 0, true,
+		};
+	}
+	sg_advance(sg, out->length);
+	return 1;
+}
+
 int64_t be_sg_copy(struct be_sg *dst, struct be_sg *src, uint64_t max,
 		   bool *dst_bad)
 {

@@ -90,7 +90,6 @@ struct guest_data {
 	struct gmem_map *map;		/* for the privileged token; a reference */
 	struct vr_mr **mr;		/* by index of the local token, max_mr entries */
 	struct token_table tokens;	/* struct vr_mr, by remote token */
-	struct vr_mr *phys;		/* what the privileged token means */
 	struct list_head run;		/* queue pairs with work */
 	struct list_head runnable;	/* in the worker's round of guests */
 	uint64_t bell_round;		/* the one that bells_left is of */
