@@ -163,7 +163,11 @@ struct backend {
 
 	/* control thread; 0 or -errno */
 	int (*start)(struct backend *be, const struct be_cm_events *ev);
-	/* Every connection, listener, region and domain is gone */
+	/* Something that the model has let go is still being taken down; it goes
+	 * by itself, by the loop.  NULL: never */
+	bool (*busy)(const struct backend *be);
+	/* Every connection, listener, region and domain is gone, and busy()
+	 * says no */
 	void (*shutdown)(struct backend *be);
 	int (*listen)(struct backend *be, const struct be_addr *addr,
 		      uint32_t backlog, void *lst, struct be_listener **out);

@@ -35,6 +35,8 @@ build|pkg-config|-|finds the libraries below
 build|clang|-|second compiler: another set of warnings, freestanding core, fuzzers
 build|check|-|unit test framework
 build|libinih-dev|-|vrdmad's configuration file
+build|libibverbs-dev|-|the verbs backend
+build|librdmacm-dev|-|the verbs backend
 build|python3|-|VM orchestration, QEMU's configure
 build|python3-venv|-|QEMU's configure makes a virtual environment
 build|dpkg-dev|-|unpacks QEMU's source package

@@ -5,9 +5,9 @@
 
 VRDMAD_DIR := qemu-device/model
 VRDMAD_SRC := $(filter-out $(VRDMAD_DIR)/main.c,$(wildcard $(VRDMAD_DIR)/*.c)) \
-	$(wildcard host-backend/local/*.c)
+	$(wildcard host-backend/local/*.c) $(wildcard host-backend/verbs/*.c)
 VRDMAD_OBJ = $(VRDMAD_SRC:%.c=$(O)/%.o) $(O)/libvhost-user.o
-VRDMAD_LIBS := -linih
+VRDMAD_LIBS := -linih -lrdmacm -libverbs
 VRDMAD_VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
 # The library's folder is known before the script has run; the script fills it

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../../host-backend/local/local.h"
+#include "../../host-backend/verbs/verbs.h"
 #include "connector.h"
 #include "fabric.h"
 
@@ -19,6 +20,7 @@ static const struct kind {
 				  size_t err_size);
 	void (*destroy)(struct backend *be);
 } kinds[] = {
+	{"verbs:", verbs_backend, verbs_backend_free},
 	{NULL, NULL, NULL},
 };
 
@@ -122,6 +124,15 @@ int fabric_start_all(struct model *m, char err[CONF_ERR_LEN])
 	if (ret)
 		fabric_stop_all(m);
 	return ret;
+}
+
+bool fabric_is_busy(const struct model *m)
+{
+	bool busy = m->pending;
+
+	for (uint32_t i = 0; i < m->fabric_count && !busy; i++)
+		busy = m->fabric[i]->busy && m->fabric[i]->busy(m->fabric[i]);
+	return busy;
 }
 
 static void stop_one(struct model *m, struct backend *be)

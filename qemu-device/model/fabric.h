@@ -17,6 +17,8 @@ int fabric_start_all(struct model *m, char err[CONF_ERR_LEN]);
 int fabric_start_local(struct model *m);
 /* Every guest is gone */
 void fabric_stop_all(struct model *m);
+/* A wire still takes down what guests have let go; the loop brings it on */
+bool fabric_is_busy(const struct model *m);
 /* For a guest that is being created: its fabric (NULL: none) by name */
 struct backend *fabric_by_name(const struct model *m, const char *name);
 /* Lowers what conf promises to what the guest's fabric can carry */

@@ -437,14 +437,15 @@ static void run_out(struct loop *l)
 		loop_run_once(l, 0);
 }
 
-/* Registered memory is given back before the guests that it is of are freed */
+/* Registered memory is given back before the guests that it is of are freed,
+ * and wires have taken down what these had */
 static void wait_for_fabrics(struct model *m)
 {
-	for (int i = 0; i < FABRIC_ROUNDS && m->pending; i++)
+	for (int i = 0; i < FABRIC_ROUNDS && fabric_is_busy(m); i++)
 		loop_run_once(m->loop, FABRIC_ROUND_MS);
-	if (m->pending)
-		vlog(VL_ERROR, "%u memory regions are still with the host's device",
-		     m->pending);
+	if (fabric_is_busy(m))
+		vlog(VL_ERROR, "the host's device has not given everything back; "
+		     "%u memory regions are with it", m->pending);
 	run_out(m->loop);
 }
 

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * listen.c - listeners on the host's addresses, and the requests they get
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vrb.h"
+
+struct be_listener {
+	struct be_listener *next;	/* vrb.listeners */
+	struct vrb *vrb;
+	struct rdma_cm_id *id;		/* NULL: the device is gone */
+	void *lst;			/* the model's */
+};
+
+/* An identifier on its way out; what it was for is gone already */
+struct leaving {
+	struct slow_job job;
+	struct vrb *vrb;
+	struct rdma_cm_id *id;
+	struct be_listener *free_too;
+};
+
+static void leave(struct slow_job *job)
+{
+	struct leaving *l = (struct leaving *)(void *)job;
+
+	rdma_destroy_id(l->id);
+}
+
+static void left(struct slow_job *job)
+{
+	struct leaving *l = (struct leaving *)(void *)job;
+	struct vrb *v = l->vrb;
+
+	v->leaving--;
+	free(l->free_too);
+	free(l);
+	device_check_gone(v);
+}
+
+/* Destroying waits until events that were delivered are acknowledged, which
+ * this thread does: so not here */
+static void destroy_id(struct vrb *v, struct rdma_cm_id *id,
+		       struct be_listener *free_too)
+{
+	struct leaving *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		abort();	/* an address that is never free again */
+	l->vrb = v;
+	l->id = id;
+	l->free_too = free_too;
+	l->job.fn = leave;
+	l->job.done = left;
+	v->leaving++;
+	slow_run(v->qp_helper, &l->job);
+}
+
+/* ---------------------------------------------------------------- listeners */
+
+static int open_listener(struct be_listener *l, const struct be_addr *addr,
+			 uint32_t backlog)
+{
+	struct vrb *v = l->vrb;
+	struct sockaddr_storage sa;
+	char text[VRB_ADDR_LEN];
+	int err;
+
+	addr_to_sockaddr(addr, &sa);
+	if (rdma_create_id(v->cm, &l->id, l, RDMA_PS_TCP))
+		return -errno;
+	if (rdma_bind_addr(l->id, (struct sockaddr *)&sa)) {
+		err = errno;
+		if (err == EADDRINUSE)
+			return -EADDRINUSE;
+		be_log(BE_WARN, "%s: cannot listen on %s: %s; the guest's "
+		       "address must be one of %s's network interface", v->name,
+		       addr_text(addr, text), strerror(err), v->device);
+		return -ENETUNREACH;
+	}
+	if (!l->id->verbs ||
+	    strcmp(ibv_get_device_name(l->id->verbs->device), v->device) != 0) {
+		be_log(BE_WARN, "%s: cannot listen on %s: the address belongs to "
+		       "%s", v->name, addr_text(addr, text),
+		       l->id->verbs ? ibv_get_device_name(l->id->verbs->device)
+				    : "no RDMA device");
+		return -ENETUNREACH;
+	}
+	return rdma_listen(l->id, (int)backlog) ? -errno : 0;
+}
+
+int vrb_listen(struct backend *be, const struct be_addr *addr, uint32_t backlog,
+	       void *lst, struct be_listener **out)
+{
+	struct vrb *v = vrb_of(be);
+	struct be_listener *l = calloc(1, sizeof(*l));
+	int ret;
+
+	if (!l)
+		return -ENOMEM;
+	l->vrb = v;
+	l->lst = lst;
+	/* without a device there is nothing to hear, and no error either: the
+	 * guest's other paths are there */
+	ret = v->gone ? 0 : open_listener(l, addr, backlog);
+	if (ret) {
+		if (l->id)
+			rdma_destroy_id(l->id); /* no event can be out yet */
+		free(l);
+		return ret;
+	}
+	l->next = v->listeners;
+	v->listeners = l;
+	*out = l;
+	return 0;
+}
+
+static void unlink_listener(struct be_listener *l)
+{
+	struct be_listener **at = &l->vrb->listeners;
+
+	while (*at != l)
+		at = &(*at)->next;
+	*at = l->next;
+}
+
+void vrb_unlisten(struct be_listener *l)
+{
+	unlink_listener(l);
+	l->lst = NULL;
+	if (l->id)
+		destroy_id(l->vrb, l->id, l);
+	else
+		free(l);
+}
+
+void listen_lose_all(struct vrb *v)
+{
+	for (struct be_listener *l = v->listeners; l; l = l->next) {
+		if (l->id)
+			destroy_id(v, l->id, NULL);
+		l->id = NULL;
+	}
+}
+
+/* ----------------------------------------------------------------- requests */
+
+/* What the peer lets us have out is what it lets in, and the other way round */
+static void request_of(const struct rdma_cm_event *ev, struct be_request *req)
+{
+	const struct rdma_conn_param *p = &ev->param.conn;
+
+	addr_from_sockaddr(&req->local, rdma_get_local_addr(ev->id));
+	addr_from_sockaddr(&req->peer, rdma_get_peer_addr(ev->id));
+	req->limits.inbound = p->initiator_depth;
+	req->limits.outbound = p->responder_resources;
+	private_get(&req->priv, p->private_data, p->private_data_len);
+}
+
+void listen_request(struct vrb *v, struct rdma_cm_event *ev)
+{
+	struct be_listener *l = ev->listen_id->context;
+	struct be_conn *c = l->lst ? conn_new(v, NULL) : NULL;
+	struct be_request req;
+
+	if (!c) {
+		rdma_reject(ev->id, NULL, 0);
+		destroy_id(v, ev->id, NULL);
+		return;
+	}
+	c->id = ev->id;
+	c->id->context = c;
+	cm_set_state(c, CM_REQUESTED);
+	request_of(ev, &req);
+	c->limits = req.limits;
+	if (v->ev->request(l->lst, c, &req, &c->cm)) {
+		rdma_reject(c->id, NULL, 0);
+		conn_end(c);
+	}
+}

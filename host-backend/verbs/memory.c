@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * memory.c - the guest's memory as the device knows it
+ *
+ * DOC: A region is contiguous to its consumer and scattered in the guest's
+ * memory.  For the device its pieces are mapped once more, side by side, and
+ * registered with the consumer's own address (iova), so that requests name
+ * what the consumer named.  A region that lies together already is registered
+ * where it is.  Each guest's domain is one of its own: that, the range and the
+ * rights are what keeps guests apart, not the secrecy of keys.
+ *
+ * Mapping and pinning take time by the page, so the memory helper does both.
+ * The order of its jobs is that of the calls: what is taken back was
+ * registered before.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "vrb.h"
+
+struct vrb_mr {
+	struct slow_job job;		/* registration; control's, then helper's */
+	struct slow_job back;		/* the way back */
+	struct slow_job lose;		/* the device is removed */
+	struct vrb *vrb;
+	struct vrb_mr *next;		/* be_pd.mrs; control */
+	struct be_pd *pd;
+	struct ibv_pd *ibv_pd;		/* NULL: the device was gone already */
+	struct be_mr *mr;		/* the model's */
+
+	/* control */
+	bool leaving;			/* mr_deregister() was called */
+	bool losing;			/* the job lose is on its way */
+	bool failed;			/* answered, waits for lose */
+
+	/* the helper, then, when it answered, control */
+	struct ibv_mr *ibv;
+	uint8_t *map;			/* pieces side by side, or NULL */
+	uint64_t map_len;
+	int err;
+};
+
+/* ------------------------------------------------------------------- mapping */
+
+static uint64_t round_up(uint64_t v, uint64_t unit)
+{
+	return (v + unit - 1) / unit * unit;
+}
+
+/* Where the region's first byte is in its page of the largest unit */
+static uint64_t first_in_unit(const struct be_mr *mr, uint64_t unit)
+{
+	struct be_piece p;
+
+	be_mr_piece(mr, 0, &p);
+	return p.fd_offset % unit;
+}
+
+static uint64_t largest_unit(const struct be_mr *mr)
+{
+	uint64_t unit = (uint64_t)sysconf(_SC_PAGESIZE);
+	struct be_piece p;
+
+	for (uint64_t off = 0; off < mr->length; off += p.length) {
+		be_mr_piece(mr, off, &p);
+		if (p.unit > unit)
+			unit = p.unit;
+	}
+	return unit;
+}
+
+static int map_failed(struct vrb_mr *m, uint64_t off, uint32_t pieces, int err)
+{
+	if (err == ENOMEM)
+		be_log(BE_WARN, "%s: cannot map a region of %" PRIu64
+		       " bytes in %u pieces, as scattered as it is: the limit is "
+		       "vm.max_map_count; raise it (sysctl), or give the guest "
+		       "huge pages", m->vrb->name, m->mr->length, pieces);
+	else
+		be_log(BE_WARN, "%s: cannot map byte %" PRIu64 " of a region: %s",
+		       m->vrb->name, off, strerror(err));
+	return err == ENOMEM ? -ENOMEM : -EINVAL;
+}
+
+/* One piece at its place.  Whole units only: what a piece has of one must be
+ * where the unit has it. */
+static int map_piece(struct vrb_mr *m, uint64_t at, uint64_t off,
+		     const struct be_piece *p, uint32_t pieces)
+{
+	uint64_t before = p->fd_offset % p->unit;
+	uint64_t len = round_up(before + p->length, p->unit);
+	void *got;
+
+	if ((at - before) % p->unit || (off && before) ||
+	    (off + p->length < m->mr->length &&
+	     (before + p->length) % p->unit)) {
+		be_log(BE_WARN, "%s: a region of pages that are scattered inside "
+		       "of huge pages (of %" PRIu64 " bytes) cannot be mapped "
+		       "side by side: give the guest memory of 4 KiB pages, or "
+		       "the consumer memory of huge pages", m->vrb->name,
+		       p->unit);
+		return -EINVAL;
+	}
+	got = mmap(m->map + at - before, len, PROT_READ | PROT_WRITE,
+		   MAP_SHARED | MAP_FIXED | MAP_NORESERVE, p->fd,
+		   (off_t)(p->fd_offset - before));
+	return got == MAP_FAILED ? map_failed(m, off, pieces, errno) : 0;
+}
+
+/* A reserve that begins where the largest unit does */
+static int reserve(struct vrb_mr *m, uint64_t unit, uint64_t first)
+{
+	uint64_t len = round_up(first + m->mr->length, unit) + unit;
+	uint8_t *p = mmap(NULL, len, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t skip;
+
+	if (p == MAP_FAILED)
+		return map_failed(m, 0, 1, errno);
+	skip = round_up((uintptr_t)p, unit) - (uintptr_t)p;
+	if (skip)
+		munmap(p, skip);
+	m->map = p + skip;
+	m->map_len = len - skip;
+	return 0;
+}
+
+static int stitch(struct vrb_mr *m, uint8_t **first_byte)
+{
+	uint64_t unit = largest_unit(m->mr);
+	uint64_t first = first_in_unit(m->mr, unit);
+	uint32_t pieces = 0;
+	struct be_piece p;
+	int ret = reserve(m, unit, first);
+
+	for (uint64_t off = 0; off < m->mr->length && !ret; off += p.length) {
+		be_mr_piece(m->mr, off, &p);
+		ret = map_piece(m, first + off, off, &p, ++pieces);
+	}
+	*first_byte = m->map + first;
+	return ret;
+}
+
+static void unmap(struct vrb_mr *m)
+{
+	if (m->map)
+		munmap(m->map, m->map_len);
+	m->map = NULL;
+}
+
+/* -------------------------------------------------------------- registration */
+
+static const struct {
+	uint32_t from;
+	int to;
+} rights[] = {
+	{ VIRTIO_RDMA_ACCESS_LOCAL_WRITE, IBV_ACCESS_LOCAL_WRITE },
+	{ VIRTIO_RDMA_ACCESS_REMOTE_READ, IBV_ACCESS_REMOTE_READ },
+	{ VIRTIO_RDMA_ACCESS_REMOTE_WRITE, IBV_ACCESS_REMOTE_WRITE },
+};
+
+static int rights_of(uint32_t access)
+{
+	int to = 0;
+
+	for (size_t i = 0; i < sizeof(rights) / sizeof(rights[0]); i++)
+		if (access & rights[i].from)
+			to |= rights[i].to;
+	return to;
+}
+
+static int reg_failed(const struct vrb_mr *m, int err)
+{
+	struct rlimit limit = {0, 0};
+
+	getrlimit(RLIMIT_MEMLOCK, &limit);
+	if (err == ENOMEM || err == EPERM || err == EAGAIN) {
+		be_log(BE_WARN, "%s: cannot register %" PRIu64 " bytes: %s; "
+		       "RLIMIT_MEMLOCK is %" PRIu64 " KiB for all of vrdmad, "
+		       "and registered memory is locked: raise it "
+		       "(LimitMEMLOCK=, or ulimit -l)", m->vrb->name,
+		       m->mr->length, strerror(err),
+		       (uint64_t)limit.rlim_cur / 1024);
+		return -ENOMEM;
+	}
+	be_log(BE_WARN, "%s: cannot register %" PRIu64 " bytes: %s",
+	       m->vrb->name, m->mr->length, strerror(err));
+	return -EINVAL;
+}
+
+static int reg(struct vrb_mr *m)
+{
+	struct be_piece p;
+	uint8_t *first;
+	int ret = 0;
+
+	if (!m->ibv_pd)
+		return -ENODEV;
+	be_mr_piece(m->mr, 0, &p);
+	first = p.host;
+	if (p.length < m->mr->length)
+		ret = stitch(m, &first);
+	if (ret)
+		return ret;
+	m->ibv = ibv_reg_mr_iova(m->ibv_pd, first, m->mr->length, m->mr->addr,
+				 rights_of(m->mr->access));
+	return m->ibv ? 0 : reg_failed(m, errno);
+}
+
+static void unreg(struct vrb_mr *m)
+{
+	int ret = m->ibv ? ibv_dereg_mr(m->ibv) : 0;
+
+	if (ret)
+		be_log(BE_ERROR, "%s: cannot take a region back: %s",
+		       m->vrb->name, strerror(ret));
+	m->ibv = NULL;
+	unmap(m);
+}
+
+static struct vrb_mr *mr_of(struct slow_job *job)
+{
+	return (struct vrb_mr *)(void *)job;	/* the first member */
+}
+
+static void reg_job(struct slow_job *job)
+{
+	struct vrb_mr *m = mr_of(job);
+
+	m->err = reg(m);
+	if (m->err)
+		unreg(m);
+}
+
+static void unlink_mr(struct vrb_mr *m)
+{
+	struct vrb_mr **at = &m->pd->mrs;
+
+	while (*at != m)
+		at = &(*at)->next;
+	*at = m->next;
+}
+
+static void reg_done(struct slow_job *job)
+{
+	struct vrb_mr *m = mr_of(job);
+	struct be_mr *mr = m->mr;
+	int err = m->err;
+
+	if (m->leaving)
+		return;		/* the job that takes it back is on its way */
+	if (err) {
+		unlink_mr(m);
+		mr->priv = NULL;
+		m->failed = true;
+		if (!m->losing)
+			free(m);
+	} else if (m->ibv) {
+		mr->local_key = m->ibv->lkey;
+		mr->remote_key = m->ibv->rkey;
+	}
+	mr->done(mr, err);
+}
+
+void vrb_mr_register(struct backend *be, struct be_mr *mr)
+{
+	struct vrb *v = vrb_of(be);
+	struct vrb_mr *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		abort();	/* the host is out of memory, for bytes */
+	mr->priv = m;
+	m->vrb = v;
+	m->pd = mr->pd;
+	m->ibv_pd = mr->pd->pd;
+	m->mr = mr;
+	m->next = mr->pd->mrs;
+	mr->pd->mrs = m;
+	m->job.fn = reg_job;
+	m->job.done = reg_done;
+	slow_run(v->mr_helper, &m->job);
+}
+
+/* ------------------------------------------------------------ and its undoing */
+
+static struct vrb_mr *mr_of_back(struct slow_job *job)
+{
+	return (struct vrb_mr *)(void *)((char *)job -
+					 offsetof(struct vrb_mr, back));
+}
+
+static void unreg_job(struct slow_job *job)
+{
+	unreg(mr_of_back(job));
+}
+
+static void unreg_done(struct slow_job *job)
+{
+	struct vrb_mr *m = mr_of_back(job);
+	struct be_mr *mr = m->mr;
+	struct vrb *v = m->vrb;
+
+	unlink_mr(m);
+	free(m);
+	mr->done(mr, 0);
+	device_check_gone(v);
+}
+
+void vrb_mr_deregister(struct backend *be, struct be_mr *mr)
+{
+	struct vrb_mr *m = mr->priv;
+
+	m->leaving = true;
+	m->back.fn = unreg_job;
+	m->back.done = unreg_done;
+	slow_run(vrb_of(be)->mr_helper, &m->back);
+}
+
+/* -------------------------------------------------------------------- domains */
+
+int vrb_pd_create(struct backend *be, struct be_pd **out)
+{
+	struct vrb *v = vrb_of(be);
+	struct be_pd *pd;
+
+	if (v->gone)
+		return -ENODEV;
+	pd = calloc(1, sizeof(*pd));
+	if (!pd)
+		return -ENOMEM;
+	pd->pd = ibv_alloc_pd(v->ctx);
+	if (!pd->pd) {
+		be_log(BE_WARN, "%s: cannot create a protection domain: %s",
+		       v->name, strerror(errno));
+		free(pd);
+		return -ENOMEM;
+	}
+	pd->vrb = v;
+	pd->next = v->pds;
+	v->pds = pd;
+	*out = pd;
+	return 0;
+}
+
+void vrb_pd_destroy(struct be_pd *pd)
+{
+	struct be_pd **at = &pd->vrb->pds;
+	struct vrb *v = pd->vrb;
+
+	while (*at != pd)
+		at = &(*at)->next;
+	*at = pd->next;
+	if (pd->pd)
+		ibv_dealloc_pd(pd->pd);
+	free(pd);
+	device_check_gone(v);
+}
+
+/* ------------------------------------------------------------------- removal
+ * The structures stay, their consumers have not heard yet; what the device had
+ * of them goes, in the order of the helper's jobs.
+ */
+
+struct doomed_pd {
+	struct slow_job job;
+	struct ibv_pd *pd;
+};
+
+struct losing {
+	struct slow_job job;
+	struct vrb *vrb;
+	void (*then)(struct vrb *v);
+};
+
+/* A structure, or the host could not remove its device */
+static void *must_calloc(size_t size)
+{
+	void *p = calloc(1, size);
+
+	if (!p)
+		abort();
+	return p;
+}
+
+static struct vrb_mr *mr_of_lose(struct slow_job *job)
+{
+	return (struct vrb_mr *)(void *)((char *)job -
+					 offsetof(struct vrb_mr, lose));
+}
+
+static void lose_mr_job(struct slow_job *job)
+{
+	unreg(mr_of_lose(job));
+}
+
+static void mr_lost(struct slow_job *job)
+{
+	struct vrb_mr *m = mr_of_lose(job);
+
+	m->losing = false;
+	if (m->failed)
+		free(m);
+}
+
+static void lose_mr(struct vrb *v, struct vrb_mr *m)
+{
+	if (m->leaving || m->losing)
+		return;
+	m->losing = true;
+	m->lose.fn = lose_mr_job;
+	m->lose.done = mr_lost;
+	slow_run(v->mr_helper, &m->lose);
+}
+
+static void lose_pd_job(struct slow_job *job)
+{
+	struct doomed_pd *d = (struct doomed_pd *)(void *)job;
+
+	ibv_dealloc_pd(d->pd);
+	free(d);
+}
+
+static void lose_pd(struct vrb *v, struct be_pd *pd)
+{
+	struct doomed_pd *d;
+
+	if (!pd->pd)
+		return;
+	d = must_calloc(sizeof(*d));
+	d->pd = pd->pd;
+	d->job.fn = lose_pd_job;
+	pd->pd = NULL;
+	slow_run(v->mr_helper, &d->job);
+}
+
+static void nothing(struct slow_job *job)
+{
+	(void)job;
+}
+
+static void all_lost(struct slow_job *job)
+{
+	struct losing *l = (struct losing *)(void *)job;
+	struct vrb *v = l->vrb;
+	void (*then)(struct vrb *v) = l->then;
+
+	free(l);
+	then(v);
+}
+
+void memory_lose_all(struct vrb *v, void (*done)(struct vrb *v))
+{
+	struct losing *l = must_calloc(sizeof(*l));
+
+	for (struct be_pd *pd = v->pds; pd; pd = pd->next) {
+		for (struct vrb_mr *m = pd->mrs; m; m = m->next)
+			lose_mr(v, m);
+		lose_pd(v, pd);
+	}
+	l->vrb = v;
+	l->then = done;
+	l->job.fn = nothing;
+	l->job.done = all_lost;
+	slow_run(v->mr_helper, &l->job);
+}
