@@ -200,6 +200,18 @@ static void on_connect_error(struct be_conn *c, const struct rdma_cm_event *ev)
 	cm_break(c, VIRTIO_RDMA_R_RESET);
 }
 
+/* Behind what the worker had found by then: a request that failed is the cause
+ * of the peer's DREQ, not its consequence, and the queue pair's failure is told
+ * to the model when it has come to rest.  The worker is past it: failed may be
+ * read. */
+static void pass_disconnected(void *arg)
+{
+	struct be_conn *c = arg;
+
+	if (conn_barrier_back(c) && !is_over(c) && !c->failed)
+		c->vrb->ev->disconnected(c->cm);
+}
+
 /* The peer's DREQ, or the answer to ours.  With a status: nobody answered. */
 static void on_disconnected(struct be_conn *c, const struct rdma_cm_event *ev)
 {
@@ -214,7 +226,8 @@ static void on_disconnected(struct be_conn *c, const struct rdma_cm_event *ev)
 	if (c->heard_disconnect)
 		return;
 	c->heard_disconnect = true;
-	c->vrb->ev->disconnected(c->cm);
+	c->asking = true;
+	data_barrier(c, pass_disconnected);
 }
 
 typedef void on_event(struct be_conn *c, const struct rdma_cm_event *ev);

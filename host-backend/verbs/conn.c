@@ -105,9 +105,8 @@ static void destroy(struct slow_job *job)
 		rdma_destroy_id(c->id);
 }
 
-static void destroyed(struct slow_job *job)
+static void free_conn(struct be_conn *c)
 {
-	struct be_conn *c = conn_of(job);
 	struct vrb *v = c->vrb;
 
 	v->w.credits -= c->credits;
@@ -116,6 +115,24 @@ static void destroyed(struct slow_job *job)
 	free(c->rq.entry);
 	free(c);
 	device_check_gone(v);
+}
+
+static void destroyed(struct slow_job *job)
+{
+	struct be_conn *c = conn_of(job);
+
+	c->ended = true;
+	if (!c->asking)
+		free_conn(c);
+}
+
+bool conn_barrier_back(struct be_conn *c)
+{
+	c->asking = false;
+	if (!c->ended)
+		return true;
+	free_conn(c);
+	return false;
 }
 
 void conn_end(struct be_conn *c)

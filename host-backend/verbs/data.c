@@ -729,6 +729,36 @@ static void close_cq(struct vrb_worker *w)
 	w->channel = NULL;
 }
 
+static void poll_all(struct vrb_worker *w)
+{
+	struct ibv_wc wc[POLL_BATCH];
+	int n;
+
+	do {
+		n = w->cq ? ibv_poll_cq(w->cq, POLL_BATCH, wc) : 0;
+		for (int i = 0; i < n; i++)
+			handle_wc(w, &wc[i]);
+	} while (n == POLL_BATCH);
+	blame_flushed(w);
+}
+
+/* be_post() keeps the order in which the worker speaks */
+static void pass_barrier(struct slow_job *job)
+{
+	struct be_conn *c = (struct be_conn *)(void *)((char *)job -
+						offsetof(struct be_conn, barrier));
+
+	poll_all(&c->vrb->w);
+	be_post(c->after_barrier, c);
+}
+
+void data_barrier(struct be_conn *c, void (*done)(void *c))
+{
+	c->after_barrier = done;
+	c->barrier.done = pass_barrier;
+	data_mail(c->vrb, &c->barrier);
+}
+
 static void in_worker(struct slow_job *job)
 {
 	(void)job;

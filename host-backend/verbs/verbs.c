@@ -16,7 +16,7 @@
 #define NDK_ROCE	3
 #define NDK_INFINIBAND	2
 #define NDK_IWARP	1
-#define MAX_SLOTS	(1u << 20)
+#define MAX_SLOTS	(1u << 16)	/* connections, per worker */
 #define LEAST_INLINE	16
 
 int set_nonblocking(int fd)

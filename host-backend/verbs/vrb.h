@@ -221,7 +221,9 @@ struct be_conn {
 	struct rdma_cm_id *id;
 	void *cm;			/* the model's */
 	bool said_disconnect;		/* disconnect() was called */
-	bool heard_disconnect;		/* DISCONNECTED was passed on */
+	bool heard_disconnect;		/* DISCONNECTED came */
+	bool asking;			/* barrier is on its way */
+	bool ended;			/* conn_end() has done all but free it */
 	struct be_qp *want;		/* active: who will be attached */
 	struct be_private priv;		/* active: for the REQ */
 	struct be_read_limits limits;
@@ -232,6 +234,8 @@ struct be_conn {
 	/* made by control, destroyed by a helper */
 	struct ibv_qp *qp;		/* NULL before and after */
 	struct slow_job end;		/* abort() */
+	struct slow_job barrier;	/* data_barrier() */
+	void (*after_barrier)(void *c);
 
 	/* worker */
 	enum data_state data_state;
@@ -255,6 +259,8 @@ void conn_destroy_qp(struct be_conn *c);
 struct be_conn *conn_new(struct vrb *v, void *cm);
 /* Frees it, with all that it has; no upcall for it any more */
 void conn_end(struct be_conn *c);
+/* The barrier is back; false: c was waiting for nothing else and is gone */
+bool conn_barrier_back(struct be_conn *c);
 void cm_set_state(struct be_conn *c, enum cm_state to);
 /* The hardware queue pair, in INIT.  -ENOMEM: no resources; -ENODEV */
 int conn_create_qp(struct be_conn *c, struct be_qp *qp);
@@ -272,12 +278,15 @@ int vrb_poll_fd(const struct backend *be);
 /* data.c, control thread: before the first and after the last connection */
 int data_start(struct vrb *v);
 void data_stop(struct vrb *v);
+/* done(c) runs in the control thread behind everything that the worker finds in
+ * the completion queue now */
+void data_barrier(struct be_conn *c, void (*done)(void *c));
 /* No queue pair is left, the device goes: done(v) runs in the control thread
  * when the worker polls nothing of it any more */
 void data_close_cq(struct vrb *v, void (*done)(struct vrb *v));
 /* data.c, any thread: the queue pairs of these ports fail */
 void data_lose_ports(struct vrb *v, uint64_t ports);
-/* data.c, a helper: the job goes to the worker */
+/* data.c, any thread: the job goes to the worker, which calls job->done() */
 void data_mail(struct vrb *v, struct slow_job *job);
 
 /* listen.c, cm.c: control thread */

@@ -18,7 +18,7 @@ START_TEST(adapter_tells_what_the_device_gives)
 	ck_assert_uint_eq(size, sizeof(info));
 	assert_status(a->Dispatch->NdkQueryAdapterInfo(a, &info, &size),
 		      STATUS_SUCCESS);
-	ck_assert_uint_ge(info.MaxCallerData, 56);
+	ck_assert_uint_ge(info.MaxCallerData, 52);
 	ck_assert_uint_ge(info.MaxCqDepth, 1024);
 	ck_assert_uint_ge(info.MaxRegistrationSize, 1u << 30);
 	ck_assert_uint_eq(vrdma_core_addresses(tguest_core(fx.g[0]), addr, 16),
