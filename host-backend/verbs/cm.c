@@ -274,7 +274,9 @@ void cm_events(void *arg)
 			return;
 		be_log(BE_DEBUG, "%s: %s, status %d", v->name,
 		       rdma_event_str(ev->event), ev->status);
+		v->in_event = true;
 		handle(v, ev);
+		v->in_event = false;
 		rdma_ack_cm_event(ev);
 	}
 }

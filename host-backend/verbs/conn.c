@@ -5,7 +5,8 @@
  * DOC: conn_new() is the only birth and conn_end() the only death.  What is
  * destroyed may block (it waits for events that are being delivered and for
  * the device), so a helper does it, and the structure goes in the control
- * thread behind everything that may still name it there.
+ * thread behind everything that may still name it there.  An identifier alone
+ * is destroyed at once where nothing can block.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -139,6 +140,12 @@ void conn_end(struct be_conn *c)
 {
 	c->cm_state = CM_OVER;
 	c->cm = NULL;
+	/* The port is free when the guest hears of the end, if it can be: this
+	 * thread acknowledges what rdma_destroy_id() waits for */
+	if (c->id && !c->qp && !c->vrb->in_event) {
+		rdma_destroy_id(c->id);
+		c->id = NULL;
+	}
 	c->end.fn = destroy;
 	c->end.done = destroyed;
 	slow_run(c->vrb->qp_helper, &c->end);

@@ -42,7 +42,7 @@ static void left(struct slow_job *job)
 }
 
 /* Destroying waits until events that were delivered are acknowledged, which
- * this thread does: so not here */
+ * this thread does: so not here while there is one */
 static void destroy_id(struct vrb *v, struct rdma_cm_id *id,
 		       struct be_listener *free_too)
 {
@@ -131,10 +131,14 @@ void vrb_unlisten(struct be_listener *l)
 {
 	unlink_listener(l);
 	l->lst = NULL;
-	if (l->id)
+	if (l->id && l->vrb->in_event) {
 		destroy_id(l->vrb, l->id, l);
-	else
-		free(l);
+		return;
+	}
+	/* its port is free when the guest hears that it is closed */
+	if (l->id)
+		rdma_destroy_id(l->id);
+	free(l);
 }
 
 void listen_lose_all(struct vrb *v)

@@ -145,6 +145,7 @@ struct vrb {
 	bool losing;			/* ...and the last steps have begun */
 	bool closed;			/* ...and nothing of it is held any more */
 	bool data_started;
+	bool in_event;			/* of the manager's, not acknowledged */
 	struct be_conn *conns;
 	struct be_listener *listeners;
 	struct be_pd *pds;
