@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Mapping, Optional, Sequence
 
-from .process import Child, listening_sockets
+from vrdma_host.host import Host
+
+from .process import Child
 from .transcript import Transcript
 from .wait import VmError, wait_until
 
@@ -59,7 +61,7 @@ class Vrdmad:
             self._child.wait(1)
             raise VmError(f"vrdmad ended with {self._child.status}: "
                           f"{self._child.last}")
-        listening = listening_sockets()
+        listening = Host().listening()
         return all(g.socket in listening for g in self.guests)
 
     def kill(self) -> None:
