@@ -46,7 +46,8 @@ class Lab:
         self.rundir = Path(tempfile.mkdtemp(prefix="vrdma-"))
         self.launcher: Launcher = PlainLauncher() if plain \
             else LibvirtLauncher(self.rundir)
-        configs = [GuestConfig(name, str(self.rundir / f"{name}.vhost"), ips)
+        sockets = Vrdmad.folder(self.rundir)
+        configs = [GuestConfig(name, str(sockets / f"{name}.vhost"), ips)
                    for name, ips in ADDRESSES.items()]
         self.vrdmad = Vrdmad(
             art.vrdmad, configs, self.rundir, transcript,
