@@ -152,39 +152,39 @@ def may_run(c: Checked) -> None:
 # ------------------------------------------------------------------ AppArmor
 
 def emulator_rule(program: str) -> str:
-    """How to let libvirtd and its guests run a QEMU of another place."""
-    profile = "/etc/apparmor.d/local/usr.sbin.libvirtd"
+    """How to let libvirtd run a QEMU of another place."""
+    profile = "etc/apparmor.d/local/usr.sbin.libvirtd"
     return (f"if AppArmor forbids it: add the line `{program} PUx,` to "
-            f"{profile} and run apparmor_parser -r "
+            f"/{profile}, then apparmor_parser -r "
             "/etc/apparmor.d/usr.sbin.libvirtd")
 
 
 def apparmor(c: Checked) -> None:
-    """A confined QEMU reaches only what its profile names."""
+    """A confined QEMU runs and reaches only what its profile names."""
     if not c.host.apparmor() or "apparmor" not in c.security_models:
         return
-    rules = c.host.read(_LOCAL_RULES) or ""
-    needed = {}
-    for guest in c.guests:
-        root = c.domains.get(guest.name)
-        if root is None or not _unconfined(root):
-            folder = os.path.dirname(guest.socket)
-            needed[f"{folder}/*"] = ("rw", guest.name)
-    for program in find_qemu(c):
-        if not program.startswith("/usr/bin/"):
-            needed[program] = ("rmix", None)
-    for path, (rights, guest_name) in needed.items():
-        stem = path.removesuffix("*")
-        if stem not in rules:
-            c.report.wrong("AppArmor", f"no rule of /{_LOCAL_RULES} lets QEMU "
-                           f"reach {path}", f"add the line `{path} {rights},`; "
-                           "it counts for guests that start then", guest_name)
+    confined = [g for g in c.guests if not _unconfined(c.domains.get(g.name))]
+    for guest in confined:
+        for program in find_qemu(c):
+            if not program.startswith("/usr/bin/"):
+                _rule(c, guest.name, program, "rmix")
+        if c.host.apparmor_knows_sockets():
+            _rule(c, guest.name, os.path.dirname(guest.socket) + "/*", "rw")
 
 
-def _unconfined(root: ET.Element) -> bool:
-    return any(label.get("type") == "none" and
-               label.get("model") in (None, "apparmor")
-               for label in root.iterfind("seclabel"))
+def _rule(c: Checked, guest: str, path: str, rights: str) -> None:
+    if path.removesuffix("*") in (c.host.read(_LOCAL_RULES) or ""):
+        c.report.ok("AppArmor", f"there is a rule for {path}", guest)
+    else:
+        c.report.wrong("AppArmor", f"nothing in /{_LOCAL_RULES} gives QEMU "
+                       f"{path}", f"add the line `{path} {rights},`; it counts "
+                       "for guests that start then", guest)
+
+
+def _unconfined(root: Optional[ET.Element]) -> bool:
+    return root is not None and any(
+        label.get("type") == "none" and label.get("model") in (None, "apparmor")
+        for label in root.iterfind("seclabel"))
 
 
 # ----------------------------------------------------------------------- KVM

@@ -26,10 +26,13 @@ def sockets(c: Checked) -> None:
 
 
 def _make_folder(c: Checked, folder: str, qemu: Identity) -> str:
-    """The folder as README.md has it: its group goes to the sockets in it."""
+    """The folder as README.md has it: its group goes to the sockets in it.
+    Never one that others have a use for, like /run."""
     assert c.service is not None
-    group = c.host.group_name(qemu.gid)
-    return f"install -d -o {c.service.user} -g {group} -m 2750 {folder}"
+    own = folder if folder.count("/") > 1 else "/run/vrdma"
+    make = (f"install -d -o {c.service.user} -g {c.host.group_name(qemu.gid)} "
+            f"-m 2750 {own}")
+    return make if own == folder else f"put it into a folder of its own: {make}"
 
 
 def _folder(c: Checked, guest: Guest, folder: str, qemu: Identity) -> bool:
@@ -113,10 +116,9 @@ def _planned(c: Checked, guest: Guest, folder: str, qemu: Identity) -> None:
         return
     rights = Rights(mode, user.uid, gid)
     if not rights.let(qemu):
-        c.report.wrong("socket", f"{guest.socket}: {qemu} will not be able to "
-                       f"connect (mode {mode:04o}, group "
-                       f"{c.host.group_name(gid)})", _mend_rights(c, qemu),
-                       guest.name)
+        c.report.wrong("socket", f"its mode will be {mode:04o}, its group "
+                       f"{c.host.group_name(gid)}: {qemu} will not be able to "
+                       "connect", _mend_rights(c, qemu), guest.name)
     else:
         _others(c, guest, guest.socket, folder, rights)
 

@@ -137,7 +137,7 @@ def parse_number(text: str) -> int:
 # ---------------------------------------------------------------- the format
 # libinih's: [section], key = value or key : value, comments from # or ; at the
 # start of a line and from ; behind a space, and an indented line that is one
-# more value of the key above it.
+# more value (all of it) of the key above it.
 
 _SPACE = " \t\n\v\f\r"
 
@@ -158,7 +158,7 @@ def lines(text: str) -> Iterator[Tuple[int, str, str, str]]:
         if not line or line[0] in "#;":
             continue
         if key and raw[0] in _SPACE:
-            yield number, section, key, line[:_cut(line)].rstrip(_SPACE)
+            yield number, section, key, line
         elif line[0] == "[":
             end = 1 + _cut(line[1:], "]")
             if line[end:end + 1] != "]":

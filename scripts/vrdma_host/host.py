@@ -187,6 +187,13 @@ class Host:
     def apparmor(self) -> bool:
         return self.read("sys/module/apparmor/parameters/enabled") == "Y"
 
+    def apparmor_knows_sockets(self) -> bool:
+        """Whether it asks for a rule where a unix socket is connected to; the
+        kernels of Debian 12 do not, others do."""
+        features = "sys/kernel/security/apparmor/features"
+        return any(self.read(f"{features}/{name}/af_unix") == "yes"
+                   for name in self.list(features))
+
     def kvm_fault(self) -> Optional[str]:
         """Why /dev/kvm makes no virtual machine; None: it does."""
         get_api_version, create_vm = 0xAE00, 0xAE01

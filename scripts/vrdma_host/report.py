@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Dict, List, Optional
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Dict, List, Optional, Tuple
 
 WRONG, NOTE, OK = "wrong", "note", "ok"
 
@@ -17,11 +17,13 @@ class Finding:
     topic: str
     what: str
     mend: str
-    guest: Optional[str]
+    guests: Tuple[str, ...] = ()        # whom it concerns; none: the host
 
     def line(self) -> str:
-        where = f"{self.topic} of guest {self.guest}" if self.guest \
-            else self.topic
+        where = self.topic
+        if self.guests:
+            some = "guests" if len(self.guests) > 1 else "guest"
+            where += f" of {some} {', '.join(self.guests)}"
         mend = f"; {self.mend}" if self.mend else ""
         return f"{self.kind:<6} {where}: {self.what}{mend}"
 
@@ -34,16 +36,25 @@ class Report:
 
     def wrong(self, topic: str, what: str, mend: str,
               guest: Optional[str] = None) -> None:
-        self.findings.append(Finding(WRONG, topic, _line(what), _line(mend),
-                                     guest))
+        self._add(WRONG, topic, what, mend, guest)
 
     def note(self, topic: str, what: str, mend: str = "",
              guest: Optional[str] = None) -> None:
-        self.findings.append(Finding(NOTE, topic, _line(what), _line(mend),
-                                     guest))
+        self._add(NOTE, topic, what, mend, guest)
 
     def ok(self, topic: str, what: str, guest: Optional[str] = None) -> None:
-        self.findings.append(Finding(OK, topic, _line(what), "", guest))
+        self._add(OK, topic, what, "", guest)
+
+    def _add(self, kind: str, topic: str, what: str, mend: str,
+             guest: Optional[str]) -> None:
+        """The same of several guests is said once."""
+        new = Finding(kind, topic, _line(what), _line(mend))
+        for i, old in enumerate(self.findings):
+            if replace(old, guests=()) == new:
+                new = replace(old, guests=(*old.guests, guest) if guest else ())
+                self.findings[i] = new
+                return
+        self.findings.append(replace(new, guests=(guest,) if guest else ()))
 
     def of(self, kind: str) -> List[Finding]:
         return [f for f in self.findings if f.kind == kind]
