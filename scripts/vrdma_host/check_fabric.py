@@ -200,6 +200,6 @@ def _map_count(c: Checked) -> None:
         c.report.wrong("mappings", f"vm.max_map_count is {text}, regions of "
                        f"scattered pages may need {need}",
                        f"sysctl -w vm.max_map_count={need} (and a line in "
-                       "/etc/sysctl.d/), or back the guests with hugepages")
+                       "/etc/sysctl.d/)")
     else:
         c.report.ok("mappings", f"vm.max_map_count {text} for {need}")

@@ -343,6 +343,15 @@ class Program(WithHost):
                 self.assertEqual((1, ""), (status, out))
                 self.assertRegex(err, rf"^vrdma-domain: error: .*{says}.*\n$")
 
+    def test_vrdmad_itself(self) -> None:
+        """Not the fake one: it knows each key that is looked at here."""
+        real = ("--vrdmad", os.path.abspath(VRDMAD))
+        self.assertEqual((0, []), self.host.check(*real))
+        self.host.configure("max-mr-pages = 65536", "max-mr-pages = many")
+        status, wrong = self.host.check(*real)
+        self.assertEqual(1, status)
+        self.assertIn("max-mr-pages = many: not a number", wrong[0]["what"])
+
     def test_output(self) -> None:
         status, out, _ = self.host.tool("--check", "--no-kvm")
         self.assertEqual((0, 1), (status, out.count("\n")), out)
