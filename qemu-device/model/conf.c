@@ -155,7 +155,7 @@ static void set_number(const struct key *k, void *base, uint64_t v)
 		*(enum vlog_level *)p = (enum vlog_level)v;
 		break;
 	case KEY_FABRIC:
-		strcpy(p, "none");
+		memcpy(p, "none", sizeof("none"));
 		break;
 	case KEY_SOCKET:
 	case KEY_ADDRESS:
