@@ -4,7 +4,8 @@
 # name tells: test_core_* the guest core, test_ndspi_* the NDSPI library, others
 # the device model.  tests/e2e: the real core against the real vrdmad.
 # tests/conformance: the disconnect scheme, rule by rule, likewise.
-# tests/hostile: wrong things said to the real vrdmad.  Each file is a program.
+# tests/hostile: wrong things said to the real vrdmad.  tests/scripts: what of
+# scripts/ is for operators, in Python.  Each file is a program.
 
 CHECK_LIBS = $(shell pkg-config --libs check)
 CHECK_CFLAGS = $(shell pkg-config --cflags check)
@@ -24,10 +25,11 @@ UNIT_MODEL := $(filter-out $(UNIT_CORE) $(UNIT_NDSPI),\
 E2E := $(patsubst %.c,$(O)/%,$(wildcard tests/e2e/test_*.c))
 CONFORMANCE := $(patsubst %.c,$(O)/%,$(wildcard tests/conformance/test_*.c))
 HOSTILE := $(patsubst %.c,$(O)/%,$(wildcard tests/hostile/test_*.c))
+SCRIPT_TESTS := $(wildcard tests/scripts/test_*.py)
 SOAK := $(O)/tests/soak/soak
 BENCH := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
 TEST_PROGRAMS = $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(E2E) \
-	$(CONFORMANCE) $(HOSTILE) $(SOAK)
+	$(CONFORMANCE) $(HOSTILE) $(SCRIPT_TESTS) $(SOAK)
 
 $(O)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
@@ -66,6 +68,8 @@ conformance: $(CONFORMANCE) vrdmad ## the disconnect scheme over each of BACKEND
 		VRDMA_BACKEND=$$b tests/run.py $(RUN_ARGS) $(CONFORMANCE); done
 hostile: $(HOSTILE) vrdmad ndspi
 	$(Q)tests/run.py $(RUN_ARGS) $(HOSTILE)
+script-tests: $(SCRIPT_TESTS) vrdmad
+	$(Q)tests/run.py $(RUN_ARGS) $(SCRIPT_TESTS)
 SOAK_CYCLES ?= 1000000
 soak: $(SOAK) vrdmad ## a million connections, kills and resets (SOAK_CYCLES=)
 	$(Q)VRDMAD=$(O)/bin/vrdmad $(SOAK) -n $(SOAK_CYCLES)
@@ -77,5 +81,5 @@ bench-run: $(BENCH) vrdmad
 include tests/explorer/build.mk
 
 -include $(shell find $(O)/tests -name '*.d' 2>/dev/null)
-.PHONY: tests unit e2e conformance hostile soak check-run bench-run
+.PHONY: tests unit e2e conformance hostile script-tests soak check-run bench-run
 .SECONDARY:

@@ -6,6 +6,7 @@
  * parsing, checking and the text of -h all come from it.
  */
 #include <errno.h>
+#include <grp.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,6 +24,8 @@ enum key_kind {
 	KEY_POW2, /* u32, a power of two */
 	KEY_BOOL,
 	KEY_LEVEL,
+	KEY_MODE,
+	KEY_GROUP,
 	KEY_SOCKET,
 	KEY_ADDRESS,
 	KEY_FABRIC,
@@ -47,6 +50,10 @@ static const struct key keys[] = {
 	  "spin so long without work before the worker sleeps" },
 	{ "log-level", KEY_LEVEL, GLOBAL(log_level), VL_INFO, 0, 0,
 	  "error, warn, info or debug" },
+	{ "socket-mode", KEY_MODE, GLOBAL(socket_mode), CONF_UMASK, 0600, 0777,
+	  "octal permissions of the sockets, like 0660 (what the umask leaves)" },
+	{ "socket-group", KEY_GROUP, GLOBAL(socket_gid), CONF_NO_GID, 0, 0,
+	  "group of the sockets; vrdmad must be in it (what the folder gives)" },
 
 	{ "socket", KEY_SOCKET, GUEST(socket), 0, 0, 0,
 	  "path of the socket that QEMU's chardev connects to" },
@@ -134,6 +141,8 @@ static void set_number(const struct key *k, void *base, uint64_t v)
 	switch (k->kind) {
 	case KEY_U32:
 	case KEY_POW2:
+	case KEY_MODE:
+	case KEY_GROUP:
 		*(uint32_t *)p = (uint32_t)v;
 		break;
 	case KEY_U64:
@@ -146,7 +155,7 @@ static void set_number(const struct key *k, void *base, uint64_t v)
 		*(enum vlog_level *)p = (enum vlog_level)v;
 		break;
 	case KEY_FABRIC:
-		strcpy(p, "none");
+		memcpy(p, "none", sizeof("none"));
 		break;
 	case KEY_SOCKET:
 	case KEY_ADDRESS:
@@ -206,6 +215,41 @@ static int parse_bool(const struct key *k, const char *value, uint64_t *out,
 		return conf_error(err, "%s = %s: give yes or no", k->name,
 				  value);
 	*out = value[0] == 'y';
+	return 0;
+}
+
+static int parse_mode(const struct key *k, const char *value, uint64_t *out,
+		      char err[CONF_ERR_LEN])
+{
+	char *end;
+	unsigned long v = strtoul(value, &end, 8);
+
+	if (end == value || *end || value[0] == '-' || v < k->min || v > k->max)
+		return conf_error(err,
+				  "%s = %s: give octal permissions from 0600 "
+				  "to 0777, like 0660",
+				  k->name, value);
+	*out = v;
+	return 0;
+}
+
+static int parse_group(const struct key *k, const char *value, uint64_t *out,
+		       char err[CONF_ERR_LEN])
+{
+	const struct group *g = getgrnam(value);
+	char *end;
+	unsigned long v = strtoul(value, &end, 10);
+
+	if (g) {
+		*out = g->gr_gid;
+		return 0;
+	}
+	if (end == value || *end || value[0] == '-' || v >= CONF_NO_GID)
+		return conf_error(err,
+				  "%s = %s: no such group on this host; give "
+				  "the name or number of one (getent group)",
+				  k->name, value);
+	*out = v;
 	return 0;
 }
 
@@ -299,6 +343,11 @@ static const struct key *find_key(const char *name, bool global)
 	return NULL;
 }
 
+bool conf_key_is_global(const char *key)
+{
+	return find_key(key, true);
+}
+
 static int unknown_key(const char *name, bool global, char err[CONF_ERR_LEN])
 {
 	if (find_key(name, !global))
@@ -333,6 +382,16 @@ int conf_set(struct conf *c, struct guest_conf *g, const char *name,
 		break;
 	case KEY_BOOL:
 		ret = parse_bool(k, value, &v, err);
+		if (ret)
+			return ret;
+		break;
+	case KEY_MODE:
+		ret = parse_mode(k, value, &v, err);
+		if (ret)
+			return ret;
+		break;
+	case KEY_GROUP:
+		ret = parse_group(k, value, &v, err);
 		if (ret)
 			return ret;
 		break;
@@ -427,7 +486,7 @@ void conf_print_keys(void)
 				printf(" (%s)", k->def ? "yes" : "no");
 			else if (k->kind == KEY_FABRIC)
 				printf(" (none)");
-			else if (k->max)
+			else if (k->max && k->kind != KEY_MODE)
 				printf(" (%" PRIu64 "; %" PRIu64 "..%" PRIu64
 				       ")",
 				       k->def, k->min, k->max);

@@ -54,15 +54,22 @@ struct guest_conf {
 	bool allow_unsealed_memory;
 };
 
+#define CONF_UMASK  0		/* socket_mode: as the umask leaves it */
+#define CONF_NO_GID UINT32_MAX	/* socket_gid: as the folder says */
+
 struct conf {
 	uint32_t poll_us;
 	enum vlog_level log_level;
+	uint32_t socket_mode; /* permission bits of the guests' sockets */
+	uint32_t socket_gid;
 	uint32_t guest_count;
 	struct guest_conf guest[CONF_MAX_GUESTS];
 };
 
 void conf_defaults(struct conf *c);
 void guest_conf_defaults(struct guest_conf *g);
+/* A key of [vrdmad], not of a guest */
+bool conf_key_is_global(const char *key);
 /* One key of [vrdmad] (g NULL) or of a guest.  0 or -EINVAL with one line in
  * err: what is wrong and what would be right */
 int conf_set(struct conf *c, struct guest_conf *g, const char *key,

@@ -173,7 +173,7 @@ static void set_pair(struct conf *c, struct options *o, const char *pair)
 		die("-o %s: give KEY=VALUE; vrdmad -h lists the keys", pair);
 	memcpy(key, pair, (size_t)(eq - pair));
 	key[eq - pair] = '\0';
-	if (strcmp(key, "poll-us") == 0 || strcmp(key, "log-level") == 0) {
+	if (conf_key_is_global(key)) {
 		if (conf_set(c, NULL, key, eq + 1, err))
 			die("-o %s", err);
 	} else if (conf_set(c, single_guest(c, o), key, eq + 1, err)) {

@@ -114,13 +114,43 @@ static int clear_path(const struct sockaddr_un *sa, char err[SESSION_ERR_LEN])
 	return 0;
 }
 
+/* The socket has its permissions from the start, so that there is no moment in
+ * which others may connect.  Nothing else here makes a file meanwhile. */
+static int bind_with_mode(int fd, const struct sockaddr_un *sa, uint32_t mode)
+{
+	mode_t old;
+	int ret;
+
+	if (mode == CONF_UMASK)
+		return bind(fd, (const struct sockaddr *)sa, sizeof(*sa));
+	old = umask(0777 & ~mode);
+	ret = bind(fd, (const struct sockaddr *)sa, sizeof(*sa));
+	umask(old);
+	return ret;
+}
+
+/* Nobody can connect yet: it does not listen */
+static int give_group(const char *path, uint32_t gid, char err[SESSION_ERR_LEN])
+{
+	char mend[96];
+
+	if (gid == CONF_NO_GID || lchown(path, (uid_t)-1, gid) == 0)
+		return 0;
+	snprintf(mend, sizeof(mend),
+		 "cannot give it to group %u of socket-group; put vrdmad's "
+		 "user into that group",
+		 gid);
+	return path_error(err, path, errno, mend);
+}
+
 static int bind_and_listen(struct port *p, const struct sockaddr_un *sa,
 			   char err[SESSION_ERR_LEN])
 {
+	const struct conf *conf = p->guest->model->conf;
 	struct stat st;
 	int ret;
 
-	if (bind(p->fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0)
+	if (bind_with_mode(p->fd, sa, conf->socket_mode) < 0)
 		return path_error(err, sa->sun_path, errno,
 				  "make its folder, or "
 				  "give a path that this user may write");
@@ -129,6 +159,9 @@ static int bind_and_listen(struct port *p, const struct sockaddr_un *sa,
 		p->ino = st.st_ino;
 		snprintf(p->path, sizeof(p->path), "%s", sa->sun_path);
 	}
+	ret = give_group(sa->sun_path, conf->socket_gid, err);
+	if (ret)
+		return ret;
 	if (listen(p->fd, 8) < 0)
 		return path_error(err, sa->sun_path, errno, "cannot listen");
 	ret = loop_add(p->loop, p->fd, EPOLLIN, on_connection, p);

@@ -48,7 +48,7 @@ def _trial(art: Artifacts, rundir: Path) -> Tuple[str, str]:
     launcher = PlainLauncher()
     spec = MachineSpec(name="kvmtrial", qemu=art.qemu, kernel=art.kernel,
                        image=art.image, rundir=rundir, accel="kvm",
-                       vhost_socket=None, cpus=1)
+                       rdma=None, cpus=1)
     guest = Guest(spec, launcher, Transcript(show=False))
     try:
         guest.launch()

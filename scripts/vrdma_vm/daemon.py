@@ -3,14 +3,25 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Mapping, Optional, Sequence
 
-from .process import Child, listening_sockets
+from vrdma_host.host import Host
+
+from .process import Child
 from .transcript import Transcript
 from .wait import VmError, wait_until
+
+
+# vrdmad is made to run without privilege: what we have of it is dropped before
+# it starts, so that whatever is tested with it is tested so.
+_UNPRIVILEGED = ["setpriv", "--reuid=nobody", "--regid=nogroup",
+                 "--clear-groups", "--no-new-privs", "--inh-caps=-all",
+                 "--bounding-set=-all"]
 
 
 @dataclass
@@ -23,7 +34,10 @@ class GuestConfig:
 
 
 class Vrdmad:
-    """The device model's daemon; its log goes to the transcript."""
+    """The device model's daemon; its log goes to the transcript.
+
+    The sockets' folders must be the user's that it runs as: folder().
+    """
 
     def __init__(self, program: str, guests: Sequence[GuestConfig],
                  rundir: Path, transcript: Transcript,
@@ -31,10 +45,25 @@ class Vrdmad:
         self.guests = list(guests)
         self.log: List[str] = []
         self._program = program
+        self._prefix: List[str] = []
+        if os.geteuid() == 0:
+            # where nobody can run it, wherever it was built
+            self._program = shutil.copy(program, rundir / "vrdmad")
+            self._prefix = _UNPRIVILEGED
         self._limits = dict(limits or {})
         self._config = rundir / "vrdmad.conf"
         self._transcript = transcript
         self._child: Optional[Child] = None
+
+    @staticmethod
+    def folder(rundir: Path) -> Path:
+        """Makes one for the sockets."""
+        path = rundir / "sockets"
+        path.mkdir()
+        if os.geteuid() == 0:
+            rundir.chmod(0o711)
+            shutil.chown(path, "nobody")
+        return path
 
     def config_text(self) -> str:
         lines = []
@@ -49,8 +78,8 @@ class Vrdmad:
     def start(self, timeout: float = 10) -> None:
         """Until every guest's socket listens."""
         self._config.write_text(self.config_text(), encoding="utf-8")
-        self._child = Child([self._program, "--config", str(self._config)],
-                            self._take)
+        self._child = Child([*self._prefix, self._program, "--config",
+                             str(self._config)], self._take)
         wait_until("vrdmad to listen", self._listens, timeout, 0.02)
 
     def _listens(self) -> bool:
@@ -59,7 +88,7 @@ class Vrdmad:
             self._child.wait(1)
             raise VmError(f"vrdmad ended with {self._child.status}: "
                           f"{self._child.last}")
-        listening = listening_sockets()
+        listening = Host().listening()
         return all(g.socket in listening for g in self.guests)
 
     def kill(self) -> None:

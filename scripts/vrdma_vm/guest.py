@@ -10,10 +10,12 @@ import time
 from pathlib import Path
 from typing import Any, List, Optional
 
+from vrdma_host.host import Host
+
 from .agent import Agent, Command, LineReader
 from .launch import Launcher, MachineSpec
 from .libvirt import read_pid
-from .process import Stranger, listening_sockets
+from .process import Stranger
 from .qmp import qmp
 from .transcript import Transcript
 from .wait import VmError, wait_until
@@ -171,7 +173,7 @@ class Guest:
     def _listens(self) -> bool:
         if not self.running:
             raise VmError(f"{self.name}: {self._launcher.explain(self.spec)}")
-        ready = listening_sockets()
+        ready = Host().listening()
         return all(self.spec.path(what) in ready
                    for what in ("console", "agent", "qmp"))
 

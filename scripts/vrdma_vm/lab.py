@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Callable, Dict, List, Mapping, Optional, Type
 
+from vrdma_host.domain import Device
+
 from .accel import choose
 from .daemon import GuestConfig, Vrdmad
 from .guest import Guest
@@ -44,7 +46,8 @@ class Lab:
         self.rundir = Path(tempfile.mkdtemp(prefix="vrdma-"))
         self.launcher: Launcher = PlainLauncher() if plain \
             else LibvirtLauncher(self.rundir)
-        configs = [GuestConfig(name, str(self.rundir / f"{name}.vhost"), ips)
+        sockets = Vrdmad.folder(self.rundir)
+        configs = [GuestConfig(name, str(sockets / f"{name}.vhost"), ips)
                    for name, ips in ADDRESSES.items()]
         self.vrdmad = Vrdmad(
             art.vrdmad, configs, self.rundir, transcript,
@@ -85,7 +88,7 @@ class Lab:
             spec = MachineSpec(
                 name=name, qemu=self.art.qemu, kernel=self.art.kernel,
                 image=self.art.image, rundir=self.rundir, accel=accel,
-                vhost_socket=socket)
+                rdma=Device(name, socket))
             self.guests[name] = Guest(spec, self.launcher, self.transcript)
 
     def _choose_launcher(self) -> None:

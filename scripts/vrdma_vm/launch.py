@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Optional, Protocol
 
+from vrdma_host.domain import Device
+
 from .process import Child, LineSink
 
 
@@ -20,7 +22,7 @@ class MachineSpec:
     image: str
     rundir: Path
     accel: str                  # "tcg" or "kvm"
-    vhost_socket: Optional[str]     # None: no RDMA device
+    rdma: Optional[Device]      # None: no RDMA device
     cpus: int = 2
     memory_mib: int = 512
     append: str = "console=ttyS0 loglevel=7 panic=-1 printk.time=1"
@@ -32,18 +34,6 @@ class MachineSpec:
     @property
     def cpu(self) -> str:
         return "host" if self.accel == "kvm" else "max"
-
-    def rdma_args(self) -> List[str]:
-        """The device itself, the same words on a command line and in XML.
-
-        The address is fixed: libvirt hands out slots without knowing of it.
-        """
-        if self.vhost_socket is None:
-            return []
-        return ["-chardev", f"socket,id=crdma,path={self.vhost_socket},"
-                            "reconnect-ms=500",
-                "-device", "vhost-user-rdma-pci,chardev=crdma,"
-                           "bus=pcie.0,addr=0x1e"]
 
     def control_args(self) -> List[str]:
         return ["-qmp", f"unix:{self.path('qmp')},server=on,wait=off",
@@ -86,7 +76,8 @@ class PlainLauncher:
             argv += ["-chardev", f"socket,id={line},path={spec.path(line)},"
                                  "server=on,wait=off",
                      "-device", f"isa-serial,chardev={line}"]
-        return argv + spec.control_args() + spec.rdma_args()
+        rdma = spec.rdma.arguments() if spec.rdma else []
+        return argv + spec.control_args() + rdma
 
     def launch(self, spec: MachineSpec, log: LineSink) -> None:
         self._children[spec.name] = Child(self.argv(spec), log)

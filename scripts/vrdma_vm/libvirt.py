@@ -9,7 +9,11 @@ import shutil
 import signal
 from pathlib import Path
 from typing import List, Optional, Sequence, Set, Tuple
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
+
+from vrdma_host import domain
+from vrdma_host.check_programs import emulator_rule
+from vrdma_host.host import Host
 
 from .launch import MachineSpec
 from .paths import SCRIPTS
@@ -97,12 +101,10 @@ class LibvirtDaemon:
         """
         status, text = self.virsh("domcapabilities", "--emulatorbin", qemu,
                                   "--virttype", "qemu")
-        if status == 0 or not _apparmor():
+        if status == 0 or not Host().apparmor():
             return None     # what else may be wrong shows when booting
-        rule = str(Path(qemu).parent.parent / "qemu-*" / "qemu-system-x86_64")
-        return (f"{text}. AppArmor seems to forbid it; to allow it add the line"
-                f" `{rule} PUx,` to /etc/apparmor.d/local/usr.sbin.libvirtd and"
-                " run `apparmor_parser -r /etc/apparmor.d/usr.sbin.libvirtd`")
+        each = Path(qemu).parent.parent / "qemu-*" / "qemu-system-x86_64"
+        return f"{text}; {emulator_rule(str(each))}"
 
     def close(self) -> None:
         """Ends what we started, unless somebody else's domain lives there."""
@@ -114,14 +116,6 @@ class LibvirtDaemon:
             process.signal(signal.SIGTERM)
             process.gone(10)
             process.close()
-
-
-def _apparmor() -> bool:
-    try:
-        flag = Path("/sys/module/apparmor/parameters/enabled").read_text()
-    except OSError:
-        return False
-    return flag.strip() == "Y"
 
 
 def read_pid(path: Path) -> Optional[int]:
@@ -141,9 +135,6 @@ class LibvirtLauncher:
         self.template = (SCRIPTS / "domain.xml.in").read_text(encoding="utf-8")
 
     def xml(self, spec: MachineSpec) -> str:
-        qemu_args = "\n".join(
-            f"    <qemu:arg value={quoteattr(arg)}/>"
-            for arg in spec.control_args() + spec.rdma_args())
         values = {
             "TYPE": "kvm" if spec.accel == "kvm" else "qemu",
             "CPU": "host-passthrough" if spec.accel == "kvm" else "maximum",
@@ -155,11 +146,14 @@ class LibvirtLauncher:
         }
         labels = "\n".join(self._seclabel(model)
                            for model in self.daemon.security_models())
-        text = self.template.replace("@QEMU_ARGS@", qemu_args)
-        text = text.replace("@SECLABELS@", labels)
+        text = self.template.replace("@SECLABELS@", labels)
         for key, value in values.items():
             text = text.replace(f"@{key}@", escape(value, {"'": "&apos;"}))
-        return text
+        root = domain.parse(text)
+        domain.add_arguments(root, spec.control_args())
+        if spec.rdma is not None:
+            domain.merge(root, spec.rdma)
+        return domain.text(root)
 
     def launch(self, spec: MachineSpec, log: LineSink) -> None:
         path = spec.path("xml")

@@ -104,20 +104,3 @@ def run(argv: Sequence[str], timeout: float) -> Tuple[int, str]:
     except OSError as err:
         raise VmError(f"cannot run {argv[0]}: {err.strerror}") from err
     return done.returncode, done.stdout.decode("utf-8", "replace").strip()
-
-
-def listening_sockets() -> List[str]:
-    """Paths of the unix sockets somebody listens on.
-
-    Asked from the kernel: a trial connection would look to the listener like
-    a client that came and went.
-    """
-    accepting = 0x10000     # __SO_ACCEPTCON
-    paths = []
-    with open("/proc/net/unix", encoding="utf-8", errors="replace") as f:
-        next(f)
-        for line in f:
-            part = line.split(maxsplit=7)
-            if len(part) == 8 and int(part[3], 16) & accepting:
-                paths.append(part[7].rstrip("\n"))
-    return paths

@@ -4,11 +4,13 @@
  * or socket: one line with what and where, and exit status 1
  */
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -405,6 +407,84 @@ START_TEST(signals_end_it_well)
 }
 END_TEST
 
+static void expect_socket(mode_t mode, gid_t gid)
+{
+	struct stat st;
+
+	ck_assert_int_eq(lstat(sock, &st), 0);
+	ck_assert_msg((st.st_mode & 07777) == mode, "mode is %o, not %o",
+		      st.st_mode & 07777, mode);
+	ck_assert_uint_eq(st.st_gid, gid);
+}
+
+/* Modes and groups: by umask and folder, or as the configuration says */
+START_TEST(socket_permissions)
+{
+	static const struct {
+		const char *key;
+		mode_t umask, want;
+	} row[] = {
+		{NULL, 0022, 0755},
+		{NULL, 0007, 0770},
+		{"socket-mode=0660", 0777, 0660},
+		{"socket-mode=666", 0077, 0666},
+	};
+	const char *args[] = {"vrdmad", "-s", sock, NULL, NULL, NULL};
+	int out;
+	pid_t pid;
+
+	if (row[_i].key) {
+		args[3] = "-o";
+		args[4] = row[_i].key;
+	}
+	umask(row[_i].umask);
+	pid = start(args, &out);
+	umask(0022);
+	wait_ready(out);
+	expect_socket(row[_i].want, getegid());
+	ck_assert_int_eq(end(pid, SIGTERM), 0);
+	ck_assert_int_ne(access(sock, F_OK), 0);
+	close(out);
+}
+END_TEST
+
+#define FOREIGN_GID "65533" /* nobody's who runs this */
+
+START_TEST(socket_group)
+{
+	char group[32];
+	const char *args[] = {"vrdmad",	      "-s", sock, "-o",
+			      "socket-mode=0660", "-o", group, NULL};
+	/* root may give it to any group, others to their own */
+	gid_t gid = geteuid() ? getegid() : (gid_t)atoi(FOREIGN_GID);
+	pid_t pid;
+	int out;
+
+	snprintf(group, sizeof(group), "socket-group=%u", gid);
+	pid = start(args, &out);
+	wait_ready(out);
+	expect_socket(0660, gid);
+	ck_assert_int_eq(end(pid, SIGTERM), 0);
+	close(out);
+}
+END_TEST
+
+/* A group that vrdmad's user is not in, and no socket left behind */
+START_TEST(socket_of_a_foreign_group)
+{
+	const char *const args[] = {"-s", sock, "-o",
+				    "socket-group=" FOREIGN_GID, NULL};
+	struct ran r;
+
+	if (geteuid() == 0)
+		ck_assert_int_eq(prctl(PR_CAPBSET_DROP, CAP_CHOWN), 0);
+	run_vrdmad(&r, args);
+	expect_error(&r, "put vrdmad's user into that group");
+	ck_assert_ptr_nonnull(strstr(r.err, sock));
+	ck_assert_int_ne(access(sock, F_OK), 0);
+}
+END_TEST
+
 /* A listening socket that a supervisor made */
 START_TEST(fd_that_listens)
 {
@@ -482,6 +562,9 @@ int main(void)
 	tcase_add_test(tc, half_a_start_leaves_nothing);
 	tcase_add_test(tc, a_file_that_is_no_socket_stays);
 	tcase_add_loop_test(tc, signals_end_it_well, 0, 4);
+	tcase_add_loop_test(tc, socket_permissions, 0, 4);
+	tcase_add_test(tc, socket_group);
+	tcase_add_test(tc, socket_of_a_foreign_group);
 	tcase_add_test(tc, fd_that_listens);
 	tcase_add_test(tc, fd_that_is_connected);
 	tcase_add_loop_test(tc, fd_of_another_kind, 0, 2);

@@ -37,6 +37,7 @@ START_TEST(two_guests)
 	ck_assert_int_eq(
 		read_text("# a comment\n; another\n\n"
 			  "[vrdmad]\npoll-us = 7\nlog-level=warn\n"
+			  "socket-mode = 660\nsocket-group = 4294967294\n"
 			  "[guest a]\r\nsocket = /run/a b.sock\r\naddress = "
 			  "10.0.0.1, fd00::1\n"
 			  "address=10.0.0.3\nmax-qp = "
@@ -46,6 +47,8 @@ START_TEST(two_guests)
 	ck_assert_str_eq(err, "");
 	ck_assert_uint_eq(conf.poll_us, 7);
 	ck_assert_int_eq(conf.log_level, VL_WARN);
+	ck_assert_uint_eq(conf.socket_mode, 0660);
+	ck_assert_uint_eq(conf.socket_gid, 4294967294u);
 	ck_assert_uint_eq(conf.guest_count, 2);
 	ck_assert_str_eq(conf.guest[0].name, "a");
 	ck_assert_str_eq(conf.guest[0].socket, "/run/a b.sock");
@@ -90,6 +93,14 @@ static const struct { const char *text, *line, *says; } bad[] = {
 	{ G "disconnect-timeout-ms = 0\n", ":4:", "out of range" },
 	{ G "allow-unsealed-memory = maybe\n", ":4:", "yes or no" },
 	{ "[vrdmad]\nlog-level = loud\n", ":2:", "error, warn, info or debug" },
+	{ "[vrdmad]\nsocket-mode = 0669\n", ":2:", "octal permissions" },
+	{ "[vrdmad]\nsocket-mode = 0066\n", ":2:", "from 0600 to 0777" },
+	{ "[vrdmad]\nsocket-mode = 02660\n", ":2:", "from 0600 to 0777" },
+	{ "[vrdmad]\nsocket-mode =\n", ":2:", "octal permissions" },
+	{ "[vrdmad]\nsocket-group = no such\n", ":2:", "no such group" },
+	{ "[vrdmad]\nsocket-group = 4294967295\n", ":2:", "no such group" },
+	{ "[vrdmad]\nsocket-group = -1\n", ":2:", "no such group" },
+	{ G "socket-mode = 0660\n", ":4:", "[vrdmad] section" },
 	{ G "socket = /t\n", ":4:", "one socket per guest" },
 	{ "[guest a]\nsocket =\n", ":2:", "give a path" },
 	{ "[guest a]\naddress = 10.0.0\n", ":2:", "not an IPv4" },
@@ -140,6 +151,20 @@ START_TEST(too_many)
 	text[sizeof(text) - 1] = '\0';
 	ck_assert_int_eq(read_text(text), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err, "longer than"));
+}
+END_TEST
+
+/* By name; and without the keys the umask and the folder decide */
+START_TEST(groups_and_defaults)
+{
+	ck_assert_int_eq(read_text("[vrdmad]\nsocket-group = root\n" G), 0);
+	ck_assert_uint_eq(conf.socket_gid, 0);
+	ck_assert_uint_eq(conf.socket_mode, CONF_UMASK);
+	ck_assert_int_eq(read_text(G), 0);
+	ck_assert_uint_eq(conf.socket_gid, CONF_NO_GID);
+	ck_assert(conf_key_is_global("socket-group"));
+	ck_assert(!conf_key_is_global("socket"));
+	ck_assert(!conf_key_is_global("no-such"));
 }
 END_TEST
 
@@ -200,6 +225,7 @@ int main(void)
 	tcase_add_loop_test(t, mistakes_are_named, 0,
 			    (int)(sizeof(bad) / sizeof(bad[0])));
 	tcase_add_test(t, too_many);
+	tcase_add_test(t, groups_and_defaults);
 	tcase_add_test(t, no_file);
 	tcase_add_test(t, abi_addresses);
 	suite_add_tcase(s, t);
