@@ -160,6 +160,9 @@ void be_mr_piece(const struct be_mr *mr, uint64_t off, struct be_piece *out);
 struct backend {
 	const char *name;
 	struct be_limits limits;
+	/* VIRTIO_RDMA_FEATURE() of what it can carry: a guest is offered what
+	 * all its backends can */
+	uint32_t features;
 
 	/* control thread; 0 or -errno */
 	int (*start)(struct backend *be, const struct be_cm_events *ev);

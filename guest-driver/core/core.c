@@ -154,6 +154,7 @@ static int read_config(struct vrdma_core *c)
 	}
 	if (!limits_fit(c))
 		return -VRC_EPROTO;
+	c->features = c->ops->features(c->os) & VRDMA_FEATURES;
 	c->num_ceq = vr_from_le16(c->cfg.num_ceq);
 	c->num_wakeq = vr_from_le16(c->cfg.num_wakeq);
 	return 0;

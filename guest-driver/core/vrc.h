@@ -390,6 +390,7 @@ struct vrdma_core {
 
 	/* constant while alive */
 	struct virtio_rdma_config cfg;
+	uint32_t features;		/* negotiated, of VRDMA_FEATURES */
 	uint32_t num_ceq, num_wakeq;
 	struct vrdma_dma event_dma;
 	struct vrc_evbuf *evbufs;

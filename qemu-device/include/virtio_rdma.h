@@ -81,6 +81,10 @@ typedef uint64_t vr_le64;
 #define VIRTIO_RDMA_F_SEND_INVALIDATE	2	/* send with invalidate */
 #define VIRTIO_RDMA_F_FAST_REGISTER	3	/* fast-register regions */
 
+/* VIRTIO_RDMA_FEATURE(SRQ): the bit in a mask */
+#define VIRTIO_RDMA_FEATURE(f)		(1u << VIRTIO_RDMA_F_##f)
+#define VIRTIO_RDMA_FEATURES		0xffffffu	/* the device type's own */
+
 /*
  * ------------------------------------------------------------ virtqueues
  * 0 control, 1 events, then config.num_ceq completion-event queues, then

@@ -64,6 +64,12 @@ const struct command_row *command_row(uint32_t opcode)
 	return &rows[opcode];
 }
 
+uint32_t command_feature(uint32_t opcode)
+{
+	(void)opcode;	/* all commands so far are of every device */
+	return 0;
+}
+
 enum virtio_rdma_status command_check(const struct command *cmd, size_t req_len,
 				      size_t rsp_room)
 {
@@ -71,7 +77,7 @@ enum virtio_rdma_status command_check(const struct command *cmd, size_t req_len,
 
 	if (req_len < sizeof(struct virtio_rdma_cmd))
 		return VIRTIO_RDMA_S_INVALID_PARAMETER;
-	if (!row)
+	if (!row || (command_feature(cmd->opcode) & ~cmd->guest->features))
 		return VIRTIO_RDMA_S_UNKNOWN_COMMAND;
 	if (req_len != row->req_size || rsp_room < row->rsp_size ||
 	    cmd->req.hdr.reserved || (row->creates && cmd->handle))

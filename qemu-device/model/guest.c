@@ -153,6 +153,29 @@ void guest_set_paused(struct guest *g, bool paused)
 	guest_data_pause(g, paused);
 }
 
+/* What the operator lets the guest have */
+static uint32_t configured(const struct guest_conf *conf)
+{
+	(void)conf;
+	return 0;
+}
+
+static uint32_t carried(const struct backend *be)
+{
+	return be ? be->features : UINT32_MAX;
+}
+
+uint32_t guest_offered_features(const struct guest *g)
+{
+	return configured(g->conf) & carried(g->model->local) &
+	       carried(g->fabric);
+}
+
+void guest_set_features(struct guest *g, uint32_t negotiated)
+{
+	g->features = negotiated;
+}
+
 struct guest *guest_by_addr(const struct model *m, const struct be_addr *a)
 {
 	for (uint32_t i = 0; i < m->guest_count; i++) {

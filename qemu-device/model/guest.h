@@ -51,7 +51,8 @@ struct guest {
 	struct gmem_map *map;	 /* NULL without memory */
 	struct vq_state *vq;
 	uint32_t epoch; /* counts resets */
-	bool broken;	/* NEEDS_RESET */
+	uint32_t features; /* VIRTIO_RDMA_FEATURE(), as negotiated */
+	bool broken;	   /* NEEDS_RESET */
 	bool paused;
 
 	/* control thread: objects by handle */
@@ -85,6 +86,10 @@ void guest_reset(struct guest *g);
 void guest_set_map(struct guest *g, struct gmem_map *map);
 /* The front end stopped the rings (a paused machine) or goes on */
 void guest_set_paused(struct guest *g, bool paused);
+/* VIRTIO_RDMA_FEATURE() of what the guest's configuration and its backends
+ * give, and what of it the driver took.  A guest that hangs up takes it back. */
+uint32_t guest_offered_features(const struct guest *g);
+void guest_set_features(struct guest *g, uint32_t features);
 /* The guest of this process that has the address (port ignored), or NULL */
 struct guest *guest_by_addr(const struct model *m, const struct be_addr *a);
 

@@ -37,6 +37,7 @@ struct fake_queue {
 static struct fake {
 	struct vrdma_core *core;
 	struct virtio_rdma_config cfg;
+	uint32_t features;
 	struct fake_queue q[FAKE_QUEUES];
 	bool hold[VIRTIO_RDMA_CMD_COUNT];
 	uint32_t status[VIRTIO_RDMA_CMD_COUNT];
@@ -219,6 +220,12 @@ static void f_config_read(void *os, uint32_t offset, void *buf, uint32_t len)
 	memcpy(buf, (uint8_t *)&fake.cfg + offset, len);
 }
 
+static uint32_t f_features(void *os)
+{
+	(void)os;
+	return fake.features;
+}
+
 static uint64_t f_now(void *os)
 {
 	(void)os;
@@ -251,7 +258,7 @@ static const struct vrdma_os_ops fake_ops = {
 	.event_set = f_event_set, .event_clear = f_event_clear,
 	.event_wait = f_event_wait,
 	.queue_add = f_queue_add, .queue_get = f_queue_get,
-	.queue_kick = f_queue_kick, .config_read = f_config_read,
+	.queue_kick = f_queue_kick, .features = f_features, .config_read = f_config_read,
 	.now_ms = f_now, .log = f_log, .relax = f_relax,
 };
 

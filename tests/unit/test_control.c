@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "control.h"
+#include "guest.h"
 
 /* Sizes written down a second time, from the table in docs/protocol.md; the
  * handle of the request has to be zero where the command creates */
@@ -41,11 +42,13 @@ static const struct {
 
 #define COUNT ((int)(sizeof(want) / sizeof(want[0])))
 
+static struct guest guest = {.features = VIRTIO_RDMA_FEATURES};
 static struct command cmd;
 
 static void begin(uint16_t opcode, uint32_t handle)
 {
 	memset(&cmd, 0, sizeof(cmd));
+	cmd.guest = &guest;
 	cmd.opcode = opcode;
 	cmd.handle = handle;
 	cmd.req.hdr.opcode = vr_to_le16(opcode);
