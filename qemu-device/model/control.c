@@ -9,6 +9,7 @@
 #include "guest.h"
 #include "listener.h"
 #include "mr.h"
+#include "mw.h"
 #include "qp.h"
 
 static void cmd_query_addresses(struct command *cmd)
@@ -39,6 +40,8 @@ static const struct command_row rows[] = {
 	C(DESTROY_CQ), CMD, ANS, false, cmd_destroy_cq },
 	C(REGISTER_MR), REQ(register_mr), RSP(register_mr), true, cmd_register_mr },
 	C(DEREGISTER_MR), CMD, ANS, false, cmd_deregister_mr },
+	C(CREATE_MW), REQ(create_mw), RSP(create_mw), true, cmd_create_mw },
+	C(DESTROY_MW), CMD, ANS, false, cmd_destroy_mw },
 	C(CREATE_QP), REQ(create_qp), ANS, true, cmd_create_qp },
 	C(DESTROY_QP), CMD, ANS, false, cmd_destroy_qp },
 	C(FLUSH_QP), CMD, ANS, false, cmd_flush_qp },
@@ -66,8 +69,12 @@ const struct command_row *command_row(uint32_t opcode)
 
 uint32_t command_feature(uint32_t opcode)
 {
-	(void)opcode;	/* all commands so far are of every device */
-	return 0;
+	static const uint32_t of[VIRTIO_RDMA_CMD_COUNT] = {
+		[VIRTIO_RDMA_CMD_CREATE_MW] = VIRTIO_RDMA_FEATURE(MW),
+		[VIRTIO_RDMA_CMD_DESTROY_MW] = VIRTIO_RDMA_FEATURE(MW),
+	};
+
+	return of[opcode];
 }
 
 enum virtio_rdma_status command_check(const struct command *cmd, size_t req_len,

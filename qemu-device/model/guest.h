@@ -30,7 +30,7 @@ struct model {
 	struct backend *local;	/* guests of this process */
 	struct backend *fabric[CONF_MAX_GUESTS]; /* wires, each once */
 	uint32_t fabric_count;
-	uint32_t pending; /* regions that fabrics have yet to give back */
+	uint32_t pending; /* regions and windows that fabrics have yet to give back */
 	uint32_t guest_count;
 	struct guest *guest[CONF_MAX_GUESTS];
 };
@@ -60,10 +60,11 @@ struct guest {
 	struct handle_table pds;	/* struct vr_pd */
 	struct handle_table cqs;	/* struct vr_cq */
 	struct handle_table mrs;	/* struct vr_mr, by local token */
+	struct handle_table mws;	/* struct vr_mw */
 	struct handle_table qps;	/* struct vr_qp */
 	struct handle_table connectors; /* struct connector */
 	struct handle_table listeners;	/* struct listener */
-	struct token_table claims;	/* struct vr_mr, by remote token */
+	struct token_table claims;	/* struct vr_mr and vr_mw, by remote token */
 
 	/* data path: see worker.h */
 	struct guest_data data;

@@ -24,6 +24,8 @@ static const struct {
 	{ VIRTIO_RDMA_CMD_DESTROY_CQ, 8, 8, false },
 	{ VIRTIO_RDMA_CMD_REGISTER_MR, 48, 16, true },
 	{ VIRTIO_RDMA_CMD_DEREGISTER_MR, 8, 8, false },
+	{ VIRTIO_RDMA_CMD_CREATE_MW, 16, 16, true },
+	{ VIRTIO_RDMA_CMD_DESTROY_MW, 8, 8, false },
 	{ VIRTIO_RDMA_CMD_CREATE_QP, 88, 8, true },
 	{ VIRTIO_RDMA_CMD_DESTROY_QP, 8, 8, false },
 	{ VIRTIO_RDMA_CMD_FLUSH_QP, 8, 8, false },
