@@ -30,6 +30,8 @@ static void fill_info(const struct virtio_rdma_config *cfg,
 	info->VendorId = VRC_CFG32(cfg, vendor_id);
 	info->DeviceId = VRC_CFG32(cfg, device_id);
 	info->MaxRegistrationSize = clamp_size(vr_from_le64(cfg->max_mr_size));
+	if (VRC_CFG32(cfg, max_mw))
+		info->MaxWindowSize = info->MaxRegistrationSize;
 	info->MaxInitiatorRequestSge = VRC_CFG32(cfg, max_send_sge);
 	info->MaxReceiveRequestSge = VRC_CFG32(cfg, max_recv_sge);
 	info->MaxReadRequestSge = VRC_CFG32(cfg, max_read_sge);

@@ -64,6 +64,19 @@ void vrdma_cq_layout(NDK_CQ *cq, struct vrdma_cq_layout *out);
  * already.  For a process that cancels its Notify. */
 void vrdma_cq_disarm(NDK_CQ *cq);
 
+/* --- memory ----------------------------------------------------------------- */
+
+/* *kept becomes true before the close completion if the device refused to let
+ * go of the memory.  Before NdkCloseMr */
+void vrdma_mr_kept(NDK_MR *mr, bool *kept);
+
+struct vrdma_mw_layout {
+	uint32_t handle;		/* the device's, for struct virtio_rdma_bind */
+	uint32_t token;			/* the key of it is the poster's to choose */
+};
+/* Of a window to which the process binds by itself */
+void vrdma_mw_layout(NDK_MW *mw, struct vrdma_mw_layout *out);
+
 /* --- queue pairs ------------------------------------------------------------ */
 
 #define VRDMA_QP_USER				0x1	/* the process posts */

@@ -292,6 +292,7 @@ static bool creates(uint16_t opcode)
 	case VIRTIO_RDMA_CMD_CREATE_CQ:
 	case VIRTIO_RDMA_CMD_CREATE_QP:
 	case VIRTIO_RDMA_CMD_REGISTER_MR:
+	case VIRTIO_RDMA_CMD_CREATE_MW:
 	case VIRTIO_RDMA_CMD_LISTEN:
 	case VIRTIO_RDMA_CMD_CREATE_CONNECTOR:
 		return true;
@@ -316,6 +317,11 @@ static void fake_answer(uint32_t index, uint32_t status)
 
 		r->local_token = vr_to_le32(fake.next_handle + 0x1000);
 		r->remote_token = vr_to_le32(fake.next_handle + 0x2000);
+	}
+	if (opcode == VIRTIO_RDMA_CMD_CREATE_MW) {
+		struct virtio_rdma_rsp_create_mw *r = (void *)c.rsp;
+
+		r->token = vr_to_le32(fake.next_handle << 8 | 0xfd);
 	}
 	if (opcode == VIRTIO_RDMA_CMD_LISTEN) {
 		struct virtio_rdma_rsp_listen *r = (void *)c.rsp;
@@ -441,16 +447,23 @@ static void fake_config(void)
 	c->max_caller_data = vr_to_le32(56);
 	c->max_callee_data = vr_to_le32(148);
 	c->max_mr_size = vr_to_le64(1ull << 40);
+	c->max_mw = vr_to_le32(16);
 }
 
-static void fake_start(void)
+static void fake_start_with(uint32_t features)
 {
 	memset(&fake, 0, sizeof(fake));
+	fake.features = features;
 	fake.fail_alloc_after = -1;
 	fake.queue_room = FAKE_CHAINS;
 	fake_config();
 	ck_assert_int_eq(vrdma_core_create(&fake_ops, NULL, &fake.core), 0);
 	ck_assert_int_eq(vrdma_core_start(fake.core), 0);
+}
+
+__attribute__((unused)) static void fake_start(void)
+{
+	fake_start_with(0);
 }
 
 /* What a shell does when the device died */
