@@ -76,7 +76,7 @@ NTSTATUS vrc_create_mw(NDK_PD *ndk, NDK_FN_CREATE_COMPLETION *cc, PVOID ctx,
 	struct vrc_mw *mw;
 
 	(void)out;	/* always by completion */
-	if (!(c->features & VIRTIO_RDMA_FEATURE(MW)))
+	if (!(pd->obj.owner->features & VIRTIO_RDMA_FEATURE(MW)))
 		return STATUS_NOT_SUPPORTED;
 	if (!cc)
 		return STATUS_INVALID_PARAMETER;

@@ -239,7 +239,7 @@ NTSTATUS vrc_qp_read(NDK_QP *ndk, PVOID ctx, const NDK_SGE *sgl, ULONG n,
 
 static bool offered(const struct vrc_qp *qp, uint32_t feature)
 {
-	return qp->obj.core->features & feature;
+	return qp->obj.owner->features & feature;
 }
 
 #define BIND_FLAGS	(DATA_FLAGS | NDK_OP_FLAG_ALLOW_REMOTE_READ | \

@@ -165,6 +165,7 @@ struct vrc_adapter {
 	struct vrc_obj obj;
 	/* constant after open */
 	struct virtio_rdma_config cfg;
+	uint32_t features;			/* negotiated, of VRDMA_FEATURES */
 	uint32_t flags;				/* VRDMA_ADAPTER_xxx */
 	uint32_t wakeq;				/* < cfg.num_wakeq */
 	uint32_t wake_queue;			/* virtqueue number */

@@ -36,6 +36,9 @@ bool vrdma_adapter_lost(NDK_ADAPTER *adapter);
 void vrdma_adapter_config(NDK_ADAPTER *adapter,
 			  struct virtio_rdma_config *out);
 
+/* VIRTIO_RDMA_FEATURE() of what is in use, of the adapter's epoch */
+uint32_t vrdma_adapter_features(NDK_ADAPTER *adapter);
+
 /* --- completion queues ------------------------------------------------------ */
 
 #define VRDMA_CQ_USER	0x1	/* the process polls; GetCqResults is not used */

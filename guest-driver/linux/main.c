@@ -43,6 +43,8 @@ static DECLARE_WAIT_QUEUE_HEAD(device_count_wait);
 
 /* The bits of VRDMA_FEATURES */
 static const unsigned int features[] = {
+	VIRTIO_RDMA_F_MW,
+	VIRTIO_RDMA_F_SEND_INVALIDATE,
 };
 
 u32 vrl_features(struct vrl_dev *dev)
