@@ -126,8 +126,8 @@ struct vrdma_uapi_register {
 	__u64 overlapped;
 };
 
-/* DEREGISTER (STATUS_DEVICE_BUSY: a window is bound to it), COMPLETE_CONNECT, NOTIFY_DISCONNECT, DISCONNECT (connector),
- * CQ_NOTIFY: all that are pending end when the device next reports the CQ.
+/* DEREGISTER (STATUS_DEVICE_BUSY: a window is bound to it), COMPLETE_CONNECT,
+ * NOTIFY_DISCONNECT, DISCONNECT (connector), CQ_NOTIFY: all that are pending end when the device next reports the CQ.
  * The caller arms the ring after this call returned STATUS_PENDING: a report
  * with nobody waiting is dropped */
 struct vrdma_uapi_request {

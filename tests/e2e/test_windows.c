@@ -440,21 +440,24 @@ START_TEST(region_closed_first)
 {
 	struct windows w;
 	struct op op;
+	UINT32 token;
 	NTSTATUS st;
 
 	open_with(&w, NULL);
 	bind_all(&w, READ | WRITE);
+	token = token_of(&w);
 	op_init(&op);
 	st = nd_close_start(w.p.b.mem.mr, &op);
 	assert_status(st, STATUS_PENDING);
 	/* the device has refused by the time that it serves the next command */
 	nd_close(nd_mw(w.p.b.pd));
-	use(&w, true, OFF, 64, token_of(&w), STATUS_SUCCESS);
+	use(&w, true, OFF, 64, token, STATUS_SUCCESS);
 	ck_assert(!op_wait_ms(&op, 0));
 	nd_close(w.mw);
 	assert_status(op_wait(&op, st), STATUS_SUCCESS);
-	use(&w, true, OFF, 64, token_of(&w), STATUS_ACCESS_VIOLATION);
+	use(&w, true, OFF, 64, token, STATUS_ACCESS_VIOLATION);
 	w.mw = nd_mw(w.p.b.pd);
+	tguest_ops()->dma_free(fx.g[1], &w.p.b.mem.dma);
 	mem_init(&w.p.b.mem, fx.g[1], w.p.b.pd, 4096, MEM_ALL);
 	close_all(&w);
 }

@@ -533,6 +533,11 @@ START_TEST(test_send_invalidate_inline)
 }
 END_TEST
 
+static void forget_feature(void *qp)
+{
+	((struct vr_qp *)qp)->features = VIRTIO_RDMA_FEATURE(MW);
+}
+
 /* 0: a region's token; 1: 0; 2: unbound; 3: another key; 4: made up; 5: a
  * driver that would not know what the completion means */
 START_TEST(test_wrong_send_invalidate)
@@ -553,7 +558,7 @@ START_TEST(test_wrong_send_invalidate)
 	if (_i == 2)
 		invalidate(w.token, OK);
 	if (_i == 5)
-		rig_qp(&r.b)->features = VIRTIO_RDMA_FEATURE(MW);
+		worker_call(r.worker, forget_feature, rig_qp(&r.b));
 	rig_recv(&r, &r.b, 1, 0, 200);
 	post_send_invalidate(2, 100, token);
 	c = rig_expect(&r, &r.b, 1, PROTECTION);
@@ -596,6 +601,11 @@ static void go_on(void *arg)
 	piece[1] = be_sg_next(open_sg, 16, &p, &len);
 }
 
+static void forget_qp(void *qp)
+{
+	mw_forget_qp(qp);
+}
+
 static void end_access(void *arg)
 {
 	(void)arg;
@@ -622,7 +632,7 @@ START_TEST(test_access_in_the_middle)
 	else if (_i == BY_DESTROY)
 		ck_assert_uint_eq(destroy(&open_window), S(OK));
 	else
-		worker_call(r.worker, (void (*)(void *))mw_forget_qp, qp);
+		worker_call(r.worker, forget_qp, qp);
 	worker_call(r.worker, go_on, NULL);
 	ck_assert_int_eq(piece[1], -EACCES);
 	worker_call(r.worker, end_access, NULL);
