@@ -127,9 +127,9 @@ struct vrdma_uapi_register {
 };
 
 /* DEREGISTER (STATUS_DEVICE_BUSY: a window is bound to it), COMPLETE_CONNECT,
- * NOTIFY_DISCONNECT, DISCONNECT (connector), CQ_NOTIFY: all that are pending end when the device next reports the CQ.
- * The caller arms the ring after this call returned STATUS_PENDING: a report
- * with nobody waiting is dropped */
+ * NOTIFY_DISCONNECT, DISCONNECT (connector), CQ_NOTIFY: all that are pending end
+ * when the device next reports the CQ.  The caller arms the ring after this call
+ * returned STATUS_PENDING: a report with nobody waiting is dropped */
 struct vrdma_uapi_request {
 	__u32 status;
 	__u32 id;
