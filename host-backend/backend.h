@@ -14,9 +14,9 @@
  *	ops: listen connect accept	ops: attach absent run stop poll arm
  *	     reject complete
  *	     disconnect abort
- *	     pd_* mr_*
+ *	     pd_* mr_* mw_*
  *	upcalls: struct be_cm_events,	upcalls: the be_sq_, be_rq_, be_sg_ and
- *	     be_mr.done			be_qp_ functions below
+ *	     be_mr.done, be_mw.done	be_qp_ functions below
  *
  * A backend may have threads of its own for calls that block.  They reach the
  * control thread by be_post() and the worker through the descriptor that
@@ -102,6 +102,7 @@ struct be_limits {
 	uint32_t callee_data;
 	uint32_t qp;			/* these: UINT32_MAX where there is none */
 	uint32_t mr;
+	uint32_t mw;
 	uint32_t send_sge;
 	uint32_t recv_sge;
 	uint32_t read_sge;
@@ -116,8 +117,9 @@ struct be_limits {
 #define BE_LIMITS_NONE {						\
 	.caller_data = VIRTIO_RDMA_MAX_PRIVATE,				\
 	.callee_data = VIRTIO_RDMA_MAX_PRIVATE,				\
-	.qp = UINT32_MAX, .mr = UINT32_MAX, .send_sge = UINT32_MAX,	\
-	.recv_sge = UINT32_MAX, .read_sge = UINT32_MAX,			\
+	.qp = UINT32_MAX, .mr = UINT32_MAX, .mw = UINT32_MAX,		\
+	.send_sge = UINT32_MAX, .recv_sge = UINT32_MAX,			\
+	.read_sge = UINT32_MAX,						\
 	.inline_data = UINT32_MAX, .transfer = UINT32_MAX,		\
 	.inbound_reads = UINT32_MAX, .outbound_reads = UINT32_MAX,	\
 	.mr_size = UINT64_MAX, .technology = 1 /* iWARP */ }
@@ -144,6 +146,33 @@ struct be_mr {
 	void *priv;
 };
 
+/*
+ * A memory window that a host's RDMA device shall bind by itself.  The model
+ * embeds one in each window of a guest whose backend has mw_create().
+ */
+struct be_mw {
+	struct be_pd *pd;
+	/* The answer to mw_create() or mw_destroy(), later, from the control
+	 * thread's loop.  err: 0, -ENOMEM, -ENODEV.  Destroying does not fail. */
+	void (*done)(struct be_mw *mw, int err);
+
+	/* the backend's: valid after a creation that succeeded */
+	uint32_t key;			/* the upper 24 bits are the window's, the
+					 * low 8 of each BIND the guest's choice */
+	void *priv;
+};
+
+/* What a BIND binds, beside the new token in be_wr.remote_token.  All checked:
+ * one domain, within the region, the token one of the window's, remote write
+ * only where the region has local write. */
+struct be_bind {
+	struct be_mw *mw;
+	struct be_mr *mr;
+	uint64_t addr;
+	uint64_t length;
+	uint32_t access;		/* VIRTIO_RDMA_ACCESS_REMOTE_xxx */
+};
+
 /* Bytes of a region that lie together in this process and in a file */
 struct be_piece {
 	uint8_t *host;
@@ -160,6 +189,9 @@ void be_mr_piece(const struct be_mr *mr, uint64_t off, struct be_piece *out);
 struct backend {
 	const char *name;
 	struct be_limits limits;
+	/* VIRTIO_RDMA_FEATURE() of what it can carry: a guest is offered what
+	 * all its backends can */
+	uint32_t features;
 
 	/* control thread; 0 or -errno */
 	int (*start)(struct backend *be, const struct be_cm_events *ev);
@@ -207,6 +239,15 @@ struct backend {
 	 * requests that try fail.  Also for one whose answer has not come yet,
 	 * and then does not come. */
 	void (*mr_deregister)(struct backend *be, struct be_mr *mr);
+
+	/* control thread; both or none, and only with mr_register().  A backend
+	 * that has them executes BIND and INVALIDATE by its device, one that has
+	 * not lets the model do it: see be_sq_apply(). */
+	void (*mw_create)(struct backend *be, struct be_mw *mw);
+	/* No request names it any more.  Takes it out of whatever it is bound
+	 * to.  Also for one whose creation was not answered yet, and then is
+	 * not. */
+	void (*mw_destroy)(struct backend *be, struct be_mw *mw);
 
 	/* worker thread */
 	/* Data may flow between qp and the connection.  Inbound data can come
@@ -311,10 +352,13 @@ int64_t be_sg_copy(struct be_sg *dst, struct be_sg *src, uint64_t max,
 struct be_wr {
 	uint64_t length;		/* bytes of all its elements */
 	uint64_t remote_addr;		/* WRITE, READ */
-	uint32_t remote_token;		/* WRITE, READ, SEND_INVALIDATE */
+	uint32_t remote_token;		/* WRITE, READ, SEND_INVALIDATE: the peer's;
+					 * BIND, INVALIDATE: this side's; of a
+					 * receive be_rq_invalidate()'s */
 	uint16_t flags;			/* VIRTIO_RDMA_WR_xxx */
 	uint8_t opcode;			/* enum virtio_rdma_opcode */
 	struct be_sg *sg;		/* local memory, the right one for opcode */
+	const struct be_bind *bind;	/* BIND, else NULL */
 	void *priv;			/* the backend's own, NULL at first */
 };
 
@@ -331,6 +375,38 @@ struct be_wr *be_rq_next(struct be_qp *qp);
 void be_rq_complete(struct be_qp *qp, struct be_wr *wr,
 		    enum virtio_rdma_wc_status status, uint32_t length,
 		    bool solicited);
+
+/*
+ * Memory windows.
+ *
+ * BIND and INVALIDATE come by be_sq_next() and end by be_sq_complete(), in the
+ * order of their queue, and have no message.  be_sq_apply() makes one true in
+ * the model: which tokens there are for be_remote_sg(), and which regions may
+ * not be deregistered.
+ *
+ *	without mw_create()	The backend calls it when the request's turn has
+ *				come: all before it were executed (with
+ *				READ_FENCE, ended), none behind it.
+ *	with mw_create()	The backend has its device execute the request and
+ *				calls it when the device says that it succeeded.
+ *
+ * In both it completes the request with what be_sq_apply() says.  SUCCESS, or
+ * LOCAL_PROTECTION: the window is bound already, or was destroyed; the token is
+ * not that of a window bound on this queue pair.  Once for a request at most.
+ */
+enum virtio_rdma_wc_status be_sq_apply(struct be_qp *qp,
+				       const struct be_wr *wr);
+/*
+ * The message that fills wr, a receive taken and not completed, is a
+ * SEND_INVALIDATE of token, and all of its data is placed.  SUCCESS: wr may be
+ * completed, and tells the consumer of it.  LOCAL_PROTECTION: no such token,
+ * which is an error for both sides; wr is completed with that status, and the
+ * peer's request with REMOTE_ACCESS if the wire can tell it so.  A backend with
+ * mw_create() calls it, too, after its device did the same; the BINDs that its
+ * device executed before were applied before.
+ */
+enum virtio_rdma_wc_status be_rq_invalidate(struct be_qp *qp, struct be_wr *wr,
+					    uint32_t token);
 
 /* A receive could be taken now */
 bool be_rq_ready(struct be_qp *qp);

@@ -30,6 +30,8 @@ static void fill_info(const struct virtio_rdma_config *cfg,
 	info->VendorId = VRC_CFG32(cfg, vendor_id);
 	info->DeviceId = VRC_CFG32(cfg, device_id);
 	info->MaxRegistrationSize = clamp_size(vr_from_le64(cfg->max_mr_size));
+	if (VRC_CFG32(cfg, max_mw))
+		info->MaxWindowSize = info->MaxRegistrationSize;
 	info->MaxInitiatorRequestSge = VRC_CFG32(cfg, max_send_sge);
 	info->MaxReceiveRequestSge = VRC_CFG32(cfg, max_recv_sge);
 	info->MaxReadRequestSge = VRC_CFG32(cfg, max_read_sge);
@@ -248,6 +250,7 @@ static struct vrc_adapter *adapter_alloc(struct vrdma_core *c, uint32_t flags)
 	a->obj.ndk.adapter.Dispatch = &adapter_dispatch;
 	vrc_lock(c);
 	a->cfg = c->cfg;
+	a->features = c->features;
 	/* contexts beyond the number of wake-up queues share them */
 	a->wakeq = c->next_wakeq++ % c->num_wakeq;
 	a->wake_queue = VIRTIO_RDMA_VQ_WAKE(c->num_ceq, a->wakeq);
@@ -311,4 +314,9 @@ bool vrdma_adapter_lost(NDK_ADAPTER *ndk)
 void vrdma_adapter_config(NDK_ADAPTER *ndk, struct virtio_rdma_config *out)
 {
 	*out = to_adapter(ndk)->cfg;
+}
+
+uint32_t vrdma_adapter_features(NDK_ADAPTER *ndk)
+{
+	return to_adapter(ndk)->features;
 }

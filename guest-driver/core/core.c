@@ -154,6 +154,10 @@ static int read_config(struct vrdma_core *c)
 	}
 	if (!limits_fit(c))
 		return -VRC_EPROTO;
+	c->features = c->ops->features(c->os) & VRDMA_FEATURES;
+	/* one place to look at, for those who see only the configuration */
+	if (!(c->features & VIRTIO_RDMA_FEATURE(MW)))
+		c->cfg.max_mw = 0;
 	c->num_ceq = vr_from_le16(c->cfg.num_ceq);
 	c->num_wakeq = vr_from_le16(c->cfg.num_wakeq);
 	return 0;
@@ -402,6 +406,11 @@ static void qp_lost(struct vrc_obj *obj)
 	vrc_qp_lost(VRC_CONTAINER(obj, struct vrc_qp, obj));
 }
 
+static void pd_lost(struct vrc_obj *obj)
+{
+	vrc_pd_retry(VRC_CONTAINER(obj, struct vrc_pd, obj));
+}
+
 static void conn_lost(struct vrc_obj *obj)
 {
 	vrc_conn_disconnected(VRC_CONTAINER(obj, struct vrc_connector, obj),
@@ -431,6 +440,7 @@ void vrdma_core_device_lost(struct vrdma_core *c)
 	for_each(c, NdkObjectTypeCq, cq_lost);
 	for_each(c, NdkObjectTypeQp, qp_lost);
 	vrc_cmdq_lost(c);
+	for_each(c, NdkObjectTypePd, pd_lost);
 	for_each(c, NdkObjectTypeConnector, conn_lost);
 	for_each(c, NdkObjectTypeCq, cq_notify);
 	vrc_lock(c);

@@ -4,7 +4,9 @@
  *
  * DOC: IDLE -> REGISTERING -> REGISTERED -> DEREGISTERING -> IDLE.  The object
  * has no counterpart on the device; a registration has, and that is the
- * object's handle.  A region closed while registered is deregistered first.
+ * object's handle.  A region closed while registered is deregistered first;
+ * as long as windows are bound to it the device refuses that, and the close
+ * stays pending until they are closed (a window is a region's successor).
  */
 #include "vrc.h"
 
@@ -21,15 +23,29 @@ static void mr_release(struct vrc_obj *obj, bool let_go)
 {
 	struct vrc_mr *mr = VRC_CONTAINER(obj, struct vrc_mr, obj);
 
-	(void)let_go;
+	if (!let_go && mr->kept)
+		*mr->kept = true;
 	vrc_pages_free(obj->core, &mr->pages);
 	vrc_free(obj->core, mr);
+}
+
+static bool mr_refused(struct vrc_obj *obj, uint32_t wire)
+{
+	struct vrc_mr *mr = VRC_CONTAINER(obj, struct vrc_mr, obj);
+
+	if (wire != VIRTIO_RDMA_S_BUSY)
+		return false;
+	vrc_lock(obj->core);
+	vrc_list_add_tail(&mr->pd->busy, &mr->busy_link);
+	vrc_unlock(obj->core);
+	return true;
 }
 
 static const struct vrc_obj_class mr_class = {
 	.type = NdkObjectTypeMr,
 	.name = "mr",
 	.destroy = VIRTIO_RDMA_CMD_DEREGISTER_MR,
+	.refused = mr_refused,
 	.release = mr_release,
 };
 
@@ -40,7 +56,7 @@ static void fill_register(struct vrc_cmd *cmd, void *req)
 	struct vrc_mr *mr = VRC_CONTAINER(cmd, struct vrc_mr, cmd);
 	struct virtio_rdma_cmd_register_mr *r = req;
 
-	r->pd = vr_to_le32(mr->pd_handle);
+	r->pd = vr_to_le32(mr->pd->obj.handle);
 	r->access = vr_to_le32(mr->access);
 	r->addr = vr_to_le64(mr->addr);
 	r->length = vr_to_le64(mr->length);
@@ -215,6 +231,11 @@ static const NDK_MR_DISPATCH mr_dispatch = {
 	.NdkGetLocalTokenFromMr = get_local_token,
 };
 
+void vrdma_mr_kept(NDK_MR *ndk, bool *kept)
+{
+	to_mr(ndk)->kept = kept;
+}
+
 /* Inline: the device hears of it when memory is registered */
 NTSTATUS vrc_create_mr(NDK_PD *ndk, BOOLEAN fast_register,
 		       NDK_FN_CREATE_COMPLETION *cc, PVOID ctx, NDK_MR **out)
@@ -232,7 +253,8 @@ NTSTATUS vrc_create_mr(NDK_PD *ndk, BOOLEAN fast_register,
 	mr = vrc_alloc(c, sizeof(*mr));
 	if (!mr)
 		return STATUS_INSUFFICIENT_RESOURCES;
-	mr->pd_handle = pd->obj.handle;
+	mr->pd = pd;
+	vrc_list_init(&mr->busy_link);
 	vrc_obj_init(&mr->obj, c, pd->obj.owner, &mr_class);
 	mr->obj.ndk.mr.Dispatch = &mr_dispatch;
 	vrc_obj_parent(&mr->obj, &pd->obj);

@@ -129,6 +129,8 @@ static void destroy_done(struct vrc_cmd *cmd, uint32_t wire, const void *rsp)
 	bool let_go = wire == VIRTIO_RDMA_S_OK || wire == VRC_S_DEVICE_LOST;
 
 	(void)rsp;
+	if (!let_go && obj->cls->refused && obj->cls->refused(obj, wire))
+		return;
 	if (!let_go)
 		vrc_log_limited(obj->core, VRDMA_LOG_ERR,
 				"%s[0x%x]: device refuses to destroy it (status %u), its memory is left to it",
@@ -144,6 +146,13 @@ static bool destroy(struct vrc_obj *obj)
 	vrc_cmd_init(&obj->cmd, NULL, destroy_done);
 	return vrc_cmd_submit(obj->core, obj->epoch, &obj->cmd,
 			      obj->cls->destroy, obj->handle) != 0;
+}
+
+/* Nobody holds it any more: once more, after cls->refused() */
+void vrc_obj_destroy(struct vrc_obj *obj)
+{
+	if (destroy(obj))
+		finish(obj, true, true);
 }
 
 static bool drop_locked(struct vrc_obj *obj, uint32_t holds)
@@ -162,8 +171,8 @@ void vrc_obj_put(struct vrc_obj *obj)
 	vrc_lock(obj->core);
 	last = drop_locked(obj, 1);
 	vrc_unlock(obj->core);
-	if (last && destroy(obj))
-		finish(obj, true, true);
+	if (last)
+		vrc_obj_destroy(obj);
 }
 
 NTSTATUS vrc_obj_close(NDK_OBJECT_HEADER *h, NDK_FN_CLOSE_COMPLETION *cb,

@@ -22,18 +22,33 @@ static const struct vrc_obj_class pd_class = {
 	.release = pd_release,
 };
 
-/* Memory windows and shared receive queues: features that this version of the
- * driver does not negotiate.  The slots exist, the creations fail. */
-static NTSTATUS create_mw(NDK_PD *pd, NDK_FN_CREATE_COMPLETION *cc, PVOID ctx,
-			  NDK_MW **out)
+/*
+ * A window is gone, or the device is: regions that were closed with windows
+ * bound to them try to go again.  The device answers a refusal before it
+ * destroys the window that was the cause, so none is put on the list too late.
+ */
+void vrc_pd_retry(struct vrc_pd *pd)
 {
-	(void)pd;
-	(void)cc;
-	(void)ctx;
-	(void)out;
-	return STATUS_NOT_SUPPORTED;
+	struct vrdma_core *c = pd->obj.core;
+	struct vrc_list tried;
+
+	vrc_list_init(&tried);
+	vrc_lock(c);
+	vrc_list_move(&pd->busy, &tried);
+	while (!vrc_list_empty(&tried)) {
+		struct vrc_mr *mr = VRC_CONTAINER(tried.next, struct vrc_mr,
+						  busy_link);
+
+		vrc_list_del(&mr->busy_link);
+		vrc_unlock(c);
+		vrc_obj_destroy(&mr->obj);
+		vrc_lock(c);
+	}
+	vrc_unlock(c);
 }
 
+/* Shared receive queues: a feature that this version of the driver does not
+ * negotiate.  The slots exist, the creations fail. */
 static NTSTATUS create_srq(NDK_PD *pd, ULONG depth, ULONG sge, ULONG threshold,
 			   NDK_FN_SRQ_NOTIFICATION_CALLBACK *notify,
 			   PVOID notify_context, GROUP_AFFINITY *affinity,
@@ -83,7 +98,7 @@ static const NDK_PD_DISPATCH pd_dispatch = {
 	.NdkClosePd = vrc_obj_close,
 	.NdkQueryExtension = vrc_query_extension,
 	.NdkCreateMr = vrc_create_mr,
-	.NdkCreateMw = create_mw,
+	.NdkCreateMw = vrc_create_mw,
 	.NdkCreateSrq = create_srq,
 	.NdkCreateQp = vrc_create_qp,
 	.NdkCreateQpWithSrq = create_qp_with_srq,
@@ -114,6 +129,7 @@ NTSTATUS vrc_create_pd(NDK_ADAPTER *ndk, NDK_FN_CREATE_COMPLETION *cc,
 	if (!pd)
 		return STATUS_INSUFFICIENT_RESOURCES;
 	pd->privileged = !(a->flags & VRDMA_ADAPTER_USER);
+	vrc_list_init(&pd->busy);
 	vrc_obj_init(&pd->obj, c, a, &pd_class);
 	pd->obj.ndk.pd.Dispatch = &pd_dispatch;
 	vrc_obj_parent(&pd->obj, &a->obj);

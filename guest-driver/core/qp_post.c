@@ -28,6 +28,7 @@ struct request {
 	uint32_t max_sge;
 	UINT64 remote_addr;
 	UINT32 remote_token;
+	const struct virtio_rdma_bind *bind;	/* or NULL */
 };
 
 static struct vrc_qp *to_qp(NDK_QP *ndk)
@@ -165,7 +166,10 @@ static void build(struct virtio_rdma_send_wqe *w, const struct request *r,
 	w->remote_addr = vr_to_le64(r->remote_addr);
 	w->remote_token = vr_to_le32(r->remote_token);
 	w->reserved = 0;
-	if (is_inline)
+	/* an entry has room for it: VIRTIO_RDMA_MIN_STRIDE */
+	if (r->bind)
+		memcpy(w + 1, r->bind, sizeof(*r->bind));
+	else if (is_inline)
 		put_inline((uint8_t *)(w + 1), r->sgl, r->n);
 	else
 		put_sgl(w + 1, r->sgl, r->n);
@@ -231,6 +235,117 @@ NTSTATUS vrc_qp_read(NDK_QP *ndk, PVOID ctx, const NDK_SGE *sgl, ULONG n,
 	return post(qp, &r);
 }
 
+/* --- windows ---------------------------------------------------------------------------------- */
+
+static bool offered(const struct vrc_qp *qp, uint32_t feature)
+{
+	return qp->obj.owner->features & feature;
+}
+
+#define BIND_FLAGS	(DATA_FLAGS | NDK_OP_FLAG_ALLOW_REMOTE_READ | \
+			 NDK_OP_FLAG_ALLOW_REMOTE_WRITE)
+
+/* 0: not a set of rights that a window can have.  The bits of remote write
+ * come together. */
+static uint32_t window_access(ULONG flags)
+{
+	ULONG write = flags & NDK_OP_FLAG_ALLOW_REMOTE_WRITE;
+	uint32_t access = 0;
+
+	if (write && write != NDK_OP_FLAG_ALLOW_REMOTE_WRITE)
+		return 0;
+	if (write)
+		access |= VIRTIO_RDMA_ACCESS_REMOTE_WRITE;
+	if (flags & NDK_OP_FLAG_ALLOW_REMOTE_READ)
+		access |= VIRTIO_RDMA_ACCESS_REMOTE_READ;
+	return access;
+}
+
+/* What the device would find, too; said here it costs no connection.  No lock:
+ * the consumer leaves a region alone while it binds to it. */
+static NTSTATUS check_bind(const struct vrc_qp *qp, const struct vrc_mr *mr,
+			   const struct vrc_mw *mw, uint64_t addr,
+			   uint64_t length, uint32_t access)
+{
+	if (!offered(qp, VIRTIO_RDMA_FEATURE(MW)))
+		return STATUS_NOT_SUPPORTED;
+	if (!mr || !mw || mr->pd != qp->pd || mw->pd != qp->pd ||
+	    mr->state != VRC_MR_REGISTERED || !length || !access)
+		return STATUS_INVALID_PARAMETER;
+	if ((access & VIRTIO_RDMA_ACCESS_REMOTE_WRITE) &&
+	    !(mr->access & VIRTIO_RDMA_ACCESS_LOCAL_WRITE))
+		return STATUS_ACCESS_VIOLATION;
+	return vrc_range_within(addr - mr->addr, length, mr->length) ?
+		       STATUS_SUCCESS : STATUS_ACCESS_VIOLATION;
+}
+
+NTSTATUS vrc_qp_bind(NDK_QP *ndk, PVOID ctx, NDK_MR *ndk_mr, NDK_MW *ndk_mw,
+		     PVOID va, SIZE_T length, ULONG flags)
+{
+	const struct vrc_mr *mr = (const struct vrc_mr *)(const void *)ndk_mr;
+	struct vrc_mw *mw = (struct vrc_mw *)(void *)ndk_mw;
+	const uint32_t access = window_access(flags);
+	struct vrc_qp *qp = to_qp(ndk);
+	struct virtio_rdma_bind b = {
+		.addr = vr_to_le64((uintptr_t)va),
+		.length = vr_to_le64(length),
+		.access = vr_to_le32(access),
+	};
+	struct request r = {
+		.context = ctx, .flags = flags, .opcode = VIRTIO_RDMA_OP_BIND,
+		.allowed = BIND_FLAGS, .bind = &b,
+	};
+	NTSTATUS st = check_bind(qp, mr, mw, (uintptr_t)va, length, access);
+
+	if (st != STATUS_SUCCESS)
+		return fail(qp, VRC_SQ, st);
+	b.mw = vr_to_le32(mw->obj.handle);
+	b.token = vr_to_le32(mr->local_token);
+	r.remote_token = vrc_mw_next_token(mw);
+	st = post(qp, &r);
+	if (st == STATUS_SUCCESS)
+		mw->token = r.remote_token;
+	return st;
+}
+
+/* A region that was registered by NdkRegisterMr is not for this call, and
+ * there are no others */
+NTSTATUS vrc_qp_invalidate(NDK_QP *ndk, PVOID ctx, NDK_OBJECT_HEADER *object,
+			   ULONG flags)
+{
+	const struct vrc_mw *mw = (const struct vrc_mw *)(void *)object;
+	struct vrc_qp *qp = to_qp(ndk);
+	struct request r = {
+		.context = ctx, .flags = flags,
+		.opcode = VIRTIO_RDMA_OP_INVALIDATE, .allowed = DATA_FLAGS,
+	};
+
+	if (!offered(qp, VIRTIO_RDMA_FEATURE(MW)))
+		return fail(qp, VRC_SQ, STATUS_NOT_SUPPORTED);
+	if (!object || object->ObjectType != NdkObjectTypeMw)
+		return fail(qp, VRC_SQ, STATUS_INVALID_PARAMETER);
+	r.remote_token = mw->token;
+	return post(qp, &r);
+}
+
+NTSTATUS vrc_qp_send_and_invalidate(NDK_QP *ndk, PVOID ctx, const NDK_SGE *sgl,
+				    ULONG n, ULONG flags, UINT32 token)
+{
+	struct vrc_qp *qp = to_qp(ndk);
+	struct request r = {
+		.context = ctx, .sgl = sgl, .n = n, .flags = flags,
+		.opcode = VIRTIO_RDMA_OP_SEND_INVALIDATE,
+		.max_sge = qp->max_sge[VRC_SQ],
+		.allowed = DATA_FLAGS | NDK_OP_FLAG_INLINE |
+			   NDK_OP_FLAG_SEND_AND_SOLICIT_EVENT,
+		.remote_token = token,
+	};
+
+	if (!offered(qp, VIRTIO_RDMA_FEATURE(SEND_INVALIDATE)))
+		return fail(qp, VRC_SQ, STATUS_NOT_SUPPORTED);
+	return post(qp, &r);
+}
+
 /* --- receives --------------------------------------------------------------------------------- */
 
 NTSTATUS vrc_qp_receive(NDK_QP *ndk, PVOID ctx, const NDK_SGE *sgl, ULONG n)
@@ -254,19 +369,7 @@ NTSTATUS vrc_qp_receive(NDK_QP *ndk, PVOID ctx, const NDK_SGE *sgl, ULONG n)
 	return STATUS_SUCCESS;
 }
 
-/* --- features that this version does not negotiate */
-
-static NTSTATUS bind(NDK_QP *qp, PVOID ctx, NDK_MR *mr, NDK_MW *mw, PVOID va,
-		     SIZE_T length, ULONG flags)
-{
-	(void)ctx;
-	(void)mr;
-	(void)mw;
-	(void)va;
-	(void)length;
-	(void)flags;
-	return fail(to_qp(qp), VRC_SQ, STATUS_NOT_SUPPORTED);
-}
+/* --- a feature that this version does not negotiate */
 
 static NTSTATUS fast_register(NDK_QP *qp, PVOID ctx, NDK_MR *mr, ULONG count,
 			      const NDK_LOGICAL_ADDRESS *pages, ULONG fbo,
@@ -283,36 +386,16 @@ static NTSTATUS fast_register(NDK_QP *qp, PVOID ctx, NDK_MR *mr, ULONG count,
 	return fail(to_qp(qp), VRC_SQ, STATUS_NOT_SUPPORTED);
 }
 
-static NTSTATUS invalidate(NDK_QP *qp, PVOID ctx, NDK_OBJECT_HEADER *object,
-			   ULONG flags)
-{
-	(void)ctx;
-	(void)object;
-	(void)flags;
-	return fail(to_qp(qp), VRC_SQ, STATUS_NOT_SUPPORTED);
-}
-
-static NTSTATUS send_and_invalidate(NDK_QP *qp, PVOID ctx, const NDK_SGE *sgl,
-				    ULONG n, ULONG flags, UINT32 token)
-{
-	(void)ctx;
-	(void)sgl;
-	(void)n;
-	(void)flags;
-	(void)token;
-	return fail(to_qp(qp), VRC_SQ, STATUS_NOT_SUPPORTED);
-}
-
 const NDK_QP_DISPATCH vrc_qp_dispatch = {
 	.NdkCloseQp = vrc_obj_close,
 	.NdkQueryExtension = vrc_query_extension,
 	.NdkFlush = vrc_qp_flush,
 	.NdkSend = vrc_qp_send,
 	.NdkReceive = vrc_qp_receive,
-	.NdkBind = bind,
+	.NdkBind = vrc_qp_bind,
 	.NdkFastRegister = fast_register,
-	.NdkInvalidate = invalidate,
+	.NdkInvalidate = vrc_qp_invalidate,
 	.NdkRead = vrc_qp_read,
 	.NdkWrite = vrc_qp_write,
-	.NdkSendAndInvalidate = send_and_invalidate,
+	.NdkSendAndInvalidate = vrc_qp_send_and_invalidate,
 };

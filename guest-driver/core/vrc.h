@@ -113,6 +113,9 @@ struct vrc_obj_class {
 	void (*on_close)(struct vrc_obj *obj);
 	/* creation's answer came; no lock; optional.  False: not acceptable */
 	bool (*created)(struct vrc_obj *obj, bool ok, const void *rsp);
+	/* the device refused to destroy it; no lock; optional.  True: it will be
+	 * tried again, by vrc_obj_destroy() */
+	bool (*refused)(struct vrc_obj *obj, uint32_t wire);
 	/* free what belongs to it, and it.  let_go false: the device refused to
 	 * destroy it, so its memory must be left to the device for good. */
 	void (*release)(struct vrc_obj *obj, bool let_go);
@@ -127,6 +130,7 @@ struct vrc_obj {
 		NDK_CQ cq;
 		NDK_PD pd;
 		NDK_MR mr;
+		NDK_MW mw;
 		NDK_QP qp;
 		NDK_CONNECTOR connector;
 		NDK_LISTENER listener;
@@ -161,6 +165,7 @@ struct vrc_adapter {
 	struct vrc_obj obj;
 	/* constant after open */
 	struct virtio_rdma_config cfg;
+	uint32_t features;			/* negotiated, of VRDMA_FEATURES */
 	uint32_t flags;				/* VRDMA_ADAPTER_xxx */
 	uint32_t wakeq;				/* < cfg.num_wakeq */
 	uint32_t wake_queue;			/* virtqueue number */
@@ -175,6 +180,8 @@ struct vrc_adapter {
 struct vrc_pd {
 	struct vrc_obj obj;
 	bool privileged;
+	/* under the core's lock */
+	struct vrc_list busy;		/* closed regions that windows are bound to */
 };
 
 enum vrc_mr_state {
@@ -197,9 +204,18 @@ struct vrc_mr {
 	struct vrc_cmd cmd;
 	struct vrc_request req;
 	struct vrc_pages pages;
-	uint32_t pd_handle;
+	struct vrc_pd *pd;
 	uint32_t access;
 	uint64_t addr, length;
+	struct vrc_list busy_link;	/* in pd->busy */
+	bool *kept;			/* see vrdma_mr_kept() */
+};
+
+struct vrc_mw {
+	struct vrc_obj obj;
+	struct vrc_pd *pd;
+	/* the poster's: the token that the last Bind gave it */
+	uint32_t token;
 };
 
 struct vrc_cq {
@@ -390,6 +406,7 @@ struct vrdma_core {
 
 	/* constant while alive */
 	struct virtio_rdma_config cfg;
+	uint32_t features;		/* negotiated, of VRDMA_FEATURES */
 	uint32_t num_ceq, num_wakeq;
 	struct vrdma_dma event_dma;
 	struct vrc_evbuf *evbufs;
@@ -506,6 +523,7 @@ bool vrc_obj_usable_locked(struct vrc_obj *obj);
 bool vrc_obj_usable(struct vrc_obj *obj);
 bool vrc_obj_lost_locked(struct vrc_obj *obj);
 void vrc_obj_abandon(struct vrc_obj *obj);
+void vrc_obj_destroy(struct vrc_obj *obj);
 NTSTATUS vrc_obj_create(struct vrc_obj *obj, uint16_t opcode,
 			vrc_fill_fn *fill, NDK_FN_CREATE_COMPLETION *cc,
 			PVOID ctx);
@@ -549,9 +567,12 @@ void vrc_cq_lost_notify(struct vrc_cq *cq);
 void vrc_cq_notify(struct vrc_cq *cq, NTSTATUS status);
 void vrc_cq_notify_soon_locked(struct vrc_cq *cq, NTSTATUS status);
 
-/* pd.c mr.c qp.c qp_post.c qp_lost.c */
+/* pd.c mr.c mw.c qp.c qp_post.c qp_lost.c */
 NDK_FN_CREATE_PD vrc_create_pd;
+void vrc_pd_retry(struct vrc_pd *pd);
 NDK_FN_CREATE_MR vrc_create_mr;
+NDK_FN_CREATE_MW vrc_create_mw;
+uint32_t vrc_mw_next_token(const struct vrc_mw *mw);
 NDK_FN_CREATE_QP vrc_create_qp;
 extern const NDK_QP_DISPATCH vrc_qp_dispatch;
 NDK_FN_FLUSH vrc_qp_flush;
@@ -559,6 +580,9 @@ NDK_FN_SEND vrc_qp_send;
 NDK_FN_RECEIVE vrc_qp_receive;
 NDK_FN_READ vrc_qp_read;
 NDK_FN_WRITE vrc_qp_write;
+NDK_FN_BIND vrc_qp_bind;
+NDK_FN_INVALIDATE vrc_qp_invalidate;
+NDK_FN_SEND_AND_INVALIDATE vrc_qp_send_and_invalidate;
 struct vrc_qp *vrc_qp_find_locked(struct vrdma_core *c, uint32_t handle);
 void vrc_qp_lost(struct vrc_qp *qp);
 void vrc_qp_flush_lost(struct vrc_qp *qp);

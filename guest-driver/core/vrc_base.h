@@ -66,6 +66,17 @@ static inline void vrc_list_del(struct vrc_list *e)
 	vrc_list_init(e);
 }
 
+/* All of from, which is empty then, behind what is in to */
+static inline void vrc_list_move(struct vrc_list *from, struct vrc_list *to)
+{
+	while (!vrc_list_empty(from)) {
+		struct vrc_list *e = from->next;
+
+		vrc_list_del(e);
+		vrc_list_add_tail(to, e);
+	}
+}
+
 /* --- numbers ---------------------------------------------------------------- */
 
 /* [off, off + len) inside [0, size): by subtraction, nothing can wrap */

@@ -83,6 +83,11 @@ void vrdma_core_device_lost(struct vrdma_core *core);
  */
 void vrdma_core_destroy(struct vrdma_core *core);
 
+/* VIRTIO_RDMA_FEATURE() of what the core can use: the shell negotiates those
+ * that the device offers */
+#define VRDMA_FEATURES		(VIRTIO_RDMA_FEATURE(MW) | \
+				 VIRTIO_RDMA_FEATURE(SEND_INVALIDATE))
+
 /* How many virtqueues the device's configuration asks for, from a copy of its
  * configuration space; 0: not a configuration we can use */
 uint32_t vrdma_core_num_queues(const struct virtio_rdma_config *cfg);

@@ -105,6 +105,9 @@ struct vrdma_os_ops {
 	void *(*queue_get)(void *os, uint32_t queue, uint32_t *written);
 	void (*queue_kick)(void *os, uint32_t queue);
 
+	/* passive: the device type's own features (bits 0 to 23) as they were
+	 * negotiated; not all may be VRDMA_FEATURES, which the shell asks for */
+	uint32_t (*features)(void *os);
 	/* passive */
 	void (*config_read)(void *os, uint32_t offset, void *buf, uint32_t len);
 	/* any */

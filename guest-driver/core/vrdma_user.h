@@ -36,6 +36,9 @@ bool vrdma_adapter_lost(NDK_ADAPTER *adapter);
 void vrdma_adapter_config(NDK_ADAPTER *adapter,
 			  struct virtio_rdma_config *out);
 
+/* VIRTIO_RDMA_FEATURE() of what is in use, of the adapter's epoch */
+uint32_t vrdma_adapter_features(NDK_ADAPTER *adapter);
+
 /* --- completion queues ------------------------------------------------------ */
 
 #define VRDMA_CQ_USER	0x1	/* the process polls; GetCqResults is not used */
@@ -63,6 +66,19 @@ void vrdma_cq_layout(NDK_CQ *cq, struct vrdma_cq_layout *out);
 /* Let go of an arm: the callback armed before will not come, unless it runs
  * already.  For a process that cancels its Notify. */
 void vrdma_cq_disarm(NDK_CQ *cq);
+
+/* --- memory ----------------------------------------------------------------- */
+
+/* *kept becomes true before the close completion if the device refused to let
+ * go of the memory.  Before NdkCloseMr */
+void vrdma_mr_kept(NDK_MR *mr, bool *kept);
+
+struct vrdma_mw_layout {
+	uint32_t handle;		/* the device's, for struct virtio_rdma_bind */
+	uint32_t token;			/* the key of it is the poster's to choose */
+};
+/* Of a window to which the process binds by itself */
+void vrdma_mw_layout(NDK_MW *mw, struct vrdma_mw_layout *out);
 
 /* --- queue pairs ------------------------------------------------------------ */
 

@@ -48,6 +48,7 @@ static int ioc_open(struct vrl_file *f, void *arg)
 	a->notify_offset = 0;
 	a->notify_value = f->context.wake_queue;
 	a->notify_mapped = vrl_notify_page(f->dev, f->context.wake_queue) != 0;
+	a->features = vrdma_adapter_features(f->adapter);
 	vrdma_adapter_config(f->adapter, &a->config);
 	a->address_count = vrdma_core_addresses(f->dev->core, addr,
 						ARRAY_SIZE(addr));
@@ -86,6 +87,7 @@ static const struct ioctl_row rows[] = {
 	ROW(CREATE_CQ, 0, vrl_ioc_create_cq),
 	ROW(CREATE_QP, 0, vrl_ioc_create_qp),
 	ROW(CREATE_MR, 0, vrl_ioc_create_mr),
+	ROW(CREATE_MW, 0, vrl_ioc_create_mw),
 	ROW(CREATE_CONNECTOR, 0, vrl_ioc_create_connector),
 	ROW(CREATE_LISTENER, 0, vrl_ioc_create_listener),
 	ROW(FREE, ROW_LOST_OK, ioc_free),

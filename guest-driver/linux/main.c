@@ -41,6 +41,22 @@ static DEFINE_IDA(device_ids);
 static atomic_t device_count = ATOMIC_INIT(0);
 static DECLARE_WAIT_QUEUE_HEAD(device_count_wait);
 
+/* The bits of VRDMA_FEATURES */
+static const unsigned int features[] = {
+	VIRTIO_RDMA_F_MW,
+	VIRTIO_RDMA_F_SEND_INVALIDATE,
+};
+
+u32 vrl_features(struct vrl_dev *dev)
+{
+	u32 i, mask = 0;
+
+	for (i = 0; dev->vdev && i < ARRAY_SIZE(features); i++)
+		if (virtio_has_feature(dev->vdev, features[i]))
+			mask |= 1u << features[i];
+	return mask;
+}
+
 /* --- lifetime ---------------------------------------------------------------- */
 
 static void dev_free(struct kref *ref)
@@ -439,6 +455,8 @@ static struct virtio_driver vrl_driver = {
 	.driver.name = "vrdma",
 	.driver.owner = THIS_MODULE,
 	.id_table = id_table,
+	.feature_table = features,
+	.feature_table_size = ARRAY_SIZE(features),
 	.probe = probe,
 	.remove = remove,
 	.config_changed = config_changed,

@@ -275,8 +275,7 @@ static void mr_close_work(struct work_struct *work)
 	if (mr->leak)
 		vrl_warn(mr->obj.file->dev, "mr: the device keeps %lu pages, so do we\n",
 			 mr->count);
-	else if (mr->state == MR_DEREGISTERING ||
-		 mr_set_state(mr, MR_DEREGISTERING))
+	else if (mr_set_state(mr, MR_DEREGISTERING))
 		unpin(mr, mr->count);
 	vrl_obj_put(&mr->obj);
 }
@@ -288,35 +287,17 @@ static void mr_closed(void *ctx)
 	queue_work(vrl_teardown_wq, &mr->close_work);
 }
 
-/* Closing alone would deregister too, but not tell whether the device agreed */
-static void mr_last_deregistered(void *ctx, NTSTATUS status)
-{
-	struct vrl_mr *mr = ctx;
-
-	mr->leak = !let_go(status);
-}
-
-static void deregister_for_close(struct vrl_mr *mr)
-{
-	NTSTATUS status;
-
-	if (!mr_set_state(mr, MR_DEREGISTERING))
-		return;
-	status = mr->ndk->Dispatch->NdkDeregisterMr(mr->ndk,
-						    mr_last_deregistered, mr);
-	if (status != STATUS_PENDING)
-		mr_last_deregistered(mr, status);
-}
-
+/* Deregisters too; it may take until the windows that are bound to it are gone */
 static void mr_close(struct vrl_obj *obj)
 {
 	struct vrl_mr *mr = to_mr(obj);
 
-	if (mr->ndk)
-		deregister_for_close(mr);
-	if (!mr->ndk)
+	if (!mr->ndk) {
 		vrl_obj_put(obj);
-	else if (vrl_ndk_close(mr->ndk, mr_closed, mr) != STATUS_PENDING)
+		return;
+	}
+	vrdma_mr_kept(mr->ndk, &mr->leak);
+	if (vrl_ndk_close(mr->ndk, mr_closed, mr) != STATUS_PENDING)
 		mr_closed(mr);
 }
 

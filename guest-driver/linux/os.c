@@ -127,6 +127,11 @@ static bool os_event_wait(void *os, struct vrdma_event *e, u32 timeout_ms)
 
 /* --- the rest ---------------------------------------------------------------- */
 
+static u32 os_features(void *os)
+{
+	return vrl_features(os);
+}
+
 static void os_config_read(void *os, u32 offset, void *buf, u32 len)
 {
 	struct vrl_dev *dev = os;
@@ -193,6 +198,7 @@ const struct vrdma_os_ops vrl_os_ops = {
 	.queue_add = vrl_os_queue_add,
 	.queue_get = vrl_os_queue_get,
 	.queue_kick = vrl_os_queue_kick,
+	.features = os_features,
 	.config_read = os_config_read,
 	.now_ms = os_now_ms,
 	.log = os_log,

@@ -56,6 +56,8 @@ struct vrdma_uapi_open {
 	__u32 notify_value;		/* out: 16-bit value to store */
 	__u32 notify_mapped;		/* out: 0: no page, use the KICK ioctl */
 	__u32 address_count;		/* out */
+	__u32 features;			/* out: VIRTIO_RDMA_FEATURE() in use */
+	__u32 reserved;
 	struct virtio_rdma_config config; /* out */
 	struct vrdma_uapi_sockaddr address[VIRTIO_RDMA_MAX_ADDRESSES]; /* out */
 };
@@ -95,6 +97,17 @@ struct vrdma_uapi_create {
 	__u32 id;			/* out */
 };
 
+/* CREATE_MW: with handle and token the process binds by itself: struct
+ * virtio_rdma_bind, VIRTIO_RDMA_TOKEN_KEY.  STATUS_NOT_SUPPORTED where
+ * config.max_mw is 0.  A region that is freed with windows bound to it stays
+ * registered, and pinned, until they are freed. */
+struct vrdma_uapi_create_mw {
+	__u32 status;
+	__u32 id;			/* out */
+	__u32 handle;			/* out: the device's */
+	__u32 token;			/* out */
+};
+
 /* FREE (any object; returns when it is gone from the file; a device object
  * may live on until its successors are freed), FLUSH (QP) */
 struct vrdma_uapi_object {
@@ -113,10 +126,10 @@ struct vrdma_uapi_register {
 	__u64 overlapped;
 };
 
-/* DEREGISTER, COMPLETE_CONNECT, NOTIFY_DISCONNECT, DISCONNECT (connector),
- * CQ_NOTIFY: all that are pending end when the device next reports the CQ.
- * The caller arms the ring after this call returned STATUS_PENDING: a report
- * with nobody waiting is dropped */
+/* DEREGISTER (STATUS_DEVICE_BUSY: a window is bound to it), COMPLETE_CONNECT,
+ * NOTIFY_DISCONNECT, DISCONNECT (connector), CQ_NOTIFY: all that are pending end
+ * when the device next reports the CQ.  The caller arms the ring after this call
+ * returned STATUS_PENDING: a report with nobody waiting is dropped */
 struct vrdma_uapi_request {
 	__u32 status;
 	__u32 id;
@@ -222,5 +235,6 @@ struct vrdma_uapi_event {
 #define VRDMA_IOC_GET_REQUEST		_IOWR(VRDMA_IOC_MAGIC, 21, struct vrdma_uapi_get_request)
 #define VRDMA_IOC_CANCEL		_IOWR(VRDMA_IOC_MAGIC, 22, struct vrdma_uapi_object)
 #define VRDMA_IOC_KICK			_IO(VRDMA_IOC_MAGIC, 23)
+#define VRDMA_IOC_CREATE_MW		_IOWR(VRDMA_IOC_MAGIC, 24, struct vrdma_uapi_create_mw)
 
 #endif /* VRDMA_UAPI_H */

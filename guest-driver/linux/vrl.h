@@ -94,6 +94,9 @@ extern struct workqueue_struct *vrl_teardown_wq;	/* may block for long */
 void vrl_dev_get(struct vrl_dev *dev);
 void vrl_dev_put(struct vrl_dev *dev);		/* may sleep */
 
+/* What was negotiated, as a mask.  probe, freeze, restore and recovery */
+u32 vrl_features(struct vrl_dev *dev);
+
 /* NULL: any device; else "vrdmaN" or one of its addresses as text.  A
  * reference, or NULL. */
 struct vrl_dev *vrl_dev_find(const char *what);

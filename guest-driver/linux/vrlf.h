@@ -56,6 +56,7 @@ enum vrl_type {
 	VRL_CQ = 1,
 	VRL_QP,
 	VRL_MR,
+	VRL_MW,
 	VRL_CONNECTOR,
 	VRL_LISTENER,
 	VRL_TYPE_COUNT
@@ -148,6 +149,7 @@ int vrl_ioc_flush(struct vrl_file *f, void *arg);
 int vrl_ioc_create_mr(struct vrl_file *f, void *arg);
 int vrl_ioc_register(struct vrl_file *f, void *arg);	/* takes f->lock */
 int vrl_ioc_deregister(struct vrl_file *f, void *arg);
+int vrl_ioc_create_mw(struct vrl_file *f, void *arg);
 int vrl_ioc_create_connector(struct vrl_file *f, void *arg);
 int vrl_ioc_connect(struct vrl_file *f, void *arg);
 int vrl_ioc_complete_connect(struct vrl_file *f, void *arg);

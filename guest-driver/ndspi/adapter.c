@@ -45,6 +45,8 @@ static void fill_info(const struct nd_adapter *a, ND2_ADAPTER_INFO *i)
 		.DeviceId = (UINT16)vr_from_le32(c->device_id),
 		.AdapterId = ND_VRDMA_ADAPTER_ID(a->number),
 		.MaxRegistrationSize = (SIZE_T)vr_from_le64(c->max_mr_size),
+		.MaxWindowSize = c->max_mw ?
+				 (SIZE_T)vr_from_le64(c->max_mr_size) : 0,
 		.MaxInitiatorSge = vr_from_le32(c->max_send_sge),
 		.MaxReceiveSge = vr_from_le32(c->max_recv_sge),
 		.MaxReadSge = vr_from_le32(c->max_read_sge),
@@ -168,12 +170,10 @@ static HRESULT adapter_CreateMemoryRegion(IND2Adapter *self, REFIID iid,
 static HRESULT adapter_CreateMemoryWindow(IND2Adapter *self, REFIID iid,
 					  VOID **mw)
 {
-	(void)self;
-	(void)iid;
 	if (!mw)
 		return E_POINTER;
 	*mw = NULL;
-	return ND_NOT_SUPPORTED;
+	return nd_mw_create(self_adapter(self), iid, mw);
 }
 
 static HRESULT adapter_CreateSharedReceiveQueue(IND2Adapter *self, REFIID iid,

@@ -12,6 +12,16 @@
 
 ND_OVERLAPPED_IMPL(mr, IND2MemoryRegion)
 
+/* Only one Register can be under way, and the kernel refuses all others: their
+ * wishes are not taken down */
+static void take_wish(struct nd_mr *mr, const struct vrdma_uapi_register *a)
+{
+	pthread_mutex_lock(&mr->own.file->lock);
+	if (!mr->own.pending)
+		mr->wish = (struct nd_range){ a->address, a->length, a->flags };
+	pthread_mutex_unlock(&mr->own.file->lock);
+}
+
 static void register_ended(struct nd_owner *owner, HRESULT status,
 			   const uint64_t data[2])
 {
@@ -21,6 +31,17 @@ static void register_ended(struct nd_owner *owner, HRESULT status,
 		return;
 	mr->local_token = (uint32_t)data[0];
 	mr->remote_token = (uint32_t)data[1];
+	mr->range = mr->wish;
+}
+
+static void deregister_ended(struct nd_owner *owner, HRESULT status,
+			     const uint64_t data[2])
+{
+	struct nd_mr *mr = (struct nd_mr *)owner;
+
+	(void)data;
+	if (status == ND_SUCCESS)
+		mr->range = (struct nd_range){ 0 };
 }
 
 static HRESULT mr_Register(IND2MemoryRegion *self, const VOID *buffer,
@@ -41,6 +62,7 @@ static HRESULT mr_Register(IND2MemoryRegion *self, const VOID *buffer,
 		return ND_INVALID_BUFFER_SIZE;
 	if (cb > vr_from_le64(nd_adapter_of(&mr->own)->config.max_mr_size))
 		return ND_INVALID_PARAMETER;
+	take_wish(mr, &arg);
 	return nd_start(&mr->own, VRDMA_IOC_REGISTER, &arg, &arg.overlapped,
 			ov, register_ended);
 }
@@ -53,7 +75,7 @@ static HRESULT mr_Deregister(IND2MemoryRegion *self, OVERLAPPED *ov)
 	if (!ov)
 		return ND_INVALID_PARAMETER;
 	return nd_start(&mr->own, VRDMA_IOC_DEREGISTER, &arg, &arg.overlapped,
-			ov, NULL);
+			ov, deregister_ended);
 }
 
 static UINT32 mr_GetLocalToken(IND2MemoryRegion *self)
@@ -87,17 +109,52 @@ static const struct nd_interface mr_interfaces[] = {
 	{ NULL, 0 },
 };
 
-static const struct nd_class mr_class = {
+const struct nd_class nd_mr_class = {
 	.name = "mr",
 	.interfaces = mr_interfaces,
 	.destroy = mr_destroy,
 };
 
+static uint32_t window_access(ULONG flags)
+{
+	return (flags & ND_OP_FLAG_ALLOW_READ ?
+			VIRTIO_RDMA_ACCESS_REMOTE_READ : 0) |
+	       (flags & ND_OP_FLAG_ALLOW_WRITE ?
+			VIRTIO_RDMA_ACCESS_REMOTE_WRITE : 0);
+}
+
+HRESULT nd_mr_part(const struct nd_mr *mr, const VOID *buffer, SIZE_T cb,
+		   ULONG flags, struct virtio_rdma_bind *out)
+{
+	const struct nd_range *r = &mr->range;
+	uint32_t access = window_access(flags);
+	uint64_t at = (uintptr_t)buffer;
+
+	if (!r->length)
+		return ND_INVALID_PARAMETER_2;
+	if (!cb)
+		return ND_INVALID_PARAMETER_5;
+	if (!access)
+		return ND_INVALID_PARAMETER_6;
+	if (!nd_range_within(at - r->address, cb, r->length) ||
+	    (flags & ND_OP_FLAG_ALLOW_WRITE &&
+	     !(r->flags & ND_MR_FLAG_ALLOW_LOCAL_WRITE)))
+		return ND_ACCESS_VIOLATION;
+	*out = (struct virtio_rdma_bind){
+		.addr = vr_to_le64(at),
+		.length = vr_to_le64(cb),
+		.token = vr_to_le32(mr->local_token),
+		.access = vr_to_le32(access),
+	};
+	return ND_SUCCESS;
+}
+
 HRESULT nd_mr_create(struct nd_adapter *a, REFIID iid, HANDLE h, VOID **out)
 {
 	struct nd_owner *mr;
 	HRESULT hr = nd_owner_create(a, h, VRDMA_IOC_CREATE_MR,
-				     sizeof(struct nd_mr), &mr_class, &mr_vtbl,
+				     sizeof(struct nd_mr), &nd_mr_class,
+				     &mr_vtbl,
 				     &mr);
 
 	return hr == ND_SUCCESS ? nd_object_hand_out(&mr->obj, iid, out) : hr;

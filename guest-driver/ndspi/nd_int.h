@@ -68,11 +68,26 @@ struct nd_cq {
 	HRESULT dead;		/* overrun or fatal: no more events */
 };
 
+/* What Register was asked for */
+struct nd_range {
+	uint64_t address;
+	uint64_t length;	/* 0: nothing */
+	ULONG flags;		/* ND_MR_FLAG_xxx */
+};
+
 struct nd_mr {
 	struct nd_owner own;
+	struct nd_range wish;	/* file->lock: of the Register under way */
 	/* file->lock writes; read by the consumer after the request ended */
+	struct nd_range range;
 	uint32_t local_token;
 	uint32_t remote_token;
+};
+
+struct nd_mw {
+	struct nd_owner own;
+	uint32_t handle;		/* the device's */
+	_Atomic uint32_t token;		/* of the last Bind */
 };
 
 struct nd_connector;
@@ -95,6 +110,7 @@ struct nd_qp {
 	struct nd_spin recv_lock;
 	struct vrdma_wq rq;		/* recv_lock */
 	struct nd_connector *connector;	/* link_lock; no reference */
+	IVrdmaQueuePair extra;
 };
 
 struct nd_connector {
@@ -114,6 +130,7 @@ HRESULT nd_adapter_open(unsigned number, REFIID iid, VOID **out);
 HRESULT nd_cq_create(struct nd_adapter *a, REFIID iid, HANDLE handle,
 		     ULONG depth, USHORT group, KAFFINITY affinity, VOID **out);
 HRESULT nd_mr_create(struct nd_adapter *a, REFIID iid, HANDLE h, VOID **out);
+HRESULT nd_mw_create(struct nd_adapter *a, REFIID iid, VOID **out);
 HRESULT nd_connector_create(struct nd_adapter *a, REFIID iid, HANDLE h,
 			    VOID **out);
 HRESULT nd_listener_create(struct nd_adapter *a, REFIID iid, HANDLE h,
@@ -144,11 +161,18 @@ HRESULT nd_handle_check(HANDLE handle);
 struct nd_owner *nd_owner_cast(IUnknown *unknown, const struct nd_class *cls,
 			       struct nd_file *file);
 extern const struct nd_class nd_cq_class;
+extern const struct nd_class nd_mr_class;
+extern const struct nd_class nd_mw_class;
 extern const struct nd_class nd_qp_class;
 extern const struct nd_class nd_connector_class;
 
 /* Release of a queue pair under a live connection: disconnect in passing */
 void nd_connector_abandon(struct nd_connector *c);
+
+/* What a Bind of part of mr asks of the device, but for the window; a status of
+ * IND2QueuePair::Bind where that is no part of it, or not with these rights */
+HRESULT nd_mr_part(const struct nd_mr *mr, const VOID *buffer, SIZE_T cb,
+		   ULONG flags, struct virtio_rdma_bind *out);
 
 /* wire -> ND; total: an unknown value is an internal error */
 HRESULT nd_wc_status(uint8_t status);

@@ -18,6 +18,7 @@
 
 #define SGE_AT_SEND sizeof(struct virtio_rdma_send_wqe)
 #define SGE_AT_RECV sizeof(struct virtio_rdma_recv_wqe)
+#define BIND_SIZE   sizeof(struct virtio_rdma_bind)
 
 ND_UNKNOWN_IMPL(qp, IND2QueuePair)
 
@@ -52,6 +53,7 @@ struct post {
 	uint64_t remote_addr;
 	uint32_t remote_token;
 	ULONG flags;
+	const struct virtio_rdma_bind *bind;	/* or NULL */
 };
 
 /* what differs between the initiator requests */
@@ -76,6 +78,24 @@ static const struct kind kind_read = {
 	VIRTIO_RDMA_OP_READ,
 	ND_OP_FLAG_SILENT_SUCCESS | ND_OP_FLAG_READ_FENCE,
 	ND_INVALID_PARAMETER_6,
+};
+
+static const struct kind kind_send_invalidate = {
+	VIRTIO_RDMA_OP_SEND_INVALIDATE,
+	ND_OP_FLAG_SILENT_SUCCESS | ND_OP_FLAG_READ_FENCE |
+		ND_OP_FLAG_SEND_AND_SOLICIT_EVENT | ND_OP_FLAG_INLINE,
+	ND_INVALID_PARAMETER_4,
+};
+static const struct kind kind_bind = {
+	VIRTIO_RDMA_OP_BIND,
+	ND_OP_FLAG_SILENT_SUCCESS | ND_OP_FLAG_READ_FENCE |
+		ND_OP_FLAG_ALLOW_READ | ND_OP_FLAG_ALLOW_WRITE,
+	ND_INVALID_PARAMETER_6,
+};
+static const struct kind kind_invalidate = {
+	VIRTIO_RDMA_OP_INVALIDATE,
+	ND_OP_FLAG_SILENT_SUCCESS | ND_OP_FLAG_READ_FENCE,
+	ND_INVALID_PARAMETER_3,
 };
 
 static uint16_t wire_flags(ULONG flags)
@@ -176,7 +196,9 @@ static void fill_send(uint8_t *entry, const struct kind *k,
 		.remote_addr = vr_to_le64(p->remote_addr),
 		.remote_token = vr_to_le32(p->remote_token),
 	};
-	if (in_entry)
+	if (p->bind)
+		memcpy(entry + SGE_AT_SEND, p->bind, BIND_SIZE);
+	else if (in_entry)
 		put_inline(entry + SGE_AT_SEND, p->sge, p->num_sge);
 	else
 		put_sge(entry + SGE_AT_SEND, p->sge, p->num_sge);
@@ -283,28 +305,59 @@ static HRESULT qp_Write(IND2QueuePair *self, VOID *context,
 	return post_send(self_qp(self), &kind_write, &p);
 }
 
-/* The device has no memory windows yet: none can be made, so none can come */
+/* Another one than that of the time before, of the 256 that the window has */
+static uint32_t next_token(struct nd_mw *mw)
+{
+	uint32_t token = atomic_load_explicit(&mw->token, memory_order_relaxed);
+
+	return (token & ~VIRTIO_RDMA_TOKEN_KEY) |
+	       ((token + 1) & VIRTIO_RDMA_TOKEN_KEY);
+}
+
+static struct nd_mw *to_mw(const struct nd_qp *qp, IUnknown *mw)
+{
+	return (struct nd_mw *)nd_owner_cast(mw, &nd_mw_class, qp->own.file);
+}
+
 static HRESULT qp_Bind(IND2QueuePair *self, VOID *context, IUnknown *mr,
 		       IUnknown *mw, const VOID *buffer, SIZE_T cb, ULONG flags)
 {
-	(void)self;
-	(void)context;
-	(void)mr;
-	(void)mw;
-	(void)buffer;
-	(void)cb;
-	(void)flags;
-	return ND_NOT_SUPPORTED;
+	struct nd_qp *qp = self_qp(self);
+	struct nd_mr *region = (struct nd_mr *)nd_owner_cast(mr, &nd_mr_class,
+							     qp->own.file);
+	struct nd_mw *window = to_mw(qp, mw);
+	struct virtio_rdma_bind b;
+	struct post p = { .context = context, .flags = flags, .bind = &b };
+	HRESULT hr;
+
+	if (!region)
+		return ND_INVALID_PARAMETER_2;
+	if (!window)
+		return ND_INVALID_PARAMETER_3;
+	hr = nd_mr_part(region, buffer, cb, flags, &b);
+	if (hr != ND_SUCCESS)
+		return hr;
+	b.mw = vr_to_le32(window->handle);
+	p.remote_token = next_token(window);
+	hr = post_send(qp, &kind_bind, &p);
+	if (hr == ND_SUCCESS)
+		atomic_store_explicit(&window->token, p.remote_token,
+				      memory_order_relaxed);
+	return hr;
 }
 
 static HRESULT qp_Invalidate(IND2QueuePair *self, VOID *context, IUnknown *mw,
 			     ULONG flags)
 {
-	(void)self;
-	(void)context;
-	(void)mw;
-	(void)flags;
-	return ND_NOT_SUPPORTED;
+	struct nd_qp *qp = self_qp(self);
+	struct nd_mw *window = to_mw(qp, mw);
+	struct post p = { .context = context, .flags = flags };
+
+	if (!window)
+		return ND_INVALID_PARAMETER_2;
+	p.remote_token = atomic_load_explicit(&window->token,
+					      memory_order_relaxed);
+	return post_send(qp, &kind_invalidate, &p);
 }
 
 static const IND2QueuePairVtbl qp_vtbl = {
@@ -316,6 +369,49 @@ static const IND2QueuePairVtbl qp_vtbl = {
 	.Invalidate = qp_Invalidate,
 	.Read = qp_Read,
 	.Write = qp_Write,
+};
+
+/* --------------------------------------------------------- IVrdmaQueuePair */
+
+static struct nd_qp *extra_qp(IVrdmaQueuePair *self)
+{
+	return nd_container_of(self, struct nd_qp, extra);
+}
+
+static HRESULT extra_QueryInterface(IVrdmaQueuePair *self, REFIID iid,
+				    VOID **out)
+{
+	return nd_object_query(&extra_qp(self)->own.obj, iid, out);
+}
+
+static ULONG extra_AddRef(IVrdmaQueuePair *self)
+{
+	return nd_object_get(&extra_qp(self)->own.obj);
+}
+
+static ULONG extra_Release(IVrdmaQueuePair *self)
+{
+	return nd_object_put(&extra_qp(self)->own.obj);
+}
+
+static HRESULT extra_SendAndInvalidate(IVrdmaQueuePair *self, VOID *context,
+				       const ND2_SGE sge[], ULONG num_sge,
+				       ULONG flags, UINT32 remote_token)
+{
+	const struct post p = { .context = context, .sge = sge,
+				.num_sge = num_sge, .flags = flags,
+				.remote_token = remote_token };
+	struct nd_qp *qp = extra_qp(self);
+
+	if (!(qp->own.file->info.features &
+	      VIRTIO_RDMA_FEATURE(SEND_INVALIDATE)))
+		return ND_NOT_SUPPORTED;
+	return post_send(qp, &kind_send_invalidate, &p);
+}
+
+static const IVrdmaQueuePairVtbl extra_vtbl = {
+	ND_UNKNOWN_SLOTS(extra),
+	.SendAndInvalidate = extra_SendAndInvalidate,
 };
 
 /* --------------------------------------------------------------- life time */
@@ -347,6 +443,7 @@ static void qp_destroy(struct nd_object *obj)
 static const struct nd_interface qp_interfaces[] = {
 	{ &IID_IND2QueuePair, 0 },
 	{ &IID_IUnknown, 0 },
+	{ &IID_IVrdmaQueuePair, offsetof(struct nd_qp, extra) },
 	{ NULL, 0 },
 };
 
@@ -368,8 +465,9 @@ static bool ring_fits(uint32_t offset, uint32_t depth, uint32_t stride,
 static uint64_t send_entry_size(const struct nd_qp *qp)
 {
 	uint64_t list = qp->max_send_sge * sizeof(struct virtio_rdma_sge);
+	uint64_t data = list > qp->max_inline ? list : qp->max_inline;
 
-	return SGE_AT_SEND + (list > qp->max_inline ? list : qp->max_inline);
+	return SGE_AT_SEND + (data > BIND_SIZE ? data : BIND_SIZE);
 }
 
 static HRESULT map_rings(struct nd_qp *qp, const struct vrdma_uapi_create_qp *a,
@@ -492,6 +590,7 @@ HRESULT nd_qp_create(struct nd_adapter *a, REFIID iid,
 		free(qp);
 		return hr;
 	}
+	qp->extra.lpVtbl = &extra_vtbl;
 	nd_object_get(&qp->recv_cq->own.obj);
 	nd_object_get(&qp->send_cq->own.obj);
 	nd_object_init(&qp->own.obj, &nd_qp_class, &qp_vtbl, &a->obj);

@@ -96,11 +96,20 @@ static enum step wait_for_peer(struct local_end *me)
 	return STEP_WAIT;
 }
 
+/* The message is all there; the last it does is end the use of a token */
 static enum step finish_send(struct turn *t)
 {
 	struct local_end *me = t->me;
 	bool solicited = me->wr->flags & VIRTIO_RDMA_WR_SOLICIT;
+	enum virtio_rdma_wc_status s = VIRTIO_RDMA_WC_SUCCESS;
 
+	if (me->wr->opcode == VIRTIO_RDMA_OP_SEND_INVALIDATE)
+		s = be_rq_invalidate(t->peer->qp, me->rwr,
+				     me->wr->remote_token);
+	if (s) {
+		be_rq_complete(t->peer->qp, me->rwr, s, 0, false);
+		return finish(me, VIRTIO_RDMA_WC_REMOTE_ACCESS);
+	}
 	/* The receiver's completion first: a sender that sees its own and
 	 * tells the receiver by another way must not be ahead of it. */
 	be_rq_complete(t->peer->qp, me->rwr, VIRTIO_RDMA_WC_SUCCESS,
@@ -220,10 +229,14 @@ static enum step step(struct turn *t)
 		if (!me->wr)
 			return STEP_WAIT;
 	}
+	if (me->wr->opcode == VIRTIO_RDMA_OP_BIND ||
+	    me->wr->opcode == VIRTIO_RDMA_OP_INVALIDATE)
+		return finish(me, be_sq_apply(me->qp, me->wr));
 	if (!t->peer->qp && !((PLANTED(12) || PLANTED(21)) && me->remote))
 		return wait_for_peer(me);
 	switch (me->wr->opcode) {
 	case VIRTIO_RDMA_OP_SEND:
+	case VIRTIO_RDMA_OP_SEND_INVALIDATE:
 		return step_send(t);
 	case VIRTIO_RDMA_OP_WRITE:
 		return step_remote(t, false);

@@ -81,6 +81,10 @@ typedef uint64_t vr_le64;
 #define VIRTIO_RDMA_F_SEND_INVALIDATE	2	/* send with invalidate */
 #define VIRTIO_RDMA_F_FAST_REGISTER	3	/* fast-register regions */
 
+/* VIRTIO_RDMA_FEATURE(SRQ): the bit in a mask */
+#define VIRTIO_RDMA_FEATURE(f)		(1u << VIRTIO_RDMA_F_##f)
+#define VIRTIO_RDMA_FEATURES		0xffffffu	/* the device type's own */
+
 /*
  * ------------------------------------------------------------ virtqueues
  * 0 control, 1 events, then config.num_ceq completion-event queues, then
@@ -121,10 +125,13 @@ struct virtio_rdma_config {
 	vr_le32 vendor_id;		/* ro */
 	vr_le32 device_id;		/* ro */
 	vr_le32 disconnect_timeout_ms;	/* ro  deadline of DISCONNECT */
-	vr_le32 reserved[4];
+	vr_le32 reserved[2];
+	vr_le32 max_mw;			/* ro  memory windows; 0: no F_MW */
+	vr_le32 reserved2;
 };
 VIRTIO_RDMA_SIZE(virtio_rdma_config, 128);
 VIRTIO_RDMA_OFFSET(virtio_rdma_config, max_mr_size, 88);
+VIRTIO_RDMA_OFFSET(virtio_rdma_config, max_mw, 120);
 
 #define VIRTIO_RDMA_CONFIG_SIZE		128
 
@@ -222,6 +229,8 @@ enum virtio_rdma_command {
 	VIRTIO_RDMA_CMD_REJECT			= 20,
 	VIRTIO_RDMA_CMD_DISCONNECT		= 21,
 	VIRTIO_RDMA_CMD_CLOSE_CONNECTOR		= 22,
+	VIRTIO_RDMA_CMD_CREATE_MW		= 23,	/* F_MW */
+	VIRTIO_RDMA_CMD_DESTROY_MW		= 24,	/* F_MW */
 	VIRTIO_RDMA_CMD_COUNT
 };
 
@@ -307,6 +316,24 @@ struct virtio_rdma_rsp_register_mr {
 	vr_le32 remote_token;		/* d->D  0 without a remote right */
 };
 VIRTIO_RDMA_SIZE(virtio_rdma_rsp_register_mr, 16);
+
+/* CREATE_MW: a window that is bound to nothing */
+struct virtio_rdma_cmd_create_mw {
+	struct virtio_rdma_cmd hdr;
+	vr_le32 pd;			/* D->d */
+	vr_le32 reserved;
+};
+VIRTIO_RDMA_SIZE(virtio_rdma_cmd_create_mw, 16);
+
+/* Each BIND gives the window a token: this one with a low byte (the key) that
+ * the driver chooses, another one than that of the time before */
+#define VIRTIO_RDMA_TOKEN_KEY		0xffu
+struct virtio_rdma_rsp_create_mw {
+	struct virtio_rdma_rsp hdr;
+	vr_le32 token;			/* d->D */
+	vr_le32 reserved;
+};
+VIRTIO_RDMA_SIZE(virtio_rdma_rsp_create_mw, 16);
 
 /* In a PD made with PD_PRIVILEGED: sge.addr is a guest physical address */
 #define VIRTIO_RDMA_TOKEN_PRIVILEGED	1u
@@ -565,10 +592,25 @@ struct virtio_rdma_send_wqe {
 	vr_le16 flags;			/* D->d  VIRTIO_RDMA_WR_xxx */
 	vr_le32 inline_length;		/* D->d  0 without WR_INLINE */
 	vr_le64 remote_addr;		/* D->d  WRITE, READ; else 0 */
-	vr_le32 remote_token;		/* D->d  WRITE, READ, SEND_INVALIDATE; else 0 */
+	vr_le32 remote_token;		/* D->d  WRITE, READ, SEND_INVALIDATE: the
+					 *       peer's; BIND, INVALIDATE: an own
+					 *       one; else 0 */
 	vr_le32 reserved;
 };
 VIRTIO_RDMA_SIZE(virtio_rdma_send_wqe, 32);
+
+/* BIND: what follows at offset 32.  The window is open to the peer of this
+ * queue pair, under remote_token, from when the request is executed. */
+struct virtio_rdma_bind {
+	vr_le64 addr;			/* D->d  of the first byte, as requests to
+					 *       the region name it */
+	vr_le64 length;			/* D->d  bytes, >= 1 */
+	vr_le32 mw;			/* D->d  window */
+	vr_le32 token;			/* D->d  the region's local one */
+	vr_le32 access;			/* D->d  VIRTIO_RDMA_ACCESS_REMOTE_xxx, >= 1 */
+	vr_le32 reserved;
+};
+VIRTIO_RDMA_SIZE(virtio_rdma_bind, 32);
 
 /* Ring entry of the receive queue; num_sge elements follow at offset 16 */
 struct virtio_rdma_recv_wqe {

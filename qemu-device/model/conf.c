@@ -76,6 +76,8 @@ static const struct key keys[] = {
 	  "completion queues" },
 	{ "max-mr", KEY_U32, GUEST(max_mr), 65536, 1, HANDLE_MAX,
 	  "memory regions" },
+	{ "max-mw", KEY_U32, GUEST(max_mw), 65536, 0, HANDLE_MAX,
+	  "memory windows; 0: the guest has none" },
 	{ "max-qp", KEY_U32, GUEST(max_qp), 16384, 1, HANDLE_MAX,
 	  "queue pairs" },
 	{ "max-connector", KEY_U32, GUEST(max_connector), 16640, 1, HANDLE_MAX,

@@ -31,6 +31,7 @@ struct guest_conf {
 	uint32_t max_pd;
 	uint32_t max_cq;
 	uint32_t max_mr;
+	uint32_t max_mw; /* 0: VIRTIO_RDMA_F_MW is not offered */
 	uint32_t max_qp;
 	uint32_t max_connector;
 	uint32_t max_listener;

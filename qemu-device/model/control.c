@@ -9,6 +9,7 @@
 #include "guest.h"
 #include "listener.h"
 #include "mr.h"
+#include "mw.h"
 #include "qp.h"
 
 static void cmd_query_addresses(struct command *cmd)
@@ -39,6 +40,8 @@ static const struct command_row rows[] = {
 	C(DESTROY_CQ), CMD, ANS, false, cmd_destroy_cq },
 	C(REGISTER_MR), REQ(register_mr), RSP(register_mr), true, cmd_register_mr },
 	C(DEREGISTER_MR), CMD, ANS, false, cmd_deregister_mr },
+	C(CREATE_MW), REQ(create_mw), RSP(create_mw), true, cmd_create_mw },
+	C(DESTROY_MW), CMD, ANS, false, cmd_destroy_mw },
 	C(CREATE_QP), REQ(create_qp), ANS, true, cmd_create_qp },
 	C(DESTROY_QP), CMD, ANS, false, cmd_destroy_qp },
 	C(FLUSH_QP), CMD, ANS, false, cmd_flush_qp },
@@ -64,6 +67,16 @@ const struct command_row *command_row(uint32_t opcode)
 	return &rows[opcode];
 }
 
+uint32_t command_feature(uint32_t opcode)
+{
+	static const uint32_t of[VIRTIO_RDMA_CMD_COUNT] = {
+		[VIRTIO_RDMA_CMD_CREATE_MW] = VIRTIO_RDMA_FEATURE(MW),
+		[VIRTIO_RDMA_CMD_DESTROY_MW] = VIRTIO_RDMA_FEATURE(MW),
+	};
+
+	return of[opcode];
+}
+
 enum virtio_rdma_status command_check(const struct command *cmd, size_t req_len,
 				      size_t rsp_room)
 {
@@ -71,7 +84,7 @@ enum virtio_rdma_status command_check(const struct command *cmd, size_t req_len,
 
 	if (req_len < sizeof(struct virtio_rdma_cmd))
 		return VIRTIO_RDMA_S_INVALID_PARAMETER;
-	if (!row)
+	if (!row || (command_feature(cmd->opcode) & ~cmd->guest->features))
 		return VIRTIO_RDMA_S_UNKNOWN_COMMAND;
 	if (req_len != row->req_size || rsp_room < row->rsp_size ||
 	    cmd->req.hdr.reserved || (row->creates && cmd->handle))

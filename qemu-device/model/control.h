@@ -19,6 +19,9 @@ struct command_row {
 
 /* NULL: unknown */
 const struct command_row *command_row(uint32_t opcode);
+/* VIRTIO_RDMA_FEATURE() that a command belongs to, 0: of every device.  One
+ * that was not negotiated is unknown. */
+uint32_t command_feature(uint32_t opcode);
 /* The checks that every command shares: opcode, sizes, header.  req_len: what
  * the guest sent, also when it is more than fits; rsp_room: what it offers. */
 enum virtio_rdma_status command_check(const struct command *cmd, size_t req_len,

@@ -74,7 +74,8 @@ static void store_entry(struct vr_cq *cq, const struct cq_entry *e)
 	uint8_t status = e->status | (odd_lap ? 0 : VIRTIO_RDMA_CQE_PHASE);
 	uint64_t third = (uint64_t)e->qp << SHIFT_OF(qp) |
 			 (uint64_t)e->length << SHIFT_OF(length);
-	uint64_t last = (uint64_t)e->wqe_index << SHIFT_OF(wqe_index) |
+	uint64_t last = (uint64_t)e->token << SHIFT_OF(token) |
+			(uint64_t)e->wqe_index << SHIFT_OF(wqe_index) |
 			(uint64_t)e->opcode << SHIFT_OF(opcode) |
 			(uint64_t)status << SHIFT_OF(status);
 

@@ -70,6 +70,7 @@ struct cq_entry {
 	uint64_t qp_context;
 	uint32_t qp;
 	uint32_t length;
+	uint32_t token;
 	uint16_t wqe_index;
 	uint8_t opcode;
 	uint8_t status;

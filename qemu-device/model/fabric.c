@@ -39,12 +39,15 @@ static bool backend_complete(const struct backend *be)
 		      be->mr_deregister;
 	bool no_memory = !be->pd_create && !be->pd_destroy &&
 			 !be->mr_register && !be->mr_deregister;
+	bool windows = be->mw_create && be->mw_destroy && memory;
+	bool no_windows = !be->mw_create && !be->mw_destroy;
 	bool polls = be->poll && be->arm && be->poll_fd;
 
 	return be->start && be->shutdown && be->listen && be->unlisten &&
 	       be->connect && be->accept && be->reject && be->complete &&
 	       be->disconnect && be->abort && be->attach && be->absent &&
 	       be->run && be->stop && (memory || no_memory) &&
+	       (windows || no_windows) &&
 	       (polls || !be->poll);
 }
 
@@ -170,6 +173,7 @@ static const struct cap {
 	}
 	CAP("max-qp", max_qp, qp),
 	CAP("max-mr", max_mr, mr),
+	CAP("max-mw", max_mw, mw),
 	CAP("max-send-sge", max_send_sge, send_sge),
 	CAP("max-recv-sge", max_recv_sge, recv_sge),
 	CAP("max-read-sge", max_read_sge, read_sge),

@@ -10,6 +10,7 @@
 #include "guest.h"
 #include "loop.h"
 #include "mr.h"
+#include "mw.h"
 #include "qp.h"
 #include "session.h"
 
@@ -27,6 +28,7 @@ static const struct {
 	T(pds, max_pd),
 	T(cqs, max_cq),
 	T(mrs, max_mr),
+	T(mws, max_mw),
 	T(qps, max_qp),
 	T(connectors, max_connector),
 	T(listeners, max_listener),
@@ -51,13 +53,16 @@ static int tables_init(struct guest *g)
 {
 	int ret = 0;
 
-	for (size_t i = 0; i < TABLE_COUNT && !ret; i++)
-		ret = handle_table_init(
-			table_of(g, i),
-			*(const uint32_t *)((const char *)g->conf +
-					    tables[i].limit));
+	for (size_t i = 0; i < TABLE_COUNT && !ret; i++) {
+		uint32_t max = *(const uint32_t *)((const char *)g->conf +
+						   tables[i].limit);
+
+		/* of a feature that is not offered: none can be made */
+		ret = handle_table_init(table_of(g, i), max ? max : 1);
+	}
 	if (!ret)
-		ret = token_table_init(&g->claims, g->conf->max_mr);
+		ret = token_table_init(&g->claims,
+				       g->conf->max_mr + g->conf->max_mw);
 	if (ret)
 		tables_fini(g);
 	return ret;
@@ -129,6 +134,7 @@ void guest_reset(struct guest *g)
 	connector_reset_all(g);
 	qp_reset_all(g);
 	cq_reset_all(g);
+	mw_reset_all(g);
 	mr_reset_all(g);
 	pd_reset_all(g);
 	context_reset_all(g);
@@ -151,6 +157,32 @@ void guest_set_paused(struct guest *g, bool paused)
 		return;
 	g->paused = paused;
 	guest_data_pause(g, paused);
+}
+
+/* What the operator lets the guest have */
+static uint32_t configured(const struct guest_conf *conf)
+{
+	uint32_t mask = VIRTIO_RDMA_FEATURE(SEND_INVALIDATE);
+
+	if (conf->max_mw)
+		mask |= VIRTIO_RDMA_FEATURE(MW);
+	return mask;
+}
+
+static uint32_t carried(const struct backend *be)
+{
+	return be ? be->features : UINT32_MAX;
+}
+
+uint32_t guest_offered_features(const struct guest *g)
+{
+	return configured(g->conf) & carried(g->model->local) &
+	       carried(g->fabric);
+}
+
+void guest_set_features(struct guest *g, uint32_t negotiated)
+{
+	g->features = negotiated;
 }
 
 struct guest *guest_by_addr(const struct model *m, const struct be_addr *a)

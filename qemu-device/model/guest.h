@@ -30,7 +30,7 @@ struct model {
 	struct backend *local;	/* guests of this process */
 	struct backend *fabric[CONF_MAX_GUESTS]; /* wires, each once */
 	uint32_t fabric_count;
-	uint32_t pending; /* regions that fabrics have yet to give back */
+	uint32_t pending; /* regions and windows that fabrics have yet to give back */
 	uint32_t guest_count;
 	struct guest *guest[CONF_MAX_GUESTS];
 };
@@ -51,7 +51,8 @@ struct guest {
 	struct gmem_map *map;	 /* NULL without memory */
 	struct vq_state *vq;
 	uint32_t epoch; /* counts resets */
-	bool broken;	/* NEEDS_RESET */
+	uint32_t features; /* VIRTIO_RDMA_FEATURE(), as negotiated */
+	bool broken;	   /* NEEDS_RESET */
 	bool paused;
 
 	/* control thread: objects by handle */
@@ -59,10 +60,11 @@ struct guest {
 	struct handle_table pds;	/* struct vr_pd */
 	struct handle_table cqs;	/* struct vr_cq */
 	struct handle_table mrs;	/* struct vr_mr, by local token */
+	struct handle_table mws;	/* struct vr_mw */
 	struct handle_table qps;	/* struct vr_qp */
 	struct handle_table connectors; /* struct connector */
 	struct handle_table listeners;	/* struct listener */
-	struct token_table claims;	/* struct vr_mr, by remote token */
+	struct token_table claims;	/* struct vr_mr and vr_mw, by remote token */
 
 	/* data path: see worker.h */
 	struct guest_data data;
@@ -85,6 +87,10 @@ void guest_reset(struct guest *g);
 void guest_set_map(struct guest *g, struct gmem_map *map);
 /* The front end stopped the rings (a paused machine) or goes on */
 void guest_set_paused(struct guest *g, bool paused);
+/* VIRTIO_RDMA_FEATURE() of what the guest's configuration and its backends
+ * give, and what of it the driver took.  A guest that hangs up takes it back. */
+uint32_t guest_offered_features(const struct guest *g);
+void guest_set_features(struct guest *g, uint32_t features);
 /* The guest of this process that has the address (port ignored), or NULL */
 struct guest *guest_by_addr(const struct model *m, const struct be_addr *a);
 

@@ -17,6 +17,7 @@ int guest_data_init(struct guest *g, struct worker *w)
 
 	d->worker = w;
 	d->max_mr = g->conf->max_mr;
+	d->max_mw = g->conf->max_mw;
 	d->max_transfer = g->conf->max_transfer;
 	d->max_read_sge = g->conf->max_read_sge;
 	d->rnr_timeout_ms = g->conf->rnr_timeout_ms;
@@ -27,9 +28,19 @@ int guest_data_init(struct guest *g, struct worker *w)
 	d->mr = calloc(d->max_mr, sizeof(*d->mr));
 	if (!d->mr)
 		return -ENOMEM;
-	ret = token_table_init(&d->tokens, d->max_mr);
+	ret = -ENOMEM;
+	d->mw = calloc(d->max_mw ? d->max_mw : 1, sizeof(*d->mw));
+	if (!d->mw)
+		goto err_mr;
+	ret = token_table_init(&d->tokens, d->max_mr + d->max_mw);
 	if (ret)
-		free(d->mr);
+		goto err_mw;
+	return 0;
+
+err_mw:
+	free(d->mw);
+err_mr:
+	free(d->mr);
 	return ret;
 }
 
@@ -37,7 +48,9 @@ void guest_data_fini(struct guest *g)
 {
 	guest_data_set_map(g, NULL);
 	token_table_fini(&g->data.tokens);
+	free(g->data.mw);
 	free(g->data.mr);
+	g->data.mw = NULL;
 	g->data.mr = NULL;
 }
 

@@ -6,6 +6,7 @@
 
 #include "guest.h"
 #include "mr.h"
+#include "qp.h"
 #include "worker.h"
 
 static struct vr_mr *by_local_token(const struct guest_data *d, uint32_t token)
@@ -47,19 +48,19 @@ enum virtio_rdma_wc_status mr_get_local(struct guest_data *d,
 	return VIRTIO_RDMA_WC_SUCCESS;
 }
 
-enum virtio_rdma_wc_status mr_get_remote(struct guest_data *d,
-					 const struct vr_pd *pd, uint32_t token,
+enum virtio_rdma_wc_status mr_get_remote(const struct vr_qp *qp, uint32_t token,
 					 uint64_t addr, uint64_t length,
-					 uint32_t need, struct vr_mr **out)
+					 uint32_t need,
+					 const struct vr_grant **out)
 {
-	struct vr_mr *mr = token_get(&d->tokens, token);
+	const struct vr_grant *g = token_get(&qp->data->tokens, token);
 
-	if (!mr || mr->pd != pd ||
-	    (mr->access & need) != need ||
-	    !range_within(addr - mr->addr, length, mr->length))
+	if (!g || g->pd != qp->pd || (g->qp && g->qp != qp) ||
+	    (g->access & need) != need ||
+	    !range_within(addr - g->addr, length, g->length))
 		return VIRTIO_RDMA_WC_REMOTE_ACCESS;
-	mr->users++;
-	*out = mr;
+	g->mr->users++;
+	*out = g;
 	return VIRTIO_RDMA_WC_SUCCESS;
 }
 

@@ -54,6 +54,17 @@ struct physical_keys {
 	struct vr_mr *mr[];
 };
 
+/* What a remote token gives, and to whom */
+struct vr_grant {
+	struct vr_pd *pd;
+	struct vr_qp *qp;		/* a window's: the only one.  A region's:
+					 * NULL, any of pd */
+	struct vr_mr *mr;
+	uint64_t addr;
+	uint64_t length;
+	uint32_t access;		/* VIRTIO_RDMA_ACCESS_xxx */
+};
+
 /* Where a region is on its way through the fabric; mr_register.c */
 enum mr_phase {
 	MR_NEW,
@@ -87,7 +98,9 @@ struct vr_mr {
 
 	/* worker only */
 	bool dead;
-	uint32_t users;			/* segments that name it */
+	uint32_t users;			/* segments and windows that name it */
+	uint32_t windows;		/* bound to it, or being bound */
+	struct vr_grant grant;		/* what remote_token gives */
 
 	/* worker to control */
 	struct loop_work unnamed_work;
@@ -156,11 +169,12 @@ enum virtio_rdma_wc_status mr_get_local(struct guest_data *d,
 					const struct vr_pd *pd, uint32_t token,
 					uint64_t addr, uint64_t length,
 					uint32_t need, struct vr_mr **out);
-/* The same for the peer; REMOTE_ACCESS for each failure */
-enum virtio_rdma_wc_status mr_get_remote(struct guest_data *d,
-					 const struct vr_pd *pd, uint32_t token,
+/* What the peer of qp may use; REMOTE_ACCESS for each failure.  The region has
+ * one user more. */
+enum virtio_rdma_wc_status mr_get_remote(const struct vr_qp *qp, uint32_t token,
 					 uint64_t addr, uint64_t length,
-					 uint32_t need, struct vr_mr **out);
+					 uint32_t need,
+					 const struct vr_grant **out);
 void mr_put(struct vr_mr *mr);
 /* Up to max bytes at offset off of the region that lie together: the pointer
  * and their number, or NULL when the region is dead.  off was checked. */

@@ -165,15 +165,31 @@ static void join(void *arg)
 	struct guest_data *d = &mr->guest->data;
 
 	d->mr[handle_index(mr->local_token)] = mr;
+	mr->grant = (struct vr_grant){
+		.pd = mr->pd,
+		.mr = mr,
+		.addr = mr->addr,
+		.length = mr->length,
+		.access = mr->access,
+	};
 	if (mr->remote_token)
-		token_insert(&d->tokens, mr->remote_token, mr);
+		token_insert(&d->tokens, mr->remote_token, &mr->grant);
 }
+
+struct leave_args {
+	struct vr_mr *mr;
+	bool bound;		/* the answer: windows keep it, it has not left */
+};
 
 static void leave(void *arg)
 {
-	struct vr_mr *mr = arg;
+	struct leave_args *a = arg;
+	struct vr_mr *mr = a->mr;
 	struct guest_data *d = &mr->guest->data;
 
+	a->bound = mr->windows;
+	if (a->bound)
+		return;
 	d->mr[handle_index(mr->local_token)] = NULL;
 	token_remove(&d->tokens, mr->remote_token);
 	mr->dead = true;
@@ -321,11 +337,19 @@ err:
 
 /* ------------------------------------------------------------ DEREGISTER_MR */
 
+/* True: the worker has none of it.  False: windows are bound to it. */
+static bool mr_left(struct guest *g, struct vr_mr *mr)
+{
+	struct leave_args args = { .mr = mr };
+
+	if (mr->phase == MR_READY)
+		worker_call(g->data.worker, leave, &args);
+	return !args.bound;
+}
+
 static void mr_remove(struct guest *g, struct vr_mr *mr, struct command *cmd)
 {
 	handle_free(&g->mrs, mr->local_token);
-	if (mr->phase == MR_READY)
-		worker_call(g->data.worker, leave, mr);
 	if (mr->remote_token)
 		token_unclaim(&g->claims, mr->remote_token);
 	/* a REGISTER_MR that a reset ends is answered to nobody */
@@ -345,6 +369,10 @@ void cmd_deregister_mr(struct command *cmd)
 		command_done(cmd, VIRTIO_RDMA_S_INVALID_HANDLE, 0);
 		return;
 	}
+	if (!mr_left(cmd->guest, mr)) {
+		command_done(cmd, VIRTIO_RDMA_S_BUSY, 0);
+		return;
+	}
 	mr_remove(cmd->guest, mr, cmd);
 }
 
@@ -353,6 +381,9 @@ void mr_reset_all(struct guest *g)
 	uint32_t pos = 0;
 	struct vr_mr *mr;
 
-	while ((mr = handle_next(&g->mrs, &pos)))
+	/* queue pairs and windows went before: nothing can hold one back */
+	while ((mr = handle_next(&g->mrs, &pos))) {
+		mr_left(g, mr);
 		mr_remove(g, mr, NULL);
+	}
 }

@@ -94,14 +94,17 @@ static bool queue_init(struct qp_queue *q, uint32_t depth, uint32_t stride,
 		       uint32_t offset, uint32_t max_sge, struct vr_cq *cq)
 {
 	uint32_t segments = max_sge ? max_sge : 1;	/* inline data is one */
+	size_t behind = segments * sizeof(struct sg_seg);
 
+	if (behind < sizeof(struct be_bind))
+		behind = sizeof(struct be_bind);
 	q->depth = depth;
 	q->stride = (uint16_t)stride;
 	q->offset = offset;
 	q->max_sge = (uint16_t)max_sge;
 	q->cq = cq;
 	q->window = depth < QP_WINDOW ? depth : QP_WINDOW;
-	q->wr_size = sizeof(struct vr_wr) + segments * sizeof(struct sg_seg);
+	q->wr_size = sizeof(struct vr_wr) + behind;
 	q->wrs = malloc(q->window * q->wr_size);
 	return q->wrs;
 }
@@ -151,6 +154,7 @@ static void qp_init_links(struct vr_qp *qp)
 	list_init(&qp->on_send_cq);
 	list_init(&qp->on_recv_cq);
 	list_init(&qp->waiting_stops);
+	list_init(&qp->windows);
 	wheel_timer_init(&qp->timer);
 	loop_work_init(&qp->failed_work, qp_failed, qp);
 	loop_work_init(&qp->free_work, qp_free, qp);
@@ -168,6 +172,7 @@ static struct vr_qp *qp_new(struct guest *g, const struct parts *p,
 	qp->guest = g;
 	qp->data = &g->data;
 	qp->flags = vr_from_le32(r->flags);
+	qp->features = g->features;
 	qp->max_inline = vr_from_le32(r->max_inline);
 	qp->slot = vr_from_le32(r->slot);
 	qp->qp_context = r->qp_context;

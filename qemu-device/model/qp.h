@@ -117,13 +117,14 @@ struct qp_stop_req {
 /* Requests that a backend holds at the same time, per queue */
 #define QP_WINDOW	32
 /* Accesses of the peer that are in work at the same time */
-#define QP_REMOTE_SGS	32
+#define QP_REMOTE_SGS	32	/* bits of vr_qp.remote_free */
 
 struct vr_wr {
 	struct be_wr be;
 	uint64_t wr_id;
 	uint8_t bad;			/* wc_status found by the checks, 0: none */
-	struct be_sg sg;		/* its segments follow the structure */
+	struct be_sg sg;		/* its segments follow the structure; a
+					 * BIND has a struct be_bind there */
 };
 
 /* One of the two queues.  Counts run freely like those of the record */
@@ -157,6 +158,7 @@ struct vr_qp {
 	struct guest_data *data;	/* the guest's */
 	uint32_t handle;
 	uint32_t flags;
+	uint32_t features;		/* VIRTIO_RDMA_FEATURE(), negotiated */
 	uint32_t max_inline;
 	uint32_t slot;
 	uint64_t qp_context;		/* as the guest gave it, little-endian */
@@ -192,6 +194,7 @@ struct vr_qp {
 	struct wheel_timer timer;
 	uint32_t remote_free;		/* bit per entry of remote[] */
 	struct remote_sg *remote;
+	struct list_head windows;	/* struct vr_mw that its peer reaches */
 
 	/* worker to control */
 	struct loop_work failed_work;

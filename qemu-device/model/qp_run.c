@@ -11,6 +11,7 @@
 #include "cq.h"
 #include "guest.h"
 #include "mr.h"
+#include "mw.h"
 #include "qp.h"
 #include "worker.h"
 #include "vrdma_plant.h"
@@ -301,6 +302,7 @@ void qp_worker_leave(void *arg)
 	list_del(&qp->run);
 	list_del(&qp->on_send_cq);
 	list_del(&qp->on_recv_cq);
+	mw_forget_qp(qp);
 	qp->mute = true;
 	qp->broke = false;
 	qp->free_at_rest = true;

@@ -287,6 +287,7 @@ void session_close(struct session *s)
 	for (unsigned int i = 0; i < SESSION_MAX_QUEUES; i++)
 		queue_stop(s, &s->queue[i]);
 	guest_reset(g);
+	guest_set_features(g, 0);
 	guest_set_map(g, NULL);
 	guest_set_paused(g, true);
 	g->session = NULL;

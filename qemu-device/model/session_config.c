@@ -25,13 +25,17 @@ size_t session_config_size(void)
 	return sizeof(struct config_space);
 }
 
-static void fill_objects(const struct guest_conf *g,
+static void fill_objects(const struct guest *guest,
 			 struct virtio_rdma_config *out)
 {
+	const struct guest_conf *g = guest->conf;
+
 	out->max_context = vr_to_le32(g->max_context);
 	out->max_pd = vr_to_le32(g->max_pd);
 	out->max_cq = vr_to_le32(g->max_cq);
 	out->max_mr = vr_to_le32(g->max_mr);
+	if (guest_offered_features(guest) & VIRTIO_RDMA_FEATURE(MW))
+		out->max_mw = vr_to_le32(g->max_mw);
 	out->max_qp = vr_to_le32(g->max_qp);
 	out->max_connector = vr_to_le32(g->max_connector);
 	out->max_listener = vr_to_le32(g->max_listener);
@@ -76,7 +80,7 @@ void session_fill_config(const struct guest *g, uint8_t *out, size_t off,
 
 	memset(&all, 0, sizeof(all));
 	cfg->abi_version = vr_to_le32(VIRTIO_RDMA_ABI_VERSION);
-	fill_objects(g->conf, cfg);
+	fill_objects(g, cfg);
 	fill_queues(g->conf, cfg);
 	fill_connections(g, cfg);
 	cfg->adapter_flags = vr_to_le32(ADAPTER_FLAGS);

@@ -23,6 +23,7 @@
 #define F_INDIRECT  28
 #define F_EVENT_IDX 29
 
+/* Of the transport, for every guest */
 #define OFFERED_FEATURES                                                       \
 	(1ull << VIRTIO_F_VERSION_1 | 1ull << F_INDIRECT |                     \
 	 1ull << F_EVENT_IDX | 1ull << F_PROTOCOL)
@@ -85,22 +86,28 @@ static void reply_u64(VhostUserMsg *msg, uint64_t v, int *reply)
 
 /* ---------------------------------------------------------------- features */
 
+static uint64_t offered_features(const struct session *s)
+{
+	return OFFERED_FEATURES | guest_offered_features(s->guest);
+}
+
 static int get_features(struct session *s, VhostUserMsg *msg, int *reply)
 {
-	(void)s;
-	reply_u64(msg, OFFERED_FEATURES, reply);
+	reply_u64(msg, offered_features(s), reply);
 	return 1;
 }
 
 static int set_features(struct session *s, VhostUserMsg *msg, int *reply)
 {
 	(void)reply;
-	if (msg->payload.u64 & ~OFFERED_FEATURES)
+	if (msg->payload.u64 & ~offered_features(s))
 		return violation_at(s, "features that were not offered",
 				    msg->payload.u64);
 	if (!(msg->payload.u64 >> VIRTIO_F_VERSION_1 & 1))
 		return violation_at(s, "a driver without VERSION_1",
 				    msg->payload.u64);
+	guest_set_features(s->guest,
+			   msg->payload.u64 & VIRTIO_RDMA_FEATURES);
 	return 0;
 }
 

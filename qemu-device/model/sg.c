@@ -60,7 +60,7 @@ static void *sg_peek(const struct be_sg *sg, uint64_t max, uint64_t *len)
 	if (seg->mr)
 		return mr_piece(seg->mr, seg->off + sg->pos, max, len);
 	*len = max;
-	return seg->base + sg->pos;
+	return seg->base ? seg->base + sg->pos : NULL;
 }
 
 static void sg_advance(struct be_sg *sg, uint64_t n)
@@ -109,6 +109,8 @@ int be_sg_key(struct be_sg *sg, struct be_key *out)
 		ret = mr_key(seg->mr, seg->off + sg->pos, rest, out);
 		if (ret < 0)
 			return ret;
+	} else if (!seg->base) {
+		return -EACCES;
 	} else {
 		*out = (struct be_key){
 			(uintptr_t)(seg->base + sg->pos), rest, 0, true,
@@ -165,6 +167,7 @@ static struct remote_sg *remote_take(struct vr_qp *qp)
 	qp->remote_free &= qp->remote_free - 1;
 	r = &qp->remote[i];
 	r->qp = qp;
+	r->grant = NULL;
 	r->sg.seg = &r->seg;
 	sg_reset(&r->sg);
 	return r;
@@ -176,7 +179,7 @@ enum virtio_rdma_wc_status be_remote_sg(struct be_qp *be, uint32_t token,
 {
 	struct vr_qp *qp = vr_qp_of(be);
 	enum virtio_rdma_wc_status s;
-	struct vr_mr *mr;
+	const struct vr_grant *grant;
 	struct remote_sg *r;
 
 	if (!qp_is_open(qp))
@@ -187,14 +190,27 @@ enum virtio_rdma_wc_status be_remote_sg(struct be_qp *be, uint32_t token,
 	*out = &r->sg;
 	if (!length)	/* nothing is touched, so nothing is asked for */
 		return VIRTIO_RDMA_WC_SUCCESS;
-	s = mr_get_remote(qp->data, qp->pd, token, addr, length, access,
-			  &mr);
+	s = mr_get_remote(qp, token, addr, length, access, &grant);
 	if (s) {
 		be_sg_put(&r->sg);
 		return s;
 	}
-	sg_add(&r->sg, mr, addr - mr->addr, length);
+	r->grant = grant;
+	sg_add(&r->sg, grant->mr, addr - grant->mr->addr, length);
 	return VIRTIO_RDMA_WC_SUCCESS;
+}
+
+void remote_sg_revoke(struct vr_qp *qp, const struct vr_grant *grant)
+{
+	for (uint32_t busy = ~qp->remote_free; busy; busy &= busy - 1) {
+		struct remote_sg *r = &qp->remote[__builtin_ctz(busy)];
+
+		if (r->grant != grant)
+			continue;
+		mr_put(r->seg.mr);
+		r->seg.mr = NULL;
+		r->grant = NULL;
+	}
 }
 
 /* Only what be_remote_sg() gave has an owner to go back to */

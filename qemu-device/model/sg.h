@@ -14,12 +14,13 @@
 
 #include "../../host-backend/backend.h"
 
+struct vr_grant;
 struct vr_mr;
 struct vr_qp;
 
 struct sg_seg {
 	struct vr_mr *mr;	/* NULL: base is host memory (inline bytes) */
-	uint8_t *base;
+	uint8_t *base;		/* NULL as well: taken away */
 	uint64_t off;		/* of the segment in the region */
 	uint64_t len;
 };
@@ -37,6 +38,7 @@ struct remote_sg {
 	struct be_sg sg;
 	struct sg_seg seg;
 	struct vr_qp *qp;
+	const struct vr_grant *grant;	/* NULL: no length */
 };
 
 /* Forgets everything; the segments' array stays */
@@ -45,5 +47,7 @@ void sg_add(struct be_sg *sg, struct vr_mr *mr, uint64_t off, uint64_t len);
 void sg_add_bytes(struct be_sg *sg, void *base, uint64_t len);
 /* Gives the regions back */
 void sg_put_all(struct be_sg *sg);
+/* Accesses of qp's peer by this grant find no memory any more */
+void remote_sg_revoke(struct vr_qp *qp, const struct vr_grant *grant);
 
 #endif /* VRDMA_SG_H */

@@ -37,6 +37,7 @@ struct command {
 		struct virtio_rdma_cmd_create_pd create_pd;
 		struct virtio_rdma_cmd_create_cq create_cq;
 		struct virtio_rdma_cmd_register_mr register_mr;
+		struct virtio_rdma_cmd_create_mw create_mw;
 		struct virtio_rdma_cmd_create_qp create_qp;
 		struct virtio_rdma_cmd_listen listen;
 		struct virtio_rdma_cmd_control_listener control_listener;
@@ -50,6 +51,7 @@ struct command {
 		struct virtio_rdma_rsp hdr; /* command_done() fills it */
 		struct virtio_rdma_rsp_query_addresses query_addresses;
 		struct virtio_rdma_rsp_register_mr register_mr;
+		struct virtio_rdma_rsp_create_mw create_mw;
 		struct virtio_rdma_rsp_listen listen;
 		struct virtio_rdma_rsp_connect connect;
 		struct virtio_rdma_rsp_accept accept;

@@ -25,6 +25,7 @@ struct guest;
 struct loop;
 struct vr_context;
 struct vr_mr;
+struct vr_mw;
 struct vr_qp;
 struct worker;
 
@@ -82,6 +83,7 @@ struct guest_data {
 	/* constant after init */
 	struct worker *worker;
 	uint32_t max_mr;
+	uint32_t max_mw;
 	uint32_t max_transfer;
 	uint32_t max_read_sge;
 	uint32_t rnr_timeout_ms;	/* 0: wait for a receive without end */
@@ -89,7 +91,8 @@ struct guest_data {
 	/* worker only */
 	struct gmem_map *map;		/* for the privileged token; a reference */
 	struct vr_mr **mr;		/* by index of the local token, max_mr entries */
-	struct token_table tokens;	/* struct vr_mr, by remote token */
+	struct vr_mw **mw;		/* by index of the handle, max_mw entries */
+	struct token_table tokens;	/* struct vr_grant, by remote token */
 	struct list_head run;		/* queue pairs with work */
 	struct list_head runnable;	/* in the worker's round of guests */
 	uint64_t bell_round;		/* the one that bells_left is of */

@@ -14,6 +14,7 @@
 #include "cq.h"
 #include "guest.h"
 #include "mr.h"
+#include "mw.h"
 #include "qp.h"
 #include "worker.h"
 #include "vrdma_plant.h"
@@ -21,33 +22,58 @@
 #define WR_FLAGS (VIRTIO_RDMA_WR_SILENT | VIRTIO_RDMA_WR_READ_FENCE | \
 		  VIRTIO_RDMA_WR_SOLICIT | VIRTIO_RDMA_WR_INLINE)
 
-/* What an opcode may carry.  Opcodes without a row are malformed: those of
- * features that are not offered, too. */
+typedef enum virtio_rdma_wc_status
+parse_fn(struct vr_qp *qp, struct vr_wr *wr,
+	 const struct virtio_rdma_send_wqe *w, const uint8_t *rest);
+
+static parse_fn parse_data, parse_bind, parse_nothing;
+
+/* What an opcode may carry.  Opcodes without a row are malformed, as are those
+ * of a feature that was not negotiated. */
 struct op_rule {
-	bool known;
-	bool remote;		/* remote_addr, remote_token mean something */
+	parse_fn *parse;	/* what is behind the head; NULL: no row */
+	bool addr;		/* remote_addr means something */
+	bool token;		/* remote_token does */
 	uint16_t flags;		/* allowed */
 	uint32_t need;		/* right that local memory must give */
+	uint32_t feature;	/* VIRTIO_RDMA_FEATURE(), 0: of every device */
 };
 
 static const struct op_rule op_rules[] = {
-	[VIRTIO_RDMA_OP_SEND] = { true, false, WR_FLAGS, 0 },
+	[VIRTIO_RDMA_OP_SEND] = { .parse = parse_data, .flags = WR_FLAGS },
+	[VIRTIO_RDMA_OP_SEND_INVALIDATE] = {
+		.parse = parse_data, .token = true, .flags = WR_FLAGS,
+		.feature = VIRTIO_RDMA_FEATURE(SEND_INVALIDATE),
+	},
 	[VIRTIO_RDMA_OP_WRITE] = {
-		true, true, WR_FLAGS & ~VIRTIO_RDMA_WR_SOLICIT, 0
+		.parse = parse_data, .addr = true, .token = true,
+		.flags = WR_FLAGS & ~VIRTIO_RDMA_WR_SOLICIT,
 	},
 	[VIRTIO_RDMA_OP_READ] = {
-		true, true,
-		VIRTIO_RDMA_WR_SILENT | VIRTIO_RDMA_WR_READ_FENCE,
-		VIRTIO_RDMA_ACCESS_LOCAL_WRITE
+		.parse = parse_data, .addr = true, .token = true,
+		.flags = VIRTIO_RDMA_WR_SILENT | VIRTIO_RDMA_WR_READ_FENCE,
+		.need = VIRTIO_RDMA_ACCESS_LOCAL_WRITE,
+	},
+	[VIRTIO_RDMA_OP_BIND] = {
+		.parse = parse_bind, .token = true,
+		.flags = VIRTIO_RDMA_WR_SILENT | VIRTIO_RDMA_WR_READ_FENCE,
+		.feature = VIRTIO_RDMA_FEATURE(MW),
+	},
+	[VIRTIO_RDMA_OP_INVALIDATE] = {
+		.parse = parse_nothing, .token = true,
+		.flags = VIRTIO_RDMA_WR_SILENT | VIRTIO_RDMA_WR_READ_FENCE,
+		.feature = VIRTIO_RDMA_FEATURE(MW),
 	},
 };
 
-static const struct op_rule *rule_of(uint8_t opcode)
+static const struct op_rule *rule_of(const struct vr_qp *qp, uint8_t opcode)
 {
-	if (opcode >= sizeof(op_rules) / sizeof(op_rules[0]) ||
-	    !op_rules[opcode].known)
+	const struct op_rule *rule;
+
+	if (opcode >= sizeof(op_rules) / sizeof(op_rules[0]))
 		return NULL;
-	return &op_rules[opcode];
+	rule = &op_rules[opcode];
+	return rule->parse && !(rule->feature & ~qp->features) ? rule : NULL;
 }
 
 /* --------------------------------------------------------------- the ring */
@@ -172,11 +198,63 @@ static enum virtio_rdma_wc_status add_inline(struct vr_qp *qp,
 static bool send_head_ok(const struct virtio_rdma_send_wqe *w,
 			 const struct op_rule *rule, uint16_t flags)
 {
-	if (!rule || w->reserved || (flags & ~rule->flags))
-		return false;
-	if (!rule->remote && (w->remote_addr || w->remote_token))
-		return false;
-	return true;
+	return rule && !w->reserved && !(flags & ~rule->flags) &&
+	       (rule->addr || !w->remote_addr) &&
+	       (rule->token || !w->remote_token);
+}
+
+static enum virtio_rdma_wc_status
+parse_data(struct vr_qp *qp, struct vr_wr *wr,
+	   const struct virtio_rdma_send_wqe *w, const uint8_t *rest)
+{
+	uint32_t inline_length = vr_from_le32(w->inline_length);
+	uint32_t limit = qp->sq.max_sge;
+	enum virtio_rdma_wc_status s;
+
+	if (w->opcode == VIRTIO_RDMA_OP_READ && limit > qp->data->max_read_sge)
+		limit = qp->data->max_read_sge;
+	if (wr->be.flags & VIRTIO_RDMA_WR_INLINE) {
+		if (w->num_sge)
+			return VIRTIO_RDMA_WC_LOCAL_REQUEST;
+		s = add_inline(qp, wr, rest, inline_length);
+	} else {
+		if (inline_length || w->num_sge > limit)
+			return VIRTIO_RDMA_WC_LOCAL_REQUEST;
+		s = add_elements(qp, wr, rest, w->num_sge,
+				 op_rules[w->opcode].need);
+	}
+	if (!s && wr->be.length > qp->data->max_transfer)
+		s = VIRTIO_RDMA_WC_LOCAL_LENGTH;
+	return s;
+}
+
+static enum virtio_rdma_wc_status
+parse_nothing(struct vr_qp *qp, struct vr_wr *wr,
+	      const struct virtio_rdma_send_wqe *w, const uint8_t *rest)
+{
+	(void)qp;
+	(void)wr;
+	(void)rest;
+	return w->num_sge || w->inline_length ? VIRTIO_RDMA_WC_LOCAL_REQUEST :
+						VIRTIO_RDMA_WC_SUCCESS;
+}
+
+/* The smallest stride has room for it */
+static enum virtio_rdma_wc_status
+parse_bind(struct vr_qp *qp, struct vr_wr *wr,
+	   const struct virtio_rdma_send_wqe *w, const uint8_t *rest)
+{
+	struct be_bind *bind = (struct be_bind *)(void *)(wr + 1);
+	enum virtio_rdma_wc_status s = parse_nothing(qp, wr, w, rest);
+	struct virtio_rdma_bind req;
+
+	if (s)
+		return s;
+	copy_once(&req, rest, sizeof(req));
+	s = mw_get_bind(qp->data, qp->pd, &req, wr->be.remote_token, bind);
+	if (!s)
+		wr->be.bind = bind;
+	return s;
 }
 
 static enum virtio_rdma_wc_status parse_send(struct vr_qp *qp,
@@ -185,8 +263,6 @@ static enum virtio_rdma_wc_status parse_send(struct vr_qp *qp,
 {
 	struct virtio_rdma_send_wqe w;
 	const struct op_rule *rule;
-	enum virtio_rdma_wc_status s;
-	uint32_t inline_length, limit = qp->sq.max_sge;
 
 	copy_once(&w, entry, sizeof(w));
 	wr->wr_id = vr_from_le64(w.wr_id);
@@ -194,25 +270,10 @@ static enum virtio_rdma_wc_status parse_send(struct vr_qp *qp,
 	wr->be.flags = vr_from_le16(w.flags);
 	wr->be.remote_addr = vr_from_le64(w.remote_addr);
 	wr->be.remote_token = vr_from_le32(w.remote_token);
-	inline_length = vr_from_le32(w.inline_length);
-	rule = rule_of(w.opcode);
+	rule = rule_of(qp, w.opcode);
 	if (!send_head_ok(&w, rule, wr->be.flags))
 		return VIRTIO_RDMA_WC_LOCAL_REQUEST;
-	if (w.opcode == VIRTIO_RDMA_OP_READ && limit > qp->data->max_read_sge)
-		limit = qp->data->max_read_sge;
-	if (wr->be.flags & VIRTIO_RDMA_WR_INLINE) {
-		if (w.num_sge)
-			return VIRTIO_RDMA_WC_LOCAL_REQUEST;
-		s = add_inline(qp, wr, entry + sizeof(w), inline_length);
-	} else {
-		if (inline_length || w.num_sge > limit)
-			return VIRTIO_RDMA_WC_LOCAL_REQUEST;
-		s = add_elements(qp, wr, entry + sizeof(w), w.num_sge,
-				 rule->need);
-	}
-	if (!s && wr->be.length > qp->data->max_transfer)
-		s = VIRTIO_RDMA_WC_LOCAL_LENGTH;
-	return s;
+	return rule->parse(qp, wr, &w, entry + sizeof(w));
 }
 
 static enum virtio_rdma_wc_status parse_recv(struct vr_qp *qp,
@@ -239,11 +300,21 @@ static void wr_init(struct vr_wr *wr)
 	wr->be.remote_token = 0;
 	wr->be.flags = 0;
 	wr->be.opcode = 0;
+	wr->be.bind = NULL;
 	wr->be.priv = NULL;
 	wr->bad = 0;
 	wr->be.sg = &wr->sg;
 	wr->sg.seg = (struct sg_seg *)(void *)(wr + 1);
 	sg_reset(&wr->sg);
+}
+
+/* What it held, it holds no more */
+static void wr_put(struct vr_wr *wr)
+{
+	sg_put_all(&wr->sg);
+	if (wr->be.bind)
+		mw_put_bind(wr->be.bind);
+	wr->be.bind = NULL;
 }
 
 static void end_bad(struct vr_qp *qp, struct qp_queue *q);
@@ -281,6 +352,32 @@ struct be_wr *be_rq_next(struct be_qp *be)
 	return take(qp, &qp->rq, parse_recv);
 }
 
+enum virtio_rdma_wc_status be_sq_apply(struct be_qp *be,
+				       const struct be_wr *wr)
+{
+	struct vr_qp *qp = vr_qp_of(be);
+
+	if (wr->opcode == VIRTIO_RDMA_OP_BIND)
+		return mw_bind(qp, wr->remote_token, wr->bind);
+	return mw_invalidate(qp, wr->remote_token);
+}
+
+enum virtio_rdma_wc_status be_rq_invalidate(struct be_qp *be, struct be_wr *wr,
+					    uint32_t token)
+{
+	struct vr_qp *qp = vr_qp_of(be);
+	enum virtio_rdma_wc_status s = VIRTIO_RDMA_WC_LOCAL_PROTECTION;
+
+	/* else this side's driver could not make sense of the completion */
+	if (qp->features & VIRTIO_RDMA_FEATURE(SEND_INVALIDATE))
+		s = mw_invalidate(qp, token);
+	if (!s) {
+		wr->opcode = VIRTIO_RDMA_OP_RECEIVE_INVALIDATE;
+		wr->remote_token = token;
+	}
+	return s;
+}
+
 bool be_rq_ready(struct be_qp *be)
 {
 	struct vr_qp *qp = vr_qp_of(be);
@@ -312,6 +409,8 @@ static void end_wr(struct vr_qp *qp, struct qp_queue *q, struct vr_wr *wr,
 		.qp_context = qp->qp_context,
 		.qp = qp->handle,
 		.length = length,
+		.token = wr->be.opcode == VIRTIO_RDMA_OP_RECEIVE_INVALIDATE ?
+				 wr->be.remote_token : 0,
 		.wqe_index = (uint16_t)q->ended,
 		.opcode = wr->be.opcode,
 		.status = status,
@@ -321,7 +420,7 @@ static void end_wr(struct vr_qp *qp, struct qp_queue *q, struct vr_wr *wr,
 
 	if (PLANTED(13) && (wr->be.flags & VIRTIO_RDMA_WR_SILENT))
 		silent = true;
-	sg_put_all(&wr->sg);
+	wr_put(wr);
 	end_entry(qp, q, silent ? NULL : &e);
 }
 
@@ -441,5 +540,5 @@ void wr_flush(struct vr_qp *qp, struct qp_queue *q)
 void wr_drop(struct qp_queue *q)
 {
 	for (; q->ended != q->taken; q->ended++)
-		sg_put_all(&wr_at(q, q->ended)->sg);
+		wr_put(wr_at(q, q->ended));
 }

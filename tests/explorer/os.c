@@ -198,6 +198,13 @@ static void x_config_read(void *os, uint32_t offset, void *buf, uint32_t len)
 	session_fill_config(s->guest, buf, offset, len);
 }
 
+static uint32_t x_features(void *os)
+{
+	struct side *s = os;
+
+	return s->guest->features;
+}
+
 static uint64_t x_now_ms(void *os)
 {
 	(void)os;
@@ -235,6 +242,7 @@ const struct vrdma_os_ops os_ops = {
 	.event_set = x_event_set, .event_clear = x_event_init,
 	.event_wait = x_event_wait,
 	.queue_add = x_queue_add, .queue_get = x_queue_get,
-	.queue_kick = x_queue_kick, .config_read = x_config_read,
+	.queue_kick = x_queue_kick, .features = x_features,
+	.config_read = x_config_read,
 	.now_ms = x_now_ms, .log = x_log, .relax = x_relax,
 };

@@ -473,6 +473,7 @@ static void side_new(struct side *s, int index)
 	world.model.guest[index] = s->guest;
 	world.model.guest_count = (uint32_t)index + 1;
 	guest_set_paused(s->guest, false);
+	guest_set_features(s->guest, guest_offered_features(s->guest));
 	guest_memory(s);
 	must(!vrdma_core_create(&os_ops, s, &s->core), "core");
 }

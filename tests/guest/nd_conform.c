@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * nd_conform.c - the disconnect scheme through IND2Connector, in a guest
+ * nd_conform.c - the disconnect scheme through IND2Connector, and memory
+ * windows through IND2QueuePair, in a guest
  *
  * Both ends are in this process, connected through the device.  What NDSPI has
  * beside NDK is the subject: NotifyDisconnect as a request, its cancelling, and
- * the flush behind the indication.
+ * the flush behind the indication; requests that a process posts by itself for
+ * objects that the kernel made.
  *
  * usage: nd_conform ADDRESS      one of the device's, see nd_info
  *
@@ -15,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nd_vrdma.h"
 #include "ndstatus.h"
 #include "ndutil.h"
 #include "tool.h"
@@ -172,7 +175,8 @@ static void close_side(struct side *s)
 
 	RELEASE(s->conn);
 	RELEASE(s->qp);
-	ended(s->mr, &ov, s->mr->lpVtbl->Deregister(s->mr, &ov));
+	if (s->mr)
+		ended(s->mr, &ov, s->mr->lpVtbl->Deregister(s->mr, &ov));
 	RELEASE(s->mr);
 	RELEASE(s->cq);
 }
@@ -332,6 +336,125 @@ static void released_while_awaited(void)
 	EXPECT(end_disconnect(&a, da), ND_SUCCESS);
 }
 
+/* --- windows: B has one, A uses it ----------------------------------------------- */
+
+static IND2MemoryWindow *window;
+
+static HRESULT make_window(void)
+{
+	return adapter->lpVtbl->CreateMemoryWindow(
+		adapter, &IID_IND2MemoryWindow, (VOID **)&window);
+}
+
+/* Bytes 1024 to 2047 */
+static HRESULT bind_window(ULONG flags)
+{
+	HRESULT hr = b.qp->lpVtbl->Bind(b.qp, &window, (IUnknown *)b.mr,
+					(IUnknown *)window, b.memory + 1024,
+					1024, flags);
+
+	return hr == ND_SUCCESS ? next(&b, TIMEOUT_S) : hr;
+}
+
+static HRESULT invalidate_window(void)
+{
+	HRESULT hr = b.qp->lpVtbl->Invalidate(b.qp, &window,
+					      (IUnknown *)window, 0);
+
+	return hr == ND_SUCCESS ? next(&b, TIMEOUT_S) : hr;
+}
+
+static HRESULT write_to_b(size_t at, ULONG len, UINT32 token)
+{
+	ND2_SGE sge = { .Buffer = a.memory, .BufferLength = len,
+			.MemoryRegionToken =
+				a.mr->lpVtbl->GetLocalToken(a.mr) };
+	HRESULT hr = a.qp->lpVtbl->Write(a.qp, &a, &sge, 1,
+					 (uintptr_t)(b.memory + at), token, 0);
+
+	return hr == ND_SUCCESS ? next(&a, TIMEOUT_S) : hr;
+}
+
+static HRESULT deregister(struct side *s)
+{
+	OVERLAPPED ov = { 0 };
+
+	return ended(s->mr, &ov, s->mr->lpVtbl->Deregister(s->mr, &ov));
+}
+
+static UINT32 window_token(void)
+{
+	return window->lpVtbl->GetRemoteToken(window);
+}
+
+static void windows_lend_memory(void)
+{
+	UINT32 old;
+
+	connect_them();
+	EXPECT(make_window(), ND_SUCCESS);
+	memset(a.memory, 'w', BYTES);
+	EXPECT(bind_window(ND_OP_FLAG_ALLOW_WRITE), ND_SUCCESS);
+	old = window_token();
+	EXPECT(write_to_b(1024, 1024, old), ND_SUCCESS);
+	EXPECT(memcmp(b.memory + 1024, a.memory, 1024), 0);
+	EXPECT(b.memory[1023] | b.memory[2048], 0);
+	EXPECT(deregister(&b), ND_DEVICE_BUSY);
+	EXPECT(invalidate_window(), ND_SUCCESS);
+	EXPECT(bind_window(ND_OP_FLAG_ALLOW_WRITE), ND_SUCCESS);
+	EXPECT(window_token() == old, 0);
+	EXPECT(write_to_b(1024, 8, window_token()), ND_SUCCESS);
+	EXPECT(write_to_b(1024, 8, old), ND_ACCESS_VIOLATION);
+	RELEASE(window);
+	EXPECT(deregister(&b), ND_SUCCESS);
+}
+
+static void windows_have_borders(void)
+{
+	connect_them();
+	EXPECT(make_window(), ND_SUCCESS);
+	EXPECT(bind_window(ND_OP_FLAG_ALLOW_WRITE), ND_SUCCESS);
+	EXPECT(write_to_b(2047, 2, window_token()), ND_ACCESS_VIOLATION);
+	EXPECT(b.memory[2047], 0);
+	RELEASE(window);
+}
+
+static void windows_given_back(void)
+{
+	ND2_SGE sge = { .Buffer = a.memory, .BufferLength = 8,
+			.MemoryRegionToken =
+				a.mr->lpVtbl->GetLocalToken(a.mr) };
+	IVrdmaQueuePair *extra = NULL;
+
+	connect_them();
+	EXPECT(make_window(), ND_SUCCESS);
+	EXPECT(bind_window(ND_OP_FLAG_ALLOW_WRITE), ND_SUCCESS);
+	EXPECT(receive(&b), ND_SUCCESS);
+	EXPECT(a.qp->lpVtbl->QueryInterface(a.qp, &IID_IVrdmaQueuePair,
+					    (VOID **)&extra), S_OK);
+	EXPECT(extra->lpVtbl->SendAndInvalidate(extra, &a, &sge, 1, 0,
+						window_token()), ND_SUCCESS);
+	EXPECT(next(&b, TIMEOUT_S), ND_SUCCESS);
+	EXPECT(next(&a, TIMEOUT_S), ND_SUCCESS);
+	RELEASE(extra);
+	/* what is given back holds nothing, and is nothing to invalidate */
+	EXPECT(deregister(&b), ND_SUCCESS);
+	EXPECT(invalidate_window(), ND_ACCESS_VIOLATION);
+	RELEASE(window);
+}
+
+/* The region first, while the window is bound: no call waits, and all is gone
+ * when the window is (the module unloads afterwards) */
+static void windows_outlive_regions(void)
+{
+	connect_them();
+	EXPECT(make_window(), ND_SUCCESS);
+	EXPECT(bind_window(ND_OP_FLAG_ALLOW_WRITE), ND_SUCCESS);
+	RELEASE(b.mr);
+	EXPECT(write_to_b(1024, 8, window_token()), ND_SUCCESS);
+	RELEASE(window);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -343,6 +466,10 @@ static const struct {
 	{ "cancelled", cancelled },
 	{ "released", released },
 	{ "released-while-awaited", released_while_awaited },
+	{ "windows-lend-memory", windows_lend_memory },
+	{ "windows-have-borders", windows_have_borders },
+	{ "windows-given-back", windows_given_back },
+	{ "windows-outlive-regions", windows_outlive_regions },
 };
 
 static void run_case(size_t i)

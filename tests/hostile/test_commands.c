@@ -65,6 +65,9 @@ static const struct {
 	{ VIRTIO_RDMA_CMD_REGISTER_MR, sizeof(struct virtio_rdma_cmd_register_mr),
 	  false },
 	{ VIRTIO_RDMA_CMD_DEREGISTER_MR, sizeof(struct virtio_rdma_cmd), true },
+	{ VIRTIO_RDMA_CMD_CREATE_MW, sizeof(struct virtio_rdma_cmd_create_mw),
+	  false },
+	{ VIRTIO_RDMA_CMD_DESTROY_MW, sizeof(struct virtio_rdma_cmd), true },
 	{ VIRTIO_RDMA_CMD_CREATE_QP, sizeof(struct virtio_rdma_cmd_create_qp),
 	  false },
 	{ VIRTIO_RDMA_CMD_DESTROY_QP, sizeof(struct virtio_rdma_cmd), true },
@@ -169,6 +172,27 @@ START_TEST(unknown_command)
 }
 END_TEST
 
+/* What a driver did not negotiate does not exist for it */
+START_TEST(features_left_out)
+{
+	static const struct {
+		uint16_t opcode;
+		uint32_t feature;
+	} t[] = {
+		{ VIRTIO_RDMA_CMD_CREATE_MW, VIRTIO_RDMA_FEATURE(MW) },
+		{ VIRTIO_RDMA_CMD_DESTROY_MW, VIRTIO_RDMA_FEATURE(MW) },
+	};
+	struct raw r;
+
+	raw_start_without(&r, fx.daemon.socket[2], t[_i].feature);
+	ck_assert_uint_eq(raw_simple(&r, t[_i].opcode, 0),
+			  VIRTIO_RDMA_S_UNKNOWN_COMMAND);
+	ck_assert_uint_ne(raw_simple(&bad, t[_i].opcode, 0),
+			  VIRTIO_RDMA_S_UNKNOWN_COMMAND);
+	raw_stop(&r);
+}
+END_TEST
+
 START_TEST(answer_that_does_not_fit)
 {
 	struct virtio_rdma_cmd c = CMD(QUERY_ADDRESSES, 0);
@@ -190,6 +214,7 @@ START_TEST(reserved_fields)
 	struct virtio_rdma_cmd_create_context ctx = { .hdr = CMD(CREATE_CONTEXT, 0) };
 	struct virtio_rdma_cmd_create_pd pd = { .hdr = CMD(CREATE_PD, 0) };
 	struct virtio_rdma_cmd_listen l = { .hdr = CMD(LISTEN, 0) };
+	struct virtio_rdma_cmd_create_mw w = { .hdr = CMD(CREATE_MW, 0) };
 	struct raw_qp q;
 	uint64_t gpa;
 
@@ -208,6 +233,9 @@ START_TEST(reserved_fields)
 	l.reserved = 0;
 	l.addr.reserved = 1;
 	REJECTED(l);
+	w.pd = vr_to_le32(raw_create_pd(&bad));
+	w.reserved = vr_to_le32(1);
+	REJECTED(w);
 	raw_qp_make(&bad, &q);
 	q.create.slot = vr_to_le32(6);
 	q.create.reserved = vr_to_le32(1);
@@ -336,6 +364,7 @@ START_TEST(stale_and_foreign_handles)
 {
 	struct raw other;
 	uint32_t pd = raw_create_pd(&bad), again, foreign;
+	struct raw_mw w;
 
 	ck_assert_uint_eq(raw_simple(&bad, VIRTIO_RDMA_CMD_DESTROY_PD, pd),
 			  VIRTIO_RDMA_S_OK);
@@ -343,6 +372,13 @@ START_TEST(stale_and_foreign_handles)
 			  VIRTIO_RDMA_S_INVALID_HANDLE);
 	again = raw_create_pd(&bad);
 	ck_assert_uint_ne(again, pd);
+	raw_mw_make(&bad, again, &w);
+	ck_assert_uint_eq(raw_simple(&bad, VIRTIO_RDMA_CMD_DESTROY_MW, pd),
+			  VIRTIO_RDMA_S_INVALID_HANDLE);
+	ck_assert_uint_eq(raw_simple(&bad, VIRTIO_RDMA_CMD_DESTROY_MW, w.handle),
+			  VIRTIO_RDMA_S_OK);
+	ck_assert_uint_eq(raw_simple(&bad, VIRTIO_RDMA_CMD_DESTROY_MW, w.handle),
+			  VIRTIO_RDMA_S_INVALID_HANDLE);
 	ck_assert_uint_eq(raw_simple(&bad, VIRTIO_RDMA_CMD_DESTROY_PD, pd),
 			  VIRTIO_RDMA_S_INVALID_HANDLE);
 	raw_start(&other, fx.daemon.socket[2]);
@@ -361,7 +397,16 @@ END_TEST
 START_TEST(parents_stay_while_children_live)
 {
 	struct raw_qp q;
+	struct raw_mw w;
+	uint32_t pd = raw_create_pd(&bad);
 
+	raw_mw_make(&bad, pd, &w);
+	ck_assert_uint_eq(raw_simple(&bad, VIRTIO_RDMA_CMD_DESTROY_PD, pd),
+			  VIRTIO_RDMA_S_BUSY);
+	ck_assert_uint_eq(raw_simple(&bad, VIRTIO_RDMA_CMD_DESTROY_MW, w.handle),
+			  VIRTIO_RDMA_S_OK);
+	ck_assert_uint_eq(raw_simple(&bad, VIRTIO_RDMA_CMD_DESTROY_PD, pd),
+			  VIRTIO_RDMA_S_OK);
 	raw_qp_make(&bad, &q);
 	ck_assert_uint_eq(raw_simple(&bad, VIRTIO_RDMA_CMD_DESTROY_PD, q.pd),
 			  VIRTIO_RDMA_S_BUSY);
@@ -380,11 +425,18 @@ END_TEST
 START_TEST(limits_are_statuses)
 {
 	struct virtio_rdma_cmd_create_pd pd = { .hdr = CMD(CREATE_PD, 0) };
+	struct virtio_rdma_cmd_create_mw w = { .hdr = CMD(CREATE_MW, 0) };
 	struct virtio_rdma_cmd_create_connector k = { .hdr = CMD(CREATE_CONNECTOR, 0) };
 	struct virtio_rdma_config cfg;
 	uint32_t n = 0, st;
 
 	ck_assert_int_eq(fe_read_config(bad.fe, &cfg), 0);
+	w.pd = vr_to_le32(raw_create_pd(&bad));
+	while ((st = raw_cmd(&bad, &w, sizeof(w))) == VIRTIO_RDMA_S_OK)
+		n++;
+	ck_assert_uint_eq(st, VIRTIO_RDMA_S_NO_RESOURCES);
+	ck_assert_uint_eq(n, vr_from_le32(cfg.max_mw));
+	n = 1;
 	while ((st = raw_cmd(&bad, &pd, sizeof(pd))) == VIRTIO_RDMA_S_OK)
 		n++;
 	ck_assert_uint_eq(st, VIRTIO_RDMA_S_NO_RESOURCES);
@@ -453,6 +505,7 @@ int main(void)
 	tc = add_case(s, "single", 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, unknown_command);
+	tcase_add_loop_test(tc, features_left_out, 0, 2);
 	tcase_add_test(tc, answer_that_does_not_fit);
 	tcase_add_test(tc, reserved_fields);
 	tcase_add_test(tc, queue_pair_shapes);

@@ -184,6 +184,92 @@ START_TEST(one_thing_spoilt)
 }
 END_TEST
 
+/* ------------------------------------------------------- memory windows */
+
+/* A right BIND of a window of guest a as entry 0 */
+static struct virtio_rdma_bind *good_bind(struct raw_mw *mw)
+{
+	struct virtio_rdma_send_wqe *w = raw_sqe(&qa, 0);
+	struct virtio_rdma_bind *b = (void *)(w + 1);
+
+	raw_mw_make(&ra, qa.pd, mw);
+	memset(w, 0, 128);
+	w->wr_id = vr_to_le64(42);
+	w->opcode = VIRTIO_RDMA_OP_BIND;
+	w->remote_token = vr_to_le32(mw->token ^ 0x3);
+	*b = (struct virtio_rdma_bind){
+		.addr = vr_to_le64(ma.addr + 64), .length = vr_to_le64(128),
+		.mw = vr_to_le32(mw->handle), .token = vr_to_le32(ma.local),
+		.access = vr_to_le32(VIRTIO_RDMA_ACCESS_REMOTE_READ),
+	};
+	return b;
+}
+
+/* Handles and tokens that are another guest's, or nobody's: the numbers of two
+ * guests may be the same by chance, what is behind them never is */
+START_TEST(windows_of_others)
+{
+	struct virtio_rdma_send_wqe *w = raw_sqe(&qa, 0);
+	struct raw_mw mw, other, far;
+	struct virtio_rdma_bind *b = good_bind(&mw);
+	uint32_t want = VIRTIO_RDMA_WC_LOCAL_PROTECTION;
+
+	raw_mw_make(&ra, raw_create_pd(&ra), &other);
+	raw_mw_make(&rb, qb.pd, &far);
+	switch (_i) {
+	case 0: b->mw = vr_to_le32(other.handle); break;
+	case 1: w->remote_token = vr_to_le32(other.token); break;
+	case 2: w->remote_token = vr_to_le32(far.token); break;
+	case 3: w->remote_token = vr_to_le32(mb.remote); break;
+	case 4: b->token = vr_to_le32(VIRTIO_RDMA_TOKEN_PRIVILEGED); break;
+	case 5: b->addr = vr_to_le64(UINT64_MAX - 8); break;
+	case 6: b->length = vr_to_le64(UINT64_MAX); break;
+	case 7: w->remote_token = 0; break;
+	default: want = VIRTIO_RDMA_WC_SUCCESS; break;
+	}
+	ck_assert_uint_eq(result(), want);
+	ck_assert_uint_eq(raw_simple(&rb, VIRTIO_RDMA_CMD_DESTROY_MW,
+				     far.handle), VIRTIO_RDMA_S_OK);
+	/* a bind that failed binds nothing */
+	ck_assert_uint_eq(raw_simple(&ra, VIRTIO_RDMA_CMD_DEREGISTER_MR,
+				     ma.handle), want ? VIRTIO_RDMA_S_OK :
+							VIRTIO_RDMA_S_BUSY);
+}
+END_TEST
+
+/* A peer that ends the use of what is not a window of this connection */
+START_TEST(invalidations_by_a_liar)
+{
+	struct virtio_rdma_recv_wqe *rw = raw_rqe(&qb, 0);
+	struct virtio_rdma_send_wqe *w;
+	struct virtio_rdma_cqe e;
+	struct raw_mw mw;
+	uint32_t tokens[5];
+
+	raw_mw_make(&rb, qb.pd, &mw);
+	tokens[0] = 0;
+	tokens[1] = VIRTIO_RDMA_TOKEN_PRIVILEGED;
+	tokens[2] = mb.remote;
+	tokens[3] = mw.token;
+	tokens[4] = 0xffffffff;
+	memset(rw, 0, 128);
+	rw->wr_id = vr_to_le64(7);
+	raw_ring(&rb, &qb, 0, 1);
+	w = good_write();
+	w->opcode = VIRTIO_RDMA_OP_SEND_INVALIDATE;
+	w->num_sge = 0;
+	w->remote_addr = 0;
+	w->remote_token = vr_to_le32(tokens[_i]);
+	ck_assert_uint_eq(result(), VIRTIO_RDMA_WC_REMOTE_ACCESS);
+	e = raw_cqe(&qb);
+	ck_assert_uint_eq(e.status, VIRTIO_RDMA_WC_LOCAL_PROTECTION);
+	ck_assert_uint_eq(e.opcode, VIRTIO_RDMA_OP_RECEIVE);
+	/* the region that he named is still there */
+	ck_assert_uint_eq(raw_simple(&rb, VIRTIO_RDMA_CMD_DEREGISTER_MR,
+				     mb.handle), VIRTIO_RDMA_S_OK);
+}
+END_TEST
+
 /* More than the ring holds: the queue pair dies, nobody else */
 START_TEST(tail_out_of_range)
 {
@@ -303,7 +389,14 @@ START_TEST(mutations)
 			raw_mr_make(&rb, qb.pd, 7, &mb);
 			raw_connect(&ra, &qa, &rb, &qb, 1);
 		}
-		e = (void *)good_write();
+		if (rnd() % 2) {
+			struct raw_mw mw;
+
+			good_bind(&mw);
+			e = (void *)raw_sqe(&qa, 0);
+		} else {
+			e = (void *)good_write();
+		}
 		for (uint32_t k = rnd() % 6; k; k--)
 			e[rnd() % 80] = (uint8_t)rnd();
 		raw_ring(&ra, &qa, 1 + (rnd() % 8 == 0), rnd() % 16 == 0);
@@ -321,6 +414,8 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, the_right_one_works);
 	tcase_add_loop_test(tc, one_thing_spoilt, 0, SPOILS);
+	tcase_add_loop_test(tc, windows_of_others, 0, 9);
+	tcase_add_loop_test(tc, invalidations_by_a_liar, 0, 5);
 	tcase_add_loop_test(tc, tail_out_of_range, 0, 6);
 	tcase_add_loop_test(tc, receive_entries, 0, 3);
 	tcase_add_test(tc, completion_queue_overrun);

@@ -77,6 +77,7 @@ struct fe {
 	int sock;
 	int channel;			/* the back end's requests come here */
 	uint64_t features;
+	uint64_t left_out;		/* see fe_leave_out() */
 	uint64_t protocol;
 	uint32_t num_queues;
 	bool started;

@@ -12,7 +12,8 @@
 
 /* Small tables: vrdmad starts and ends faster, above all under a sanitizer */
 #define FX_SMALL \
-	"max-qp = 2048\nmax-cq = 2048\nmax-mr = 2048\nmax-connector = 2048\n"
+	"max-qp = 2048\nmax-cq = 2048\nmax-mr = 2048\nmax-mw = 2048\n" \
+	"max-connector = 2048\n"
 /* And few queues, for tests that start a guest for each row of a table */
 #define FX_FEW_QUEUES "num-ceq = 1\nnum-wakeq = 2\n"
 

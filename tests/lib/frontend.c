@@ -466,8 +466,7 @@ static int start_queues(struct fe *fe, bool resume)
 
 int fe_start(struct fe *fe)
 {
-	int err = tell_u64(fe, VHOST_USER_SET_FEATURES,
-			   fe->features & WANTED_FEATURES);
+	int err = tell_u64(fe, VHOST_USER_SET_FEATURES, fe_features(fe));
 
 	/* as QEMU: once a connection, not again when a driver reloads */
 	for (int i = 0; !err && !fe->mem_sent && i < FE_REGIONS; i++)
@@ -516,6 +515,16 @@ void fe_forget(struct fe *fe)
 }
 
 /* --- configuration ------------------------------------------------------- */
+
+uint64_t fe_features(struct fe *fe)
+{
+	return fe->features & WANTED_FEATURES & ~fe->left_out;
+}
+
+void fe_leave_out(struct fe *fe, uint64_t features)
+{
+	fe->left_out = features;
+}
 
 uint64_t fe_device_features(struct fe *fe)
 {

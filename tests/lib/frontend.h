@@ -68,6 +68,10 @@ void fe_pause(struct fe *fe);
 int fe_resume(struct fe *fe);
 
 uint64_t fe_device_features(struct fe *fe);
+/* What fe_start() negotiates: all that the device offers and the front end
+ * knows, but not what the driver leaves out; set before fe_start() */
+uint64_t fe_features(struct fe *fe);
+void fe_leave_out(struct fe *fe, uint64_t features);
 int fe_read_config(struct fe *fe, struct virtio_rdma_config *config);
 /* the status word behind the configuration space, as QEMU reads it */
 uint32_t fe_read_status(struct fe *fe);

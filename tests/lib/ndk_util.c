@@ -162,6 +162,17 @@ NDK_CONNECTOR *nd_connector(NDK_ADAPTER *a)
 	return created(&op, st, c);
 }
 
+NDK_MW *nd_mw(NDK_PD *pd)
+{
+	NDK_MW *mw = NULL;
+	struct op op;
+
+	op_init(&op);
+	NTSTATUS st = pd->Dispatch->NdkCreateMw(pd, op_created, &op, &mw);
+
+	return created(&op, st, mw);
+}
+
 /* --- memory ------------------------------------------------------------------ */
 
 static NDK_MR *new_mr(NDK_PD *pd)

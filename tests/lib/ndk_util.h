@@ -47,6 +47,7 @@ NDK_CQ *nd_cq(NDK_ADAPTER *a, uint32_t depth,
 	      NDK_FN_CQ_NOTIFICATION_CALLBACK *cb, PVOID ctx);
 NDK_PD *nd_pd(NDK_ADAPTER *a);
 NDK_CONNECTOR *nd_connector(NDK_ADAPTER *a);
+NDK_MW *nd_mw(NDK_PD *pd);
 
 /* Registered memory of the guest */
 struct mem {

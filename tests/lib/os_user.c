@@ -320,6 +320,13 @@ static void os_queue_kick(void *os, uint32_t queue)
 	fe_kick(g->fe, queue);
 }
 
+static uint32_t os_features(void *os)
+{
+	struct tguest *g = os;
+
+	return (uint32_t)fe_features(g->fe) & VIRTIO_RDMA_FEATURES;
+}
+
 static void os_config_read(void *os, uint32_t offset, void *buf, uint32_t len)
 {
 	struct tguest *g = os;
@@ -378,6 +385,7 @@ static const struct vrdma_os_ops user_ops = {
 	.queue_add = os_queue_add,
 	.queue_get = os_queue_get,
 	.queue_kick = os_queue_kick,
+	.features = os_features,
 	.config_read = os_config_read,
 	.now_ms = os_now_ms,
 	.log = os_log,

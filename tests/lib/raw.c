@@ -51,17 +51,23 @@ static void post_event_buffer(struct raw *r)
 	fe_kick(r->fe, VIRTIO_RDMA_VQ_EVENT);
 }
 
-void raw_start(struct raw *r, const char *socket)
+void raw_start_without(struct raw *r, const char *socket, uint64_t features)
 {
 	memset(r, 0, sizeof(*r));
 	r->fe = fe_new(32u << 20, &events, r);
 	ck_assert_ptr_nonnull(r->fe);
+	fe_leave_out(r->fe, features);
 	ck_assert_int_eq(fe_connect(r->fe, socket), 0);
 	ck_assert_int_eq(fe_start(r->fe), 0);
 	r->req = raw_page(r, &r->req_gpa);
 	r->rsp = raw_page(r, &r->rsp_gpa);
 	r->ev = raw_page(r, &r->ev_gpa);
 	post_event_buffer(r);
+}
+
+void raw_start(struct raw *r, const char *socket)
+{
+	raw_start_without(r, socket, 0);
 }
 
 void raw_stop(struct raw *r)
@@ -247,6 +253,18 @@ void raw_mr_make(struct raw *r, uint32_t pd, uint32_t access, struct raw_mr *m)
 	m->handle = vr_from_le32(rsp.hdr.handle);
 	m->local = vr_from_le32(rsp.local_token);
 	m->remote = vr_from_le32(rsp.remote_token);
+}
+
+void raw_mw_make(struct raw *r, uint32_t pd, struct raw_mw *w)
+{
+	struct virtio_rdma_cmd_create_mw c = { .hdr = CMD(CREATE_MW) };
+	struct virtio_rdma_rsp_create_mw rsp;
+
+	c.pd = vr_to_le32(pd);
+	ck_assert_uint_eq(raw_cmd(r, &c, sizeof(c)), VIRTIO_RDMA_S_OK);
+	memcpy(&rsp, r->rsp, sizeof(rsp));
+	w->handle = vr_from_le32(rsp.hdr.handle);
+	w->token = vr_from_le32(rsp.token);
 }
 
 /* --- rings ------------------------------------------------------------------- */

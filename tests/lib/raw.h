@@ -22,6 +22,8 @@ struct raw {
 };
 
 void raw_start(struct raw *r, const char *socket);
+/* A driver that does not know these features (a mask of bits) */
+void raw_start_without(struct raw *r, const char *socket, uint64_t features);
 void raw_stop(struct raw *r);
 /* reset and start again, as a driver does after NEEDS_RESET */
 void raw_restart(struct raw *r);
@@ -63,6 +65,11 @@ struct raw_mr {
 	uint64_t addr;
 };
 void raw_mr_make(struct raw *r, uint32_t pd, uint32_t access, struct raw_mr *m);
+
+struct raw_mw {
+	uint32_t handle, token;
+};
+void raw_mw_make(struct raw *r, uint32_t pd, struct raw_mw *w);
 
 /* Ring entries by index, and the bell */
 struct virtio_rdma_send_wqe *raw_sqe(struct raw_qp *q, uint32_t i);

@@ -37,6 +37,7 @@ struct fake_queue {
 static struct fake {
 	struct vrdma_core *core;
 	struct virtio_rdma_config cfg;
+	uint32_t features;
 	struct fake_queue q[FAKE_QUEUES];
 	bool hold[VIRTIO_RDMA_CMD_COUNT];
 	uint32_t status[VIRTIO_RDMA_CMD_COUNT];
@@ -219,6 +220,12 @@ static void f_config_read(void *os, uint32_t offset, void *buf, uint32_t len)
 	memcpy(buf, (uint8_t *)&fake.cfg + offset, len);
 }
 
+static uint32_t f_features(void *os)
+{
+	(void)os;
+	return fake.features;
+}
+
 static uint64_t f_now(void *os)
 {
 	(void)os;
@@ -251,7 +258,7 @@ static const struct vrdma_os_ops fake_ops = {
 	.event_set = f_event_set, .event_clear = f_event_clear,
 	.event_wait = f_event_wait,
 	.queue_add = f_queue_add, .queue_get = f_queue_get,
-	.queue_kick = f_queue_kick, .config_read = f_config_read,
+	.queue_kick = f_queue_kick, .features = f_features, .config_read = f_config_read,
 	.now_ms = f_now, .log = f_log, .relax = f_relax,
 };
 
@@ -285,6 +292,7 @@ static bool creates(uint16_t opcode)
 	case VIRTIO_RDMA_CMD_CREATE_CQ:
 	case VIRTIO_RDMA_CMD_CREATE_QP:
 	case VIRTIO_RDMA_CMD_REGISTER_MR:
+	case VIRTIO_RDMA_CMD_CREATE_MW:
 	case VIRTIO_RDMA_CMD_LISTEN:
 	case VIRTIO_RDMA_CMD_CREATE_CONNECTOR:
 		return true;
@@ -309,6 +317,11 @@ static void fake_answer(uint32_t index, uint32_t status)
 
 		r->local_token = vr_to_le32(fake.next_handle + 0x1000);
 		r->remote_token = vr_to_le32(fake.next_handle + 0x2000);
+	}
+	if (opcode == VIRTIO_RDMA_CMD_CREATE_MW) {
+		struct virtio_rdma_rsp_create_mw *r = (void *)c.rsp;
+
+		r->token = vr_to_le32(fake.next_handle << 8 | 0xfd);
 	}
 	if (opcode == VIRTIO_RDMA_CMD_LISTEN) {
 		struct virtio_rdma_rsp_listen *r = (void *)c.rsp;
@@ -434,16 +447,23 @@ static void fake_config(void)
 	c->max_caller_data = vr_to_le32(56);
 	c->max_callee_data = vr_to_le32(148);
 	c->max_mr_size = vr_to_le64(1ull << 40);
+	c->max_mw = vr_to_le32(16);
 }
 
-static void fake_start(void)
+static void fake_start_with(uint32_t features)
 {
 	memset(&fake, 0, sizeof(fake));
+	fake.features = features;
 	fake.fail_alloc_after = -1;
 	fake.queue_room = FAKE_CHAINS;
 	fake_config();
 	ck_assert_int_eq(vrdma_core_create(&fake_ops, NULL, &fake.core), 0);
 	ck_assert_int_eq(vrdma_core_start(fake.core), 0);
+}
+
+__attribute__((unused)) static void fake_start(void)
+{
+	fake_start_with(0);
 }
 
 /* What a shell does when the device died */

@@ -22,6 +22,7 @@
 #include "guest.h"
 #include "loop.h"
 #include "mr.h"
+#include "mw.h"
 #include "qp.h"
 #include "worker.h"
 
@@ -35,6 +36,7 @@
 #define RIG_INLINE	256u
 #define RIG_SGE		15u
 #endif
+#define RIG_WINDOWS	8u
 /* offsets in a guest's memory */
 #define RIG_CONTEXT	0x0u
 #define RIG_TABLES	0x10000u	/* page lists, bumped */
@@ -70,6 +72,9 @@ struct rig {
 	struct worker *worker;
 	struct rig_guest a, b;
 };
+
+/* What both drivers negotiated; set before rig_start() */
+static uint32_t rig_features;
 
 struct rig_answer {
 	enum virtio_rdma_status status;
@@ -466,8 +471,9 @@ static inline void rig_tables(struct guest *g)
 	ck_assert_int_eq(handle_table_init(&g->pds, 8), 0);
 	ck_assert_int_eq(handle_table_init(&g->cqs, 8), 0);
 	ck_assert_int_eq(handle_table_init(&g->mrs, 1024), 0);
+	ck_assert_int_eq(handle_table_init(&g->mws, RIG_WINDOWS), 0);
 	ck_assert_int_eq(handle_table_init(&g->qps, 8), 0);
-	ck_assert_int_eq(token_table_init(&g->claims, 1024), 0);
+	ck_assert_int_eq(token_table_init(&g->claims, 1024 + RIG_WINDOWS), 0);
 }
 
 static inline void rig_map(struct rig_guest *x, uint64_t gpa, size_t size)
@@ -491,6 +497,8 @@ static inline void rig_guest_start(struct rig *r, struct rig_guest *x,
 {
 	guest_conf_defaults(&x->conf);
 	x->conf.max_mr = 1024;
+	x->conf.max_mw = RIG_WINDOWS;
+	x->g.features = rig_features;
 	x->conf.rnr_timeout_ms = 100;
 	x->g.name = name;
 	x->g.conf = &x->conf;
@@ -585,6 +593,7 @@ static inline void rig_guest_end(struct rig *r, struct rig_guest *x)
 	}
 	qp_reset_all(g);
 	cq_reset_all(g);
+	mw_reset_all(g);
 	mr_reset_all(g);
 	pd_reset_all(g);
 	context_reset_all(g);
@@ -593,6 +602,7 @@ static inline void rig_guest_end(struct rig *r, struct rig_guest *x)
 	handle_table_fini(&g->pds);
 	handle_table_fini(&g->cqs);
 	handle_table_fini(&g->mrs);
+	handle_table_fini(&g->mws);
 	ck_assert_uint_eq(g->claims.used, 0);
 	ck_assert_uint_eq(g->data.tokens.used, 0);
 	token_table_fini(&g->claims);

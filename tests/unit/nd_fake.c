@@ -16,6 +16,7 @@ unsigned fake_kicks, fake_ioctls;
 bool fake_map_notify;
 uint16_t fake_notify_page[2048] __attribute__((aligned(4096)));
 uint32_t fake_fail_status;
+uint32_t fake_features;
 void (*fake_in_notify)(void);
 
 struct fake fk = { .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -178,6 +179,7 @@ void fake_install(void)
 	fake_kicks = fake_ioctls = 0;
 	fake_map_notify = false;
 	fake_fail_status = 0;
+	fake_features = VIRTIO_RDMA_FEATURES;
 	fake_in_notify = NULL;
 	memset(fake_notify_page, 0, sizeof(fake_notify_page));
 }

@@ -28,6 +28,7 @@ extern unsigned fake_ioctls;
 extern bool fake_map_notify;		/* offer a notification page */
 extern uint16_t fake_notify_page[2048];
 extern uint32_t fake_fail_status;	/* the next ioctl says this, if not 0 */
+extern uint32_t fake_features;		/* of files opened from now on; all */
 /* called inside CQ_NOTIFY, before the kernel has the request */
 extern void (*fake_in_notify)(void);
 

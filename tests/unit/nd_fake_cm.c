@@ -77,6 +77,8 @@ static uint32_t do_register(struct file *f, struct vrdma_uapi_register *a)
 	struct object *mr = fk_find(f, a->id, MR);
 
 	ck_assert_ptr_nonnull(mr);
+	if (mr->length)
+		return (uint32_t)ND_INVALID_DEVICE_STATE;
 	mr->addr = a->address;
 	mr->length = a->length;
 	mr->flags = a->flags;
@@ -364,6 +366,20 @@ static uint32_t do_free(struct file *f, struct vrdma_uapi_object *a)
 	return 0;
 }
 
+/* The key begins at the end, so that it comes round soon */
+static uint32_t create_mw(struct file *f, struct vrdma_uapi_create_mw *a)
+{
+	struct object *o;
+
+	if (!(fake_features & VIRTIO_RDMA_FEATURE(MW)))
+		return (uint32_t)ND_NOT_SUPPORTED;
+	o = fk_make(f, MW);
+	a->id = o->id;
+	a->handle = 0x100000 + o->id;
+	a->token = o->id << 8 | 0xfe;
+	return 0;
+}
+
 static uint32_t do_flush(struct file *f, struct vrdma_uapi_object *a)
 {
 	struct object *qp = fk_find(f, a->id, QP);
@@ -399,8 +415,9 @@ static uint32_t do_open(struct file *f, struct vrdma_uapi_open *a)
 		.max_caller_data = 128, .max_callee_data = 100,
 		.adapter_flags = 0x10001, .max_mr_size = 1ull << 30,
 		.rdma_technology = 1, .vendor_id = 0x1af4, .device_id = 42,
-		.disconnect_timeout_ms = 1000,
+		.disconnect_timeout_ms = 1000, .max_mw = fake_features & 1 ? 16 : 0,
 	};
+	a->features = fake_features;
 	addresses(f, a);
 	a->notify_mapped = fake_map_notify;
 	a->notify_offset = 16;
@@ -417,6 +434,7 @@ uint32_t fk_dispatch(struct file *f, unsigned long code, void *arg)
 	case VRDMA_IOC_CREATE_CQ: return create_cq(f, arg);
 	case VRDMA_IOC_CREATE_QP: return create_qp(f, arg);
 	case VRDMA_IOC_CREATE_MR: return create_plain(f, arg, MR);
+	case VRDMA_IOC_CREATE_MW: return create_mw(f, arg);
 	case VRDMA_IOC_CREATE_CONNECTOR: return create_plain(f, arg, CONNECTOR);
 	case VRDMA_IOC_CREATE_LISTENER: return create_plain(f, arg, LISTENER);
 	case VRDMA_IOC_FREE: return do_free(f, arg);

@@ -28,7 +28,7 @@
 #define RECV_AT	    (QP_BUFFER / 2)
 #define STRIDE	    512u
 
-enum kind { FREE_SLOT, CQ, QP, MR, CONNECTOR, LISTENER, GONE };
+enum kind { FREE_SLOT, CQ, QP, MR, MW, CONNECTOR, LISTENER, GONE };
 enum state { NEW, CONNECTING, ACCEPTED, UP, CLOSING, OVER };
 
 struct file;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "control.h"
+#include "guest.h"
 
 /* Sizes written down a second time, from the table in docs/protocol.md; the
  * handle of the request has to be zero where the command creates */
@@ -23,6 +24,8 @@ static const struct {
 	{ VIRTIO_RDMA_CMD_DESTROY_CQ, 8, 8, false },
 	{ VIRTIO_RDMA_CMD_REGISTER_MR, 48, 16, true },
 	{ VIRTIO_RDMA_CMD_DEREGISTER_MR, 8, 8, false },
+	{ VIRTIO_RDMA_CMD_CREATE_MW, 16, 16, true },
+	{ VIRTIO_RDMA_CMD_DESTROY_MW, 8, 8, false },
 	{ VIRTIO_RDMA_CMD_CREATE_QP, 88, 8, true },
 	{ VIRTIO_RDMA_CMD_DESTROY_QP, 8, 8, false },
 	{ VIRTIO_RDMA_CMD_FLUSH_QP, 8, 8, false },
@@ -41,11 +44,13 @@ static const struct {
 
 #define COUNT ((int)(sizeof(want) / sizeof(want[0])))
 
+static struct guest guest = {.features = VIRTIO_RDMA_FEATURES};
 static struct command cmd;
 
 static void begin(uint16_t opcode, uint32_t handle)
 {
 	memset(&cmd, 0, sizeof(cmd));
+	cmd.guest = &guest;
 	cmd.opcode = opcode;
 	cmd.handle = handle;
 	cmd.req.hdr.opcode = vr_to_le16(opcode);

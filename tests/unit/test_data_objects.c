@@ -115,22 +115,29 @@ START_TEST(test_ranges)
 	};
 	struct guest_data d = { .max_mr = 16 };
 	struct vr_pd pd = { 0 }, other = { 0 };
+	struct vr_qp qp = { .data = &d, .pd = &pd }, far = qp, foreign = qp;
 	struct vr_mr mr = {
 		.pd = &pd, .addr = base, .length = len, .access = 7,
 		.local_token = 5u << 20 | 3, .remote_token = 0x12345678,
+		.grant = {
+			.pd = &pd, .mr = &mr, .addr = base, .length = len,
+			.access = 7,
+		},
 	};
 	struct vr_mr *table[16] = { [3] = &mr }, *out;
+	const struct vr_grant *grant;
 
+	foreign.pd = &other;
 	d.mr = table;
 	ck_assert_int_eq(token_table_init(&d.tokens, 16), 0);
-	token_insert(&d.tokens, mr.remote_token, &mr);
+	token_insert(&d.tokens, mr.remote_token, &mr.grant);
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		ck_assert_uint_eq(mr_get_local(&d, &pd, mr.local_token,
 					       t[i].addr, t[i].len, 1, &out),
 				  t[i].ok ? VIRTIO_RDMA_WC_SUCCESS :
 					    VIRTIO_RDMA_WC_LOCAL_PROTECTION);
-		ck_assert_uint_eq(mr_get_remote(&d, &pd, mr.remote_token,
-						t[i].addr, t[i].len, 4, &out),
+		ck_assert_uint_eq(mr_get_remote(&qp, mr.remote_token,
+						t[i].addr, t[i].len, 4, &grant),
 				  t[i].ok ? VIRTIO_RDMA_WC_SUCCESS :
 					    VIRTIO_RDMA_WC_REMOTE_ACCESS);
 	}
@@ -139,21 +146,29 @@ START_TEST(test_ranges)
 				       &out), 0);
 	ck_assert_uint_ne(mr_get_local(&d, &pd, mr.remote_token, base, 1, 0,
 				       &out), 0);
-	ck_assert_uint_ne(mr_get_remote(&d, &pd, mr.local_token, base, 1, 0,
-					&out), 0);
+	ck_assert_uint_ne(mr_get_remote(&qp, mr.local_token, base, 1, 0,
+					&grant), 0);
 	ck_assert_uint_ne(mr_get_local(&d, &pd, 5u << 20 | 16, base, 1, 0,
 				       &out), 0);
 	ck_assert_uint_ne(mr_get_local(&d, &pd, UINT32_MAX, base, 1, 0, &out),
 			  0);
-	ck_assert_uint_ne(mr_get_remote(&d, &pd, mr.remote_token ^ 1, base, 1,
-					0, &out), 0);
-	ck_assert_uint_ne(mr_get_remote(&d, &other, mr.remote_token, base, 1,
-					0, &out), 0);
-	ck_assert_uint_ne(mr_get_remote(&d, &pd, 0, base, 1, 0, &out), 0);
-	token_remove(&d.tokens, mr.remote_token);
-	ck_assert_uint_ne(mr_get_remote(&d, &pd, mr.remote_token, base, 1, 0,
-					&out), 0);
+	ck_assert_uint_ne(mr_get_remote(&qp, mr.remote_token ^ 1, base, 1, 0,
+					&grant), 0);
+	ck_assert_uint_ne(mr_get_remote(&foreign, mr.remote_token, base, 1, 0,
+					&grant), 0);
+	ck_assert_uint_ne(mr_get_remote(&qp, 0, base, 1, 0, &grant), 0);
 	ck_assert_uint_eq(mr.users, 6);
+	/* a window's grant is one queue pair's */
+	mr.grant.qp = &far;
+	ck_assert_uint_ne(mr_get_remote(&qp, mr.remote_token, base, 1, 0,
+					&grant), 0);
+	ck_assert_uint_eq(mr_get_remote(&far, mr.remote_token, base, 1, 0,
+					&grant), 0);
+	ck_assert_ptr_eq(grant, &mr.grant);
+	token_remove(&d.tokens, mr.remote_token);
+	ck_assert_uint_ne(mr_get_remote(&far, mr.remote_token, base, 1, 0,
+					&grant), 0);
+	ck_assert_uint_eq(mr.users, 7);
 	token_table_fini(&d.tokens);
 }
 END_TEST

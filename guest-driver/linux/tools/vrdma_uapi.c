@@ -127,6 +127,14 @@ static uint32_t make_mr(int fd)
 	return a.id;
 }
 
+static struct vrdma_uapi_create_mw make_mw(int fd)
+{
+	struct vrdma_uapi_create_mw a = { 0 };
+
+	SAYS(fd, CREATE_MW, a, STATUS_SUCCESS);
+	return a;
+}
+
 static void free_object(int fd, uint32_t id)
 {
 	struct vrdma_uapi_object a = { .id = id };
@@ -248,6 +256,27 @@ static void test_ids(void)
 	free_object(fd, mr);
 	no_object(fd, mr);
 	close(other);
+	close(fd);
+}
+
+static void test_windows(void)
+{
+	int fd = opened();
+	struct vrdma_uapi_create_mw a = make_mw(fd), b = make_mw(fd);
+	struct vrdma_uapi_request q = { .id = a.id, .overlapped = 1 };
+	struct vrdma_uapi_register r = { .id = a.id, .overlapped = 1,
+					 .address = 4096, .length = 1 };
+
+	check(a.handle != b.handle && a.token >> 8 != b.token >> 8,
+	      "two windows are two to the device", a.token);
+	check(info.config.max_mw && info.features & VIRTIO_RDMA_FEATURE(MW),
+	      "windows are announced", info.features);
+	/* neither a region nor anything that could be waited for */
+	SAYS(fd, REGISTER, r, STATUS_INVALID_HANDLE);
+	SAYS(fd, DEREGISTER, q, STATUS_INVALID_HANDLE);
+	free_object(fd, a.id);
+	no_object(fd, a.id);
+	/* the other one goes with the file */
 	close(fd);
 }
 
@@ -573,7 +602,7 @@ struct nonsense {
 
 static void *nonsense(void *arg)
 {
-	static const unsigned int size[24] = {
+	static const unsigned int size[25] = {
 		0, sizeof(struct vrdma_uapi_open),
 		sizeof(struct vrdma_uapi_create_cq),
 		sizeof(struct vrdma_uapi_create_qp),
@@ -596,13 +625,14 @@ static void *nonsense(void *arg)
 		sizeof(struct vrdma_uapi_bind),
 		sizeof(struct vrdma_uapi_get_request),
 		sizeof(struct vrdma_uapi_object), 0,
+		sizeof(struct vrdma_uapi_create_mw),
 	};
 	struct nonsense *t = arg;
 	uint32_t buf[256];
 	unsigned int i, k;
 
 	for (i = 0; i < 4000; i++) {
-		unsigned int nr = 1 + (unsigned int)rand_r(&t->seed) % 23;
+		unsigned int nr = 1 + (unsigned int)rand_r(&t->seed) % 24;
 
 		memset(buf, 0, sizeof(buf));
 		/* small numbers hit ids and counts; some words stay zero */
@@ -658,6 +688,7 @@ int main(int argc, char **argv)
 	test_read_only_argument();
 	test_reserved();
 	test_ids();
+	test_windows();
 	test_limits();
 	test_mmap();
 	test_scribble();

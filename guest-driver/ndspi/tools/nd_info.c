@@ -44,6 +44,7 @@ struct row {
 static const struct row rows[] = {
 	ROW(max_context),	ROW(max_pd),
 	ROW(max_cq),		ROW(max_mr),
+	ROW(max_mw),
 	ROW(max_qp),		ROW(max_connector),
 	ROW(max_listener),	ROW(max_cq_depth),
 	ROW(max_send_depth),	ROW(max_recv_depth),
