@@ -142,6 +142,17 @@ static enum virtio_rdma_wc_status wc_status(enum ibv_wc_status from)
 	return VIRTIO_RDMA_WC_INTERNAL;
 }
 
+/* What the device did with a window, the model does after it.  A status that is
+ * not SUCCESS is the two of them at odds, and ends the queue pair. */
+static enum virtio_rdma_wc_status apply(struct be_conn *c,
+					const struct be_wr *wr)
+{
+	if (wr->opcode != VIRTIO_RDMA_OP_BIND &&
+	    wr->opcode != VIRTIO_RDMA_OP_INVALIDATE)
+		return VIRTIO_RDMA_WC_SUCCESS;
+	return be_sq_apply(c->model_qp, wr);
+}
+
 static void complete(struct be_conn *c, struct wr_fifo *f, struct be_wr *wr,
 		     enum virtio_rdma_wc_status status, uint32_t length)
 {
@@ -161,6 +172,8 @@ static void report_first(struct be_conn *c, struct wr_fifo *f,
 
 	if (f->dead)
 		return;
+	if (status == VIRTIO_RDMA_WC_SUCCESS && f == &c->sq)
+		status = apply(c, wr);
 	if (status == VIRTIO_RDMA_WC_SUCCESS) {
 		complete(c, f, wr, status, length);
 		return;
@@ -212,6 +225,16 @@ static void blame_flushed(struct vrb_worker *w)
 	}
 }
 
+/* The peer's message ended a token of ours; the device has done it */
+static enum virtio_rdma_wc_status invalidated(struct be_conn *c,
+					      const struct ibv_wc *wc)
+{
+	if (wc->status || !(wc->wc_flags & IBV_WC_WITH_INV) || c->rq.dead)
+		return wc_status(wc->status);
+	return be_rq_invalidate(c->model_qp, fifo_first(&c->rq)->wr,
+				wc->invalidated_rkey);
+}
+
 static void handle_wc(struct vrb_worker *w, const struct ibv_wc *wc)
 {
 	struct be_conn *c = by_wr_id(w, wc->wr_id);
@@ -228,8 +251,10 @@ static void handle_wc(struct vrb_worker *w, const struct ibv_wc *wc)
 	c->progress_ns = be_now();
 	if (wc->status == IBV_WC_WR_FLUSH_ERR)
 		note_flushed(c, f);
+	else if (f == &c->rq)
+		report_first(c, f, invalidated(c, wc), wc->byte_len);
 	else
-		report_first(c, f, wc_status(wc->status), wc->byte_len);
+		report_first(c, f, wc_status(wc->status), 0);
 	f->got++;
 	end_bad(c, f);
 	if (c->data_state == DATA_OPEN)
@@ -257,15 +282,70 @@ static int gather(struct be_wr *wr, struct ibv_sge *sge, bool *bytes)
 	return ret < 0 ? ret : n;
 }
 
+/* What an opcode has beside its elements */
+static void fill_nothing(const struct be_wr *wr, struct ibv_send_wr *out)
+{
+	(void)wr;
+	(void)out;
+}
+
+static void fill_remote(const struct be_wr *wr, struct ibv_send_wr *out)
+{
+	out->wr.rdma.remote_addr = wr->remote_addr;
+	out->wr.rdma.rkey = wr->remote_token;
+}
+
+static void fill_invalidate(const struct be_wr *wr, struct ibv_send_wr *out)
+{
+	out->invalidate_rkey = wr->remote_token;
+}
+
 static const struct {
-	bool known;
-	bool remote;
+	uint32_t from;
+	unsigned int to;
+} window_rights[] = {
+	{ VIRTIO_RDMA_ACCESS_REMOTE_READ, IBV_ACCESS_REMOTE_READ },
+	{ VIRTIO_RDMA_ACCESS_REMOTE_WRITE, IBV_ACCESS_REMOTE_WRITE },
+};
+
+static void fill_bind(const struct be_wr *wr, struct ibv_send_wr *out)
+{
+	const struct be_bind *b = wr->bind;
+	unsigned int rights = 0;
+
+	for (size_t i = 0; i < sizeof(window_rights) / sizeof(window_rights[0]);
+	     i++)
+		if (b->access & window_rights[i].from)
+			rights |= window_rights[i].to;
+	out->bind_mw.mw = window_ibv(b->mw);
+	out->bind_mw.rkey = wr->remote_token;
+	out->bind_mw.bind_info = (struct ibv_mw_bind_info){
+		.mr = memory_mr(b->mr),
+		.addr = b->addr,
+		.length = b->length,
+		.mw_access_flags = rights,
+	};
+}
+
+static const struct {
+	void (*fill)(const struct be_wr *wr, struct ibv_send_wr *out);
 	enum ibv_wr_opcode opcode;
 } ops[] = {
-	[VIRTIO_RDMA_OP_SEND] = { true, false, IBV_WR_SEND },
-	[VIRTIO_RDMA_OP_WRITE] = { true, true, IBV_WR_RDMA_WRITE },
-	[VIRTIO_RDMA_OP_READ] = { true, true, IBV_WR_RDMA_READ },
+	[VIRTIO_RDMA_OP_SEND] = { fill_nothing, IBV_WR_SEND },
+	[VIRTIO_RDMA_OP_SEND_INVALIDATE] = { fill_invalidate,
+					     IBV_WR_SEND_WITH_INV },
+	[VIRTIO_RDMA_OP_WRITE] = { fill_remote, IBV_WR_RDMA_WRITE },
+	[VIRTIO_RDMA_OP_READ] = { fill_remote, IBV_WR_RDMA_READ },
+	[VIRTIO_RDMA_OP_BIND] = { fill_bind, IBV_WR_BIND_MW },
+	[VIRTIO_RDMA_OP_INVALIDATE] = { fill_invalidate, IBV_WR_LOCAL_INV },
 };
+
+/* A window or region that the device has no more, and a bind of it */
+static bool is_lost(const struct be_wr *wr)
+{
+	return wr->opcode == VIRTIO_RDMA_OP_BIND &&
+	       (!window_ibv(wr->bind->mw) || !memory_mr(wr->bind->mr));
+}
 
 static const struct {
 	uint16_t from;
@@ -282,9 +362,9 @@ static uint8_t make_send(const struct be_conn *c, struct be_wr *wr,
 	bool bytes;
 	int n = gather(wr, sge, &bytes);
 
-	if (n < 0)
+	if (n < 0 || is_lost(wr))
 		return VIRTIO_RDMA_WC_LOCAL_PROTECTION;
-	if (wr->opcode >= sizeof(ops) / sizeof(ops[0]) || !ops[wr->opcode].known)
+	if (wr->opcode >= sizeof(ops) / sizeof(ops[0]) || !ops[wr->opcode].fill)
 		return VIRTIO_RDMA_WC_INTERNAL; /* the model lets none through */
 	*out = (struct ibv_send_wr){
 		.wr_id = c->tag,
@@ -296,10 +376,7 @@ static uint8_t make_send(const struct be_conn *c, struct be_wr *wr,
 	for (size_t i = 0; i < sizeof(send_flags) / sizeof(send_flags[0]); i++)
 		if (wr->flags & send_flags[i].from)
 			out->send_flags |= send_flags[i].to;
-	if (ops[wr->opcode].remote) {
-		out->wr.rdma.remote_addr = wr->remote_addr;
-		out->wr.rdma.rkey = wr->remote_token;
-	}
+	ops[wr->opcode].fill(wr, out);
 	return VIRTIO_RDMA_WC_SUCCESS;
 }
 

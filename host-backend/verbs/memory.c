@@ -208,7 +208,7 @@ static int reg(struct vrb_mr *m)
 	if (ret)
 		return ret;
 	m->ibv = ibv_reg_mr_iova(m->ibv_pd, first, m->mr->length, m->mr->addr,
-				 rights_of(m->mr->access));
+				 rights_of(m->mr->access) | m->vrb->bind_right);
 	return m->ibv ? 0 : reg_failed(m, errno);
 }
 
@@ -319,6 +319,13 @@ void vrb_mr_deregister(struct backend *be, struct be_mr *mr)
 	m->back.fn = unreg_job;
 	m->back.done = unreg_done;
 	slow_run(vrb_of(be)->mr_helper, &m->back);
+}
+
+struct ibv_mr *memory_mr(const struct be_mr *mr)
+{
+	const struct vrb_mr *m = mr->priv;
+
+	return m ? m->ibv : NULL;
 }
 
 /* -------------------------------------------------------------------- domains */
@@ -458,6 +465,7 @@ void memory_lose_all(struct vrb *v, void (*done)(struct vrb *v))
 	struct losing *l = must_calloc(sizeof(*l));
 
 	for (struct be_pd *pd = v->pds; pd; pd = pd->next) {
+		window_lose_all(v, pd); /* a bound region cannot go */
 		for (struct vrb_mr *m = pd->mrs; m; m = m->next)
 			lose_mr(v, m);
 		lose_pd(v, pd);

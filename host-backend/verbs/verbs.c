@@ -199,6 +199,20 @@ static uint32_t probe_inline(struct vrb *v)
 	return qp ? bytes : 0;
 }
 
+/* Windows are those of type 2: bound by a request, on one queue pair */
+static void ask_features(struct vrb *v)
+{
+	unsigned int flags = v->attr.device_cap_flags;
+
+	if (flags & (IBV_DEVICE_MEM_WINDOW_TYPE_2A |
+		     IBV_DEVICE_MEM_WINDOW_TYPE_2B) && v->attr.max_mw > 0) {
+		v->be.features |= VIRTIO_RDMA_FEATURE(MW);
+		v->bind_right = IBV_ACCESS_MW_BIND;
+	}
+	if (flags & IBV_DEVICE_MEM_MGT_EXTENSIONS)
+		v->be.features |= VIRTIO_RDMA_FEATURE(SEND_INVALIDATE);
+}
+
 static uint32_t technology(const struct vrb *v, const struct ibv_port_attr *port)
 {
 	if (v->ctx->device->transport_type == IBV_TRANSPORT_IWARP)
@@ -223,6 +237,7 @@ static int ask_limits(struct vrb *v)
 		.callee_data = PRIVATE_REJ - PRIVATE_TRAILER,
 		.qp = least((uint32_t)a->max_qp, MAX_SLOTS),
 		.mr = (uint32_t)a->max_mr,
+		.mw = (uint32_t)a->max_mw,
 		.send_sge = (uint32_t)a->max_sge,
 		.recv_sge = (uint32_t)a->max_sge,
 		.read_sge = (uint32_t)a->max_sge_rd,
@@ -233,6 +248,7 @@ static int ask_limits(struct vrb *v)
 		.mr_size = a->max_mr_size,
 		.technology = technology(v, &port),
 	};
+	ask_features(v);
 	return 0;
 }
 
@@ -342,6 +358,8 @@ static const struct backend vrb_ops = {
 	.pd_destroy = vrb_pd_destroy,
 	.mr_register = vrb_mr_register,
 	.mr_deregister = vrb_mr_deregister,
+	.mw_create = vrb_mw_create,
+	.mw_destroy = vrb_mw_destroy,
 	.attach = vrb_attach,
 	.absent = vrb_absent,
 	.run = vrb_run,

@@ -92,6 +92,7 @@ struct be_pd {
 	struct ibv_pd *pd;		/* NULL: the device is gone */
 	struct be_pd *next;		/* vrb.pds */
 	struct vrb_mr *mrs;		/* registered, or about to be */
+	struct vrb_mw *mws;		/* the same of windows */
 };
 
 /* What the worker has of a device: one completion queue for all of its queue
@@ -139,6 +140,7 @@ struct vrb {
 	struct slow *qp_helper;
 	struct slow *mr_helper;
 	const struct be_cm_events *ev;
+	int bind_right;			/* of regions, when there are windows */
 
 	/* control thread only */
 	bool gone;			/* the device was removed */
@@ -316,11 +318,21 @@ int vrb_pd_create(struct backend *be, struct be_pd **out);
 void vrb_pd_destroy(struct be_pd *pd);
 void vrb_mr_register(struct backend *be, struct be_mr *mr);
 void vrb_mr_deregister(struct backend *be, struct be_mr *mr);
+/* memory.c, worker: the device's, of a region that is ready */
+struct ibv_mr *memory_mr(const struct be_mr *mr);
 /* The device is gone: it forgets every region and domain, in the helper, and
  * then done(v) runs in the control thread */
 void memory_lose_all(struct vrb *v, void (*done)(struct vrb *v));
 
-/* device.c: control thread */
+/* window.c: control thread */
+void vrb_mw_create(struct backend *be, struct be_mw *mw);
+void vrb_mw_destroy(struct backend *be, struct be_mw *mw);
+/* Of one domain, by the helper, as the device goes */
+void window_lose_all(struct vrb *v, struct be_pd *pd);
+/* window.c, worker: the device's, of a window that is ready */
+struct ibv_mw *window_ibv(const struct be_mw *mw);
+
+/* verbs.c: control thread */
 /* The device was removed: everything that holds it lets go.  May be called
  * again. */
 void device_removed(struct vrb *v);
