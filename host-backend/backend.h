@@ -370,7 +370,10 @@ struct be_wr *be_sq_next(struct be_qp *qp);
 void be_sq_complete(struct be_qp *qp, struct be_wr *wr,
 		    enum virtio_rdma_wc_status status);
 
-/* The same for a receive.  length: bytes placed */
+/* The same for a receive.  length: bytes placed.  Several queue pairs may share
+ * the queue that it comes from, so a backend takes one when it has a message
+ * for it and not before.  NULL for want of a receive: run() is called when one
+ * was posted, which another queue pair may have taken by then. */
 struct be_wr *be_rq_next(struct be_qp *qp);
 void be_rq_complete(struct be_qp *qp, struct be_wr *wr,
 		    enum virtio_rdma_wc_status status, uint32_t length,
@@ -408,7 +411,7 @@ enum virtio_rdma_wc_status be_sq_apply(struct be_qp *qp,
 enum virtio_rdma_wc_status be_rq_invalidate(struct be_qp *qp, struct be_wr *wr,
 					    uint32_t token);
 
-/* A receive could be taken now */
+/* A receive could be taken now; false as be_rq_next()'s NULL */
 bool be_rq_ready(struct be_qp *qp);
 /* Requests may be taken and memory reached.  False from the peer's disconnect
  * on, when a request that fails must not be completed (the consumer has not

@@ -44,6 +44,9 @@ static void fill_info(const struct virtio_rdma_config *cfg,
 		vrc_rounddown_pow2(VRC_CFG32(cfg, max_recv_depth));
 	info->MaxInitiatorQueueDepth =
 		vrc_rounddown_pow2(VRC_CFG32(cfg, max_send_depth));
+	if (vrc_srq_offered(cfg))
+		info->MaxSrqDepth =
+			vrc_rounddown_pow2(VRC_CFG32(cfg, max_srq_depth));
 	info->MaxCqDepth = vrc_rounddown_pow2(VRC_CFG32(cfg, max_cq_depth));
 	info->LargeRequestThreshold = LARGE_REQUEST;
 	info->MaxCallerData = VRC_CFG32(cfg, max_caller_data);

@@ -98,6 +98,7 @@ static const struct limit_row limit_table[] = {
 	LIMIT(max_cq_depth, 1, VIRTIO_RDMA_MAX_CQ_DEPTH),
 	LIMIT(max_send_depth, 1, VIRTIO_RDMA_MAX_DEPTH),
 	LIMIT(max_recv_depth, 1, VIRTIO_RDMA_MAX_DEPTH),
+	LIMIT(max_srq_depth, 0, VIRTIO_RDMA_MAX_DEPTH),
 	LIMIT(max_send_sge, 1, VIRTIO_RDMA_MAX_SGE),
 	LIMIT(max_recv_sge, 1, VIRTIO_RDMA_MAX_SGE),
 	LIMIT(max_read_sge, 1, VIRTIO_RDMA_MAX_SGE),
@@ -155,9 +156,11 @@ static int read_config(struct vrdma_core *c)
 	if (!limits_fit(c))
 		return -VRC_EPROTO;
 	c->features = c->ops->features(c->os) & VRDMA_FEATURES;
-	/* one place to look at, for those who see only the configuration */
+	/* for all who see only the configuration: it has what can be used */
 	if (!(c->features & VIRTIO_RDMA_FEATURE(MW)))
 		c->cfg.max_mw = 0;
+	if (!(c->features & VIRTIO_RDMA_FEATURE(SRQ)))
+		c->cfg.max_srq = c->cfg.max_srq_depth = 0;
 	c->num_ceq = vr_from_le16(c->cfg.num_ceq);
 	c->num_wakeq = vr_from_le16(c->cfg.num_wakeq);
 	return 0;
@@ -411,6 +414,17 @@ static void pd_lost(struct vrc_obj *obj)
 	vrc_pd_retry(VRC_CONTAINER(obj, struct vrc_pd, obj));
 }
 
+static void srq_lost(struct vrc_obj *obj)
+{
+	vrc_srq_lost(VRC_CONTAINER(obj, struct vrc_srq, obj));
+}
+
+static void srq_notify(struct vrc_obj *obj)
+{
+	vrc_srq_notify(VRC_CONTAINER(obj, struct vrc_srq, obj),
+		       STATUS_INTERNAL_ERROR);
+}
+
 static void conn_lost(struct vrc_obj *obj)
 {
 	vrc_conn_disconnected(VRC_CONTAINER(obj, struct vrc_connector, obj),
@@ -425,7 +439,7 @@ static void cq_notify(struct vrc_obj *obj)
 /*
  * Order: first the completions, so that a Disconnect that fails finds its
  * flushed requests in the CQ; then the commands, then the indications of what
- * was established, last the CQ callbacks.
+ * was established, last the callbacks of queues.
  */
 void vrdma_core_device_lost(struct vrdma_core *c)
 {
@@ -439,9 +453,11 @@ void vrdma_core_device_lost(struct vrdma_core *c)
 		return;
 	for_each(c, NdkObjectTypeCq, cq_lost);
 	for_each(c, NdkObjectTypeQp, qp_lost);
+	for_each(c, NdkObjectTypeSrq, srq_lost);
 	vrc_cmdq_lost(c);
 	for_each(c, NdkObjectTypePd, pd_lost);
 	for_each(c, NdkObjectTypeConnector, conn_lost);
+	for_each(c, NdkObjectTypeSrq, srq_notify);
 	for_each(c, NdkObjectTypeCq, cq_notify);
 	vrc_lock(c);
 	c->num_addrs = 0;

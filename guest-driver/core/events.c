@@ -3,7 +3,7 @@
  * events.c - the event queue and the completion-event queues
  *
  * DOC: Buffers circulate: each is copied out, given back, and then acted on.
- * What an event names (listener, connector, CQ) is looked up by cookie and
+ * What an event names (listener, connector, CQ, SRQ) is looked up by cookie and
  * compared by handle; an event that fits nothing is dropped, because its object
  * may have been closed while it was on its way.
  */
@@ -168,6 +168,24 @@ static void on_cq_error(struct vrdma_core *c,
 	vrc_obj_put(obj);
 }
 
+/* Of a shared receive queue: fewer receives than its threshold, or its end */
+static void on_srq(struct vrdma_core *c, const struct virtio_rdma_event *ev)
+{
+	bool error = vr_from_le16(ev->type) == VIRTIO_RDMA_EV_SRQ_ERROR;
+	uint32_t handle = vr_from_le32(ev->handle);
+	struct vrc_obj *obj = vrc_id_get(c, vr_from_le64(ev->cookie),
+					 NdkObjectTypeSrq);
+
+	if (!obj) {
+		stray(c, "srq", handle);
+		return;
+	}
+	if (names(obj, handle))
+		vrc_srq_notify(VRC_CONTAINER(obj, struct vrc_srq, obj),
+			       error ? STATUS_INTERNAL_ERROR : STATUS_SUCCESS);
+	vrc_obj_put(obj);
+}
+
 static void on_completion(struct vrdma_core *c,
 			  const struct virtio_rdma_cq_event *ev)
 {
@@ -189,6 +207,8 @@ static event_fn *const event_table[] = {
 	[VIRTIO_RDMA_EV_CONNECT_REQUEST]	= on_connect_request,
 	[VIRTIO_RDMA_EV_DISCONNECTED]		= on_disconnected,
 	[VIRTIO_RDMA_EV_CQ_ERROR]		= on_cq_error,
+	[VIRTIO_RDMA_EV_SRQ_LIMIT]		= on_srq,
+	[VIRTIO_RDMA_EV_SRQ_ERROR]		= on_srq,
 };
 
 union event_copy {

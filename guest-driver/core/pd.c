@@ -47,47 +47,6 @@ void vrc_pd_retry(struct vrc_pd *pd)
 	vrc_unlock(c);
 }
 
-/* Shared receive queues: a feature that this version of the driver does not
- * negotiate.  The slots exist, the creations fail. */
-static NTSTATUS create_srq(NDK_PD *pd, ULONG depth, ULONG sge, ULONG threshold,
-			   NDK_FN_SRQ_NOTIFICATION_CALLBACK *notify,
-			   PVOID notify_context, GROUP_AFFINITY *affinity,
-			   NDK_FN_CREATE_COMPLETION *cc, PVOID ctx,
-			   NDK_SRQ **out)
-{
-	(void)pd;
-	(void)depth;
-	(void)sge;
-	(void)threshold;
-	(void)notify;
-	(void)notify_context;
-	(void)affinity;
-	(void)cc;
-	(void)ctx;
-	(void)out;
-	return STATUS_NOT_SUPPORTED;
-}
-
-static NTSTATUS create_qp_with_srq(NDK_PD *pd, NDK_CQ *rcq, NDK_CQ *icq,
-				   NDK_SRQ *srq, PVOID qp_context,
-				   ULONG depth, ULONG sge, ULONG inline_size,
-				   NDK_FN_CREATE_COMPLETION *cc, PVOID ctx,
-				   NDK_QP **out)
-{
-	(void)pd;
-	(void)rcq;
-	(void)icq;
-	(void)srq;
-	(void)qp_context;
-	(void)depth;
-	(void)sge;
-	(void)inline_size;
-	(void)cc;
-	(void)ctx;
-	(void)out;
-	return STATUS_NOT_SUPPORTED;
-}
-
 /* Token 0, which no region has, where there is no right to the real one */
 static VOID get_privileged_token(NDK_PD *ndk, UINT32 *token)
 {
@@ -99,9 +58,9 @@ static const NDK_PD_DISPATCH pd_dispatch = {
 	.NdkQueryExtension = vrc_query_extension,
 	.NdkCreateMr = vrc_create_mr,
 	.NdkCreateMw = vrc_create_mw,
-	.NdkCreateSrq = create_srq,
+	.NdkCreateSrq = vrc_create_srq,
 	.NdkCreateQp = vrc_create_qp,
-	.NdkCreateQpWithSrq = create_qp_with_srq,
+	.NdkCreateQpWithSrq = vrc_create_qp_with_srq,
 	.NdkGetPrivilegedMemoryRegionToken = get_privileged_token,
 };
 

@@ -4,7 +4,8 @@
  *
  * DOC: One buffer holds the record, the send ring and the receive ring, each
  * ring at a multiple of its stride.  Depths are rounded up to powers of two for
- * the device; the consumer still gets no more than it asked for.
+ * the device; the consumer still gets no more than it asked for.  With a shared
+ * receive queue there is no receive ring.
  */
 #include "vrc.h"
 
@@ -83,8 +84,11 @@ static bool has_outstanding(const struct vrc_qp *qp)
 {
 	const struct virtio_rdma_qp_record *rec = qp->buffer.va;
 
-	return vrdma_observe32(&rec->sq_tail) != vrdma_observe32(&rec->sq_head) ||
-	       vrdma_observe32(&rec->rq_tail) != vrdma_observe32(&rec->rq_head);
+	if (vrdma_observe32(&rec->sq_tail) != vrdma_observe32(&rec->sq_head))
+		return true;
+	/* what it took from a shared queue the device ends with it */
+	return !qp->srq && vrdma_observe32(&rec->rq_tail) !=
+				   vrdma_observe32(&rec->rq_head);
 }
 
 /* NdkCloseQp ends only when every request has completed */
@@ -163,11 +167,13 @@ static void fill_create(struct vrc_cmd *cmd, void *req)
 	r->max_inline = vr_to_le32(qp->max_inline);
 	r->sq_offset = vr_to_le32(qp->offset[VRC_SQ]);
 	r->rq_offset = vr_to_le32(qp->offset[VRC_RQ]);
+	if (qp->srq)
+		r->srq = vr_to_le32(qp->srq->obj.handle);
 	r->qp_context = vr_to_le64(qp->qp_context);
 	r->buffer = qp->pages.wire;
 }
 
-static uint32_t stride_for(uint32_t header, uint32_t sge, uint32_t inline_size)
+uint32_t vrc_stride_for(uint32_t header, uint32_t sge, uint32_t inline_size)
 {
 	uint32_t body = sge * (uint32_t)sizeof(struct virtio_rdma_sge);
 	uint32_t stride;
@@ -184,42 +190,54 @@ static uint32_t lay_out(struct vrc_qp *qp)
 	uint32_t at = sizeof(struct virtio_rdma_qp_record);
 	int d;
 
-	for (d = VRC_SQ; d <= VRC_RQ; d++) {
+	for (d = VRC_SQ; d <= VRC_RQ && qp->depth[d]; d++) {
 		qp->offset[d] = vrc_align(at, qp->stride[d]);
 		at = qp->offset[d] + qp->depth[d] * qp->stride[d];
 	}
 	return (at + VIRTIO_RDMA_PAGE_SIZE - 1) >> VIRTIO_RDMA_PAGE_SHIFT;
 }
 
+static bool recv_in_limits(const struct virtio_rdma_config *cfg,
+			   const struct vrdma_qp_params *p)
+{
+	uint32_t rq = vrc_roundup_pow2(p->receive_depth);
+
+	if (p->srq)
+		return !p->receive_depth && !p->max_receive_sge;
+	return p->receive_depth && rq &&
+	       rq <= VRC_CFG32(cfg, max_recv_depth) &&
+	       p->max_receive_sge <= VRC_CFG32(cfg, max_recv_sge);
+}
+
 static bool in_limits(const struct virtio_rdma_config *cfg,
 		      const struct vrdma_qp_params *p)
 {
 	uint32_t sq = vrc_roundup_pow2(p->initiator_depth);
-	uint32_t rq = vrc_roundup_pow2(p->receive_depth);
 
-	return p->initiator_depth && p->receive_depth && sq && rq &&
+	return p->initiator_depth && sq && recv_in_limits(cfg, p) &&
 	       sq <= VRC_CFG32(cfg, max_send_depth) &&
-	       rq <= VRC_CFG32(cfg, max_recv_depth) &&
 	       p->max_initiator_sge <= VRC_CFG32(cfg, max_send_sge) &&
-	       p->max_receive_sge <= VRC_CFG32(cfg, max_recv_sge) &&
 	       p->inline_size <= VRC_CFG32(cfg, max_inline);
 }
 
 static void set_shape(struct vrc_qp *qp, const struct vrdma_qp_params *p)
 {
 	qp->limit[VRC_SQ] = p->initiator_depth;
-	qp->limit[VRC_RQ] = p->receive_depth;
 	qp->depth[VRC_SQ] = vrc_roundup_pow2(p->initiator_depth);
-	qp->depth[VRC_RQ] = vrc_roundup_pow2(p->receive_depth);
 	qp->max_sge[VRC_SQ] = p->max_initiator_sge;
-	qp->max_sge[VRC_RQ] = p->max_receive_sge;
 	qp->max_inline = p->inline_size;
 	qp->max_read_sge = vrc_min(p->max_initiator_sge,
 				   VRC_CFG32(&qp->obj.owner->cfg, max_read_sge));
-	qp->stride[VRC_SQ] = stride_for(sizeof(struct virtio_rdma_send_wqe),
-					p->max_initiator_sge, p->inline_size);
-	qp->stride[VRC_RQ] = stride_for(sizeof(struct virtio_rdma_recv_wqe),
-					p->max_receive_sge, 0);
+	qp->stride[VRC_SQ] = vrc_stride_for(sizeof(struct virtio_rdma_send_wqe),
+					    p->max_initiator_sge,
+					    p->inline_size);
+	if (qp->srq)
+		return;
+	qp->limit[VRC_RQ] = p->receive_depth;
+	qp->depth[VRC_RQ] = vrc_roundup_pow2(p->receive_depth);
+	qp->max_sge[VRC_RQ] = p->max_receive_sge;
+	qp->stride[VRC_RQ] = vrc_stride_for(sizeof(struct virtio_rdma_recv_wqe),
+					    p->max_receive_sge, 0);
 }
 
 static int qp_memory(struct vrc_qp *qp)
@@ -231,8 +249,10 @@ static int qp_memory(struct vrc_qp *qp)
 		return -VRC_ENOMEM;
 	vrdma_sq_init(&qp->wq[VRC_SQ], qp->buffer.va, qp->offset[VRC_SQ],
 		      qp->depth[VRC_SQ], qp->stride[VRC_SQ], qp->limit[VRC_SQ]);
-	vrdma_rq_init(&qp->wq[VRC_RQ], qp->buffer.va, qp->offset[VRC_RQ],
-		      qp->depth[VRC_RQ], qp->stride[VRC_RQ], qp->limit[VRC_RQ]);
+	if (!qp->srq)
+		vrdma_rq_init(&qp->wq[VRC_RQ], qp->buffer.va,
+			      qp->offset[VRC_RQ], qp->depth[VRC_RQ],
+			      qp->stride[VRC_RQ], qp->limit[VRC_RQ]);
 	return vrc_pages_of_dma(c, &qp->pages, &qp->buffer);
 }
 
@@ -251,6 +271,7 @@ static struct vrc_qp *qp_alloc(struct vrc_pd *pd,
 	qp->pd = pd;
 	qp->cq[VRC_SQ] = (struct vrc_cq *)(void *)p->initiator_cq;
 	qp->cq[VRC_RQ] = (struct vrc_cq *)(void *)p->receive_cq;
+	qp->srq = (struct vrc_srq *)(void *)p->srq;
 	qp->ctx_page = pd->obj.owner->page.va;
 	vrc_list_init(&qp->hash_link);
 	vrc_cmd_init(&qp->flush, NULL, flush_done);
@@ -260,6 +281,8 @@ static struct vrc_qp *qp_alloc(struct vrc_pd *pd,
 	vrc_obj_parent(&qp->obj, &pd->obj);
 	vrc_obj_parent(&qp->obj, &qp->cq[VRC_SQ]->obj);
 	vrc_obj_parent(&qp->obj, &qp->cq[VRC_RQ]->obj);
+	if (qp->srq)
+		vrc_obj_parent(&qp->obj, &qp->srq->obj);
 	set_shape(qp, p);
 	return qp;
 }
@@ -272,6 +295,14 @@ static bool cq_fits(struct vrc_pd *pd, NDK_CQ *ndk)
 	return cq && cq->obj.owner == pd->obj.owner;
 }
 
+/* Its receives are checked against its domain, which is the queue pair's */
+static bool srq_fits(struct vrc_pd *pd, NDK_SRQ *ndk)
+{
+	struct vrc_srq *srq = (struct vrc_srq *)(void *)ndk;
+
+	return !srq || srq->pd == pd;
+}
+
 NTSTATUS vrdma_create_qp_ex(NDK_PD *ndk, const struct vrdma_qp_params *p,
 			    NDK_FN_CREATE_COMPLETION *cc, PVOID ctx,
 			    NDK_QP **out)
@@ -282,7 +313,8 @@ NTSTATUS vrdma_create_qp_ex(NDK_PD *ndk, const struct vrdma_qp_params *p,
 
 	(void)out;
 	if (!cc || !cq_fits(pd, p->receive_cq) ||
-	    !cq_fits(pd, p->initiator_cq) || !in_limits(&pd->obj.owner->cfg, p))
+	    !cq_fits(pd, p->initiator_cq) || !srq_fits(pd, p->srq) ||
+	    !in_limits(&pd->obj.owner->cfg, p))
 		return STATUS_INVALID_PARAMETER;
 	if (!vrc_obj_usable(&pd->obj))
 		return STATUS_DEVICE_REMOVED;
@@ -314,6 +346,27 @@ NTSTATUS vrc_create_qp(NDK_PD *pd, NDK_CQ *rcq, NDK_CQ *icq, PVOID qp_context,
 		.inline_size = inline_size,
 	};
 
+	return vrdma_create_qp_ex(pd, &p, cc, ctx, out);
+}
+
+NTSTATUS vrc_create_qp_with_srq(NDK_PD *pd, NDK_CQ *rcq, NDK_CQ *icq,
+				NDK_SRQ *srq, PVOID qp_context, ULONG depth,
+				ULONG sge, ULONG inline_size,
+				NDK_FN_CREATE_COMPLETION *cc, PVOID ctx,
+				NDK_QP **out)
+{
+	const struct vrc_pd *owner = (const struct vrc_pd *)(const void *)pd;
+	struct vrdma_qp_params p = {
+		.receive_cq = rcq, .initiator_cq = icq, .srq = srq,
+		.qp_context = (uintptr_t)qp_context,
+		.initiator_depth = depth, .max_initiator_sge = sge,
+		.inline_size = inline_size,
+	};
+
+	if (!vrc_srq_offered(&owner->obj.owner->cfg))
+		return STATUS_NOT_SUPPORTED;
+	if (!srq)
+		return STATUS_INVALID_PARAMETER;
 	return vrdma_create_qp_ex(pd, &p, cc, ctx, out);
 }
 

@@ -9,6 +9,8 @@
  * the device stopped.  It is believed when its index falls among the
  * outstanding entries and its wr_id is that entry's; an index alone could be
  * one of 65536 requests ago, if all in between were silent.
+ *
+ * Receives from a shared queue are not completed here; see srq.c.
  */
 #include "vrc.h"
 
@@ -100,13 +102,19 @@ static bool cancel_all(struct vrc_qp *qp, enum vrc_dir dir)
 	return true;
 }
 
+/* The queues that are the queue pair's own */
+static int last_dir(const struct vrc_qp *qp)
+{
+	return qp->srq ? VRC_SQ : VRC_RQ;
+}
+
 /* A post, or a process's flush, after the loss.  Any context. */
 void vrc_qp_flush_lost(struct vrc_qp *qp)
 {
 	int d;
 
 	vrc_lock(qp->obj.core);
-	for (d = VRC_SQ; qp->lost && d <= VRC_RQ; d++)
+	for (d = VRC_SQ; qp->lost && d <= last_dir(qp); d++)
 		if (cancel_all(qp, (enum vrc_dir)d))
 			vrc_cq_produced_locked(qp->cq[d]);
 	vrc_unlock(qp->obj.core);
@@ -123,7 +131,7 @@ void vrc_qp_lost(struct vrc_qp *qp)
 		vrdma_publish32(&rec->state, VIRTIO_RDMA_QP_ERROR);
 		__atomic_store_n(&qp->lost, true, __ATOMIC_RELAXED);
 		vrdma_full_fence();
-		for (d = VRC_SQ; d <= VRC_RQ; d++) {
+		for (d = VRC_SQ; d <= last_dir(qp); d++) {
 			qp->flushed[d] = find_ended(qp, (enum vrc_dir)d);
 			cancel_all(qp, (enum vrc_dir)d);
 		}

@@ -348,22 +348,29 @@ NTSTATUS vrc_qp_send_and_invalidate(NDK_QP *ndk, PVOID ctx, const NDK_SGE *sgl,
 
 /* --- receives --------------------------------------------------------------------------------- */
 
+/* Fills an entry for it, of a queue pair's ring or of a shared one */
+void vrc_put_receive(struct virtio_rdma_recv_wqe *w, PVOID ctx,
+		     const NDK_SGE *sgl, ULONG n)
+{
+	memset(w, 0, sizeof(*w));
+	w->wr_id = vr_to_le64((uintptr_t)ctx);
+	w->num_sge = (uint8_t)n;
+	put_sgl(w + 1, sgl, n);
+}
+
 NTSTATUS vrc_qp_receive(NDK_QP *ndk, PVOID ctx, const NDK_SGE *sgl, ULONG n)
 {
 	struct vrc_qp *qp = to_qp(ndk);
 	struct virtio_rdma_recv_wqe *w;
 
-	if (qp->user)
+	if (qp->user || qp->srq)
 		return STATUS_INVALID_DEVICE_REQUEST;
 	if (n > qp->max_sge[VRC_RQ] || (n && !sgl))
 		return STATUS_INVALID_PARAMETER;
 	w = vrdma_wq_next(&qp->wq[VRC_RQ]);
 	if (!w)
 		return STATUS_INSUFFICIENT_RESOURCES;
-	memset(w, 0, sizeof(*w));
-	w->wr_id = vr_to_le64((uintptr_t)ctx);
-	w->num_sge = (uint8_t)n;
-	put_sgl(w + 1, sgl, n);
+	vrc_put_receive(w, ctx, sgl, n);
 	vrdma_wq_post(&qp->wq[VRC_RQ]);
 	after_post(qp, VRC_RQ, false);
 	return STATUS_SUCCESS;

@@ -132,6 +132,7 @@ struct vrc_obj {
 		NDK_MR mr;
 		NDK_MW mw;
 		NDK_QP qp;
+		NDK_SRQ srq;
 		NDK_CONNECTOR connector;
 		NDK_LISTENER listener;
 	} ndk;
@@ -242,6 +243,34 @@ struct vrc_cq {
 	uint32_t produce_pos;
 };
 
+/* Memory of a shared receive queue, which a change of its depth replaces */
+struct vrc_srq_ring {
+	uint32_t depth;			/* entries, a power of two */
+	uint32_t offset;		/* in the buffer; the record is at 0 */
+	struct vrdma_dma buffer;
+};
+
+struct vrc_srq {
+	struct vrc_obj obj;
+	/* constant after create */
+	bool user;
+	struct vrc_pd *pd;
+	uint32_t slot, stride, max_sge;
+	uint32_t threshold;		/* of the creation */
+	struct vrc_pages pages;		/* for the creation */
+	NDK_FN_SRQ_NOTIFICATION_CALLBACK *notify;
+	PVOID notify_context;
+	/* under post_lock, which is never held together with the core's */
+	struct vrdma_lock post_lock;
+	struct vrdma_wq wq;
+	struct vrc_srq_ring ring;
+	bool moving;			/* its depth is being changed */
+	uint32_t old_limit;		/* if that fails */
+	bool lost;
+	/* under the core's lock */
+	bool failed;			/* and the consumer was told */
+};
+
 enum vrc_dir {
 	VRC_SQ,
 	VRC_RQ,
@@ -260,6 +289,7 @@ struct vrc_qp {
 	bool user;
 	struct vrc_pd *pd;
 	struct vrc_cq *cq[2];		/* by enum vrc_dir */
+	struct vrc_srq *srq;		/* then nothing of VRC_RQ but cq[]; or NULL */
 	uint64_t qp_context;
 	uint32_t flags;			/* VRDMA_QP_xxx */
 	uint32_t slot;
@@ -586,6 +616,28 @@ NDK_FN_SEND_AND_INVALIDATE vrc_qp_send_and_invalidate;
 struct vrc_qp *vrc_qp_find_locked(struct vrdma_core *c, uint32_t handle);
 void vrc_qp_lost(struct vrc_qp *qp);
 void vrc_qp_flush_lost(struct vrc_qp *qp);
+
+uint32_t vrc_stride_for(uint32_t header, uint32_t sge, uint32_t inline_size);
+void vrc_put_receive(struct virtio_rdma_recv_wqe *w, PVOID ctx,
+		     const NDK_SGE *sgl, ULONG n);
+
+/* srq.c srq_modify.c */
+NDK_FN_CREATE_SRQ vrc_create_srq;
+NDK_FN_CREATE_QP_WITH_SRQ vrc_create_qp_with_srq;
+NDK_FN_MODIFY_SRQ vrc_modify_srq;
+void vrc_srq_lock(struct vrc_srq *srq);
+void vrc_srq_unlock(struct vrc_srq *srq);
+void vrc_srq_ring_bell(struct vrc_srq *srq);
+void vrc_srq_notify(struct vrc_srq *srq, NTSTATUS status);
+void vrc_srq_lost(struct vrc_srq *srq);
+bool vrc_srq_depth_ok(const struct virtio_rdma_config *cfg, uint32_t depth);
+int vrc_srq_ring_alloc(const struct vrc_srq *srq, uint32_t depth,
+		       struct vrc_srq_ring *out, struct vrc_pages *pages);
+void vrc_srq_ring_free(struct vrdma_core *c, struct vrc_srq_ring *ring);
+static inline bool vrc_srq_offered(const struct virtio_rdma_config *cfg)
+{
+	return cfg->max_srq_depth;
+}
 
 /* connector.c conn_request.c conn_state.c conn_query.c */
 NDK_FN_CREATE_CONNECTOR vrc_create_connector;

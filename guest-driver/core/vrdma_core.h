@@ -85,7 +85,8 @@ void vrdma_core_destroy(struct vrdma_core *core);
 
 /* VIRTIO_RDMA_FEATURE() of what the core can use: the shell negotiates those
  * that the device offers */
-#define VRDMA_FEATURES		(VIRTIO_RDMA_FEATURE(MW) | \
+#define VRDMA_FEATURES		(VIRTIO_RDMA_FEATURE(SRQ) | \
+				 VIRTIO_RDMA_FEATURE(MW) | \
 				 VIRTIO_RDMA_FEATURE(SEND_INVALIDATE))
 
 /* How many virtqueues the device's configuration asks for, from a copy of its

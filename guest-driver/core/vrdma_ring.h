@@ -73,7 +73,8 @@ static inline bool vrdma_ring_bell(struct virtio_rdma_context_page *ctx,
 
 /* --- work queues -------------------------------------------------------- */
 
-/* One direction of a queue pair, the poster's private view of it */
+/* One direction of a queue pair, or a shared receive queue: the poster's private
+ * view of it */
 struct vrdma_wq {
 	uint8_t *ring;
 	vr_le32 *tail_p;		/* in the record, ours */
@@ -106,6 +107,20 @@ static inline void vrdma_rq_init(struct vrdma_wq *q, void *buffer,
 	*q = (struct vrdma_wq){
 		.ring = (uint8_t *)buffer + offset, .tail_p = &rec->rq_tail,
 		.head_p = &rec->rq_head, .depth = depth, .stride = stride,
+		.limit = limit,
+	};
+}
+
+/* A shared receive queue: head_p counts what queue pairs took */
+static inline void vrdma_srq_init(struct vrdma_wq *q, void *buffer,
+				  uint32_t offset, uint32_t depth,
+				  uint32_t stride, uint32_t limit)
+{
+	struct virtio_rdma_srq_record *rec = buffer;
+
+	*q = (struct vrdma_wq){
+		.ring = (uint8_t *)buffer + offset, .tail_p = &rec->tail,
+		.head_p = &rec->head, .depth = depth, .stride = stride,
 		.limit = limit,
 	};
 }

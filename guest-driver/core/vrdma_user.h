@@ -88,9 +88,11 @@ void vrdma_mw_layout(NDK_MW *mw, struct vrdma_mw_layout *out);
 struct vrdma_qp_params {
 	NDK_CQ *receive_cq;
 	NDK_CQ *initiator_cq;
+	NDK_SRQ *srq;			/* or NULL; with one: no receive_depth, no
+					 * max_receive_sge, no receive ring */
 	uint64_t qp_context;		/* comes back in each completion */
 	uint32_t flags;			/* VRDMA_QP_xxx */
-	uint32_t receive_depth;		/* entries, >= 1 */
+	uint32_t receive_depth;		/* entries, >= 1 without srq */
 	uint32_t initiator_depth;	/* entries, >= 1 */
 	uint32_t max_receive_sge;
 	uint32_t max_initiator_sge;
@@ -110,6 +112,36 @@ struct vrdma_qp_layout {
 	uint32_t handle;		/* the device's, as in completions */
 };
 void vrdma_qp_layout(NDK_QP *qp, struct vrdma_qp_layout *out);
+
+/* --- shared receive queues --------------------------------------------------- */
+
+#define VRDMA_SRQ_USER	0x1	/* the process posts; NdkSrqReceive is not used */
+
+struct vrdma_srq_params {
+	uint32_t depth;			/* entries, >= 1 */
+	uint32_t max_sge;
+	uint32_t threshold;		/* armed from the start; 0: not */
+	uint32_t flags;			/* VRDMA_SRQ_xxx */
+	NDK_FN_SRQ_NOTIFICATION_CALLBACK *notify;	/* or NULL */
+	PVOID notify_context;
+};
+/* Statuses and completion as NdkCreateSrq */
+NTSTATUS vrdma_create_srq_ex(NDK_PD *pd, const struct vrdma_srq_params *params,
+			     NDK_FN_CREATE_COMPLETION *cc, PVOID ctx,
+			     NDK_SRQ **out);
+
+/*
+ * Changes when NdkModifySrq gives it another depth, from that call until its
+ * completion: then the buffer may be another one, with what is queued in it.
+ * The process neither posts in between nor uses the old buffer after it.
+ */
+struct vrdma_srq_layout {
+	const struct vrdma_dma *buffer;	/* srq_record at 0 */
+	uint32_t ring_offset, depth, stride;
+	uint32_t slot;			/* work bit in the context page */
+	uint32_t handle;		/* the device's */
+};
+void vrdma_srq_layout(NDK_SRQ *srq, struct vrdma_srq_layout *out);
 
 /* --- connections ------------------------------------------------------------ */
 

@@ -86,6 +86,9 @@ static const struct ioctl_row rows[] = {
 	ROW(OPEN, ROW_CLOSED, ioc_open),
 	ROW(CREATE_CQ, 0, vrl_ioc_create_cq),
 	ROW(CREATE_QP, 0, vrl_ioc_create_qp),
+	ROW(CREATE_SRQ, 0, vrl_ioc_create_srq),
+	ROW(MODIFY_SRQ, 0, vrl_ioc_modify_srq),
+	ROW(SRQ_NOTIFY, 0, vrl_ioc_srq_notify),
 	ROW(CREATE_MR, 0, vrl_ioc_create_mr),
 	ROW(CREATE_MW, 0, vrl_ioc_create_mw),
 	ROW(CREATE_CONNECTOR, 0, vrl_ioc_create_connector),
@@ -235,6 +238,8 @@ static int map_object(struct vrl_file *f, struct vm_area_struct *vma, u64 offset
 		return map_buffer(vma, vrl_cq_buffer(obj));
 	if (obj && obj->type == VRL_QP)
 		return map_buffer(vma, vrl_qp_buffer(obj));
+	if (obj && obj->type == VRL_SRQ && vrl_srq_buffer(obj))
+		return map_buffer(vma, vrl_srq_buffer(obj));
 	return -EINVAL;
 }
 

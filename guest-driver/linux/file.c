@@ -5,8 +5,8 @@
  * DOC: The end of a process must not wait for the device
  *
  * release() only marks the file dead and queues the teardown.  That closes
- * connectors and listeners, then queue pairs, completion queues, windows and
- * regions, all without waiting, and then the adapter, which waits for all of them;
+ * connectors and listeners, then queue pairs, other queues, windows and regions,
+ * all without waiting, and then the adapter, which waits for all of them;
  * every wait in there is bounded by the deadlines of the device and ends when
  * the device is lost.  Pages stay pinned until their region is closed.
  */
@@ -179,7 +179,8 @@ static void close_all(struct vrl_file *f, enum vrl_type type)
 static void teardown(struct work_struct *work)
 {
 	static const enum vrl_type order[] = {
-		VRL_CONNECTOR, VRL_LISTENER, VRL_QP, VRL_CQ, VRL_MW, VRL_MR,
+		VRL_CONNECTOR, VRL_LISTENER, VRL_QP, VRL_SRQ, VRL_CQ, VRL_MW,
+		VRL_MR,
 	};
 	struct vrl_file *f = container_of(work, struct vrl_file, teardown);
 	unsigned int i;

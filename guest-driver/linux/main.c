@@ -43,6 +43,7 @@ static DECLARE_WAIT_QUEUE_HEAD(device_count_wait);
 
 /* The bits of VRDMA_FEATURES */
 static const unsigned int features[] = {
+	VIRTIO_RDMA_F_SRQ,
 	VIRTIO_RDMA_F_MW,
 	VIRTIO_RDMA_F_SEND_INVALIDATE,
 };

@@ -201,10 +201,10 @@ static const struct vrl_obj_ops qp_ops = {
 };
 
 static NTSTATUS qp_make(struct vrl_qp *qp, const struct vrdma_uapi_create_qp *a,
-			NDK_CQ *recv, NDK_CQ *send)
+			NDK_CQ *recv, NDK_CQ *send, NDK_SRQ *srq)
 {
 	struct vrdma_qp_params params = {
-		.receive_cq = recv, .initiator_cq = send,
+		.receive_cq = recv, .initiator_cq = send, .srq = srq,
 		.qp_context = a->qp_context,
 		.flags = VRDMA_QP_USER | VRDMA_QP_FLUSH_ON_PEER_DISCONNECT,
 		.receive_depth = a->recv_depth,
@@ -244,17 +244,21 @@ int vrl_ioc_create_qp(struct vrl_file *f, void *arg)
 	struct vrdma_uapi_create_qp *a = arg;
 	struct vrl_obj *recv = vrl_obj_find(f, a->recv_cq, VRL_CQ);
 	struct vrl_obj *send = vrl_obj_find(f, a->send_cq, VRL_CQ);
+	struct vrl_obj *srq = vrl_obj_find(f, a->srq, VRL_SRQ);
 	NTSTATUS status = STATUS_INVALID_HANDLE;
 	struct vrl_qp *qp;
 
-	if (!recv || !send)
+	if (a->reserved)
+		return -EINVAL;
+	if (!recv || !send || (a->srq && !srq))
 		goto out;
 	status = STATUS_INSUFFICIENT_RESOURCES;
 	qp = kzalloc(sizeof(*qp), GFP_KERNEL_ACCOUNT);
 	if (!qp)
 		goto out;
 	vrl_obj_init(&qp->obj, f, VRL_QP, &qp_ops);
-	status = qp_make(qp, a, vrl_cq_ndk(recv), vrl_cq_ndk(send));
+	status = qp_make(qp, a, vrl_cq_ndk(recv), vrl_cq_ndk(send),
+			 srq ? vrl_srq_ndk(srq) : NULL);
 	if (status != STATUS_SUCCESS)
 		goto fail;
 	if (!vrl_obj_publish(&qp->obj)) {

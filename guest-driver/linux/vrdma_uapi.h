@@ -80,6 +80,9 @@ struct vrdma_uapi_create_qp {
 	__u32 max_recv_sge;		/* in */
 	__u32 max_send_sge;		/* in */
 	__u32 max_inline;		/* in */
+	__u32 srq;			/* in: where receives come from, 0: its own
+					 * ring; else recv_depth, max_recv_sge 0 */
+	__u32 reserved;
 	__u64 qp_context;		/* in: comes back in completions */
 	__u32 id;			/* out */
 	__u32 slot;			/* out: bit in the context page */
@@ -88,6 +91,37 @@ struct vrdma_uapi_create_qp {
 	__u32 send_stride;		/* out */
 	__u32 recv_stride;		/* out */
 	__u64 buffer_offset;		/* out: for mmap */
+	__u64 buffer_size;		/* out */
+};
+
+/* CREATE_SRQ: STATUS_NOT_SUPPORTED where config.max_srq_depth is 0 */
+struct vrdma_uapi_create_srq {
+	__u32 status;
+	__u32 depth;			/* in: wanted; out: ring entries */
+	__u32 max_sge;			/* in */
+	__u32 threshold;		/* in: for SRQ_NOTIFY; 0: none */
+	__u32 id;			/* out */
+	__u32 slot;			/* out: bit in the context page */
+	__u32 ring_offset;		/* out: in the buffer */
+	__u32 stride;			/* out */
+	__u64 buffer_offset;		/* out: for mmap */
+	__u64 buffer_size;		/* out */
+};
+
+/*
+ * MODIFY_SRQ: the process does not post while it is in the call.  After a depth
+ * other than 0 the ring may be another one, with what is queued in it at the
+ * places of their counts: then it is mapped anew, by the same offset, and the
+ * old mapping means nothing any more.  Statuses: those of NdkModifySrq.
+ */
+struct vrdma_uapi_modify_srq {
+	__u32 status;
+	__u32 id;
+	__u32 depth;			/* in: wanted, 0: as it is; out: ring entries */
+	__u32 threshold;		/* in: for the SRQ_NOTIFYs that wait, too; 0: as
+					 * it is */
+	__u32 ring_offset;		/* out: in the buffer */
+	__u32 reserved;
 	__u64 buffer_size;		/* out */
 };
 
@@ -129,7 +163,10 @@ struct vrdma_uapi_register {
 /* DEREGISTER (STATUS_DEVICE_BUSY: a window is bound to it), COMPLETE_CONNECT,
  * NOTIFY_DISCONNECT, DISCONNECT (connector), CQ_NOTIFY: all that are pending end
  * when the device next reports the CQ.  The caller arms the ring after this call
- * returned STATUS_PENDING: a report with nobody waiting is dropped */
+ * returned STATUS_PENDING: a report with nobody waiting is dropped.
+ * SRQ_NOTIFY: arms the queue, and all that are pending end when it has fewer
+ * receives than its threshold, which may be at once; without a threshold only an
+ * error ends them. */
 struct vrdma_uapi_request {
 	__u32 status;
 	__u32 id;
@@ -192,7 +229,7 @@ struct vrdma_uapi_connection {	/* GET_CONNECTION */
 
 /*
  * CANCEL: every pending request of the object ends STATUS_CANCELLED, with its
- * event.  NOTIFY_DISCONNECT and CQ_NOTIFY are cancelled without a trace; a
+ * event.  NOTIFY_DISCONNECT, CQ_NOTIFY and SRQ_NOTIFY are cancelled without a trace; a
  * pending CONNECT, ACCEPT, COMPLETE_CONNECT or DISCONNECT takes the connection
  * with it: the connector is then good for FREE only.  FREE does the same to
  * what is pending.
@@ -202,6 +239,7 @@ struct vrdma_uapi_connection {	/* GET_CONNECTION */
  * What was posted before the loss is in the CQs as cancelled.  What is posted
  * on a QP whose record says VIRTIO_RDMA_QP_ERROR (read behind a full fence,
  * after the tail was published) needs a FLUSH: a dead device sees no post.
+ * Receives in an SRQ have no completion then.
  */
 
 struct vrdma_uapi_event {
@@ -236,5 +274,8 @@ struct vrdma_uapi_event {
 #define VRDMA_IOC_CANCEL		_IOWR(VRDMA_IOC_MAGIC, 22, struct vrdma_uapi_object)
 #define VRDMA_IOC_KICK			_IO(VRDMA_IOC_MAGIC, 23)
 #define VRDMA_IOC_CREATE_MW		_IOWR(VRDMA_IOC_MAGIC, 24, struct vrdma_uapi_create_mw)
+#define VRDMA_IOC_CREATE_SRQ		_IOWR(VRDMA_IOC_MAGIC, 25, struct vrdma_uapi_create_srq)
+#define VRDMA_IOC_MODIFY_SRQ		_IOWR(VRDMA_IOC_MAGIC, 26, struct vrdma_uapi_modify_srq)
+#define VRDMA_IOC_SRQ_NOTIFY		_IOWR(VRDMA_IOC_MAGIC, 27, struct vrdma_uapi_request)
 
 #endif /* VRDMA_UAPI_H */

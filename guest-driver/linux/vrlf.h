@@ -55,6 +55,7 @@ struct vrl_file {
 enum vrl_type {
 	VRL_CQ = 1,
 	VRL_QP,
+	VRL_SRQ,
 	VRL_MR,
 	VRL_MW,
 	VRL_CONNECTOR,
@@ -145,6 +146,9 @@ void vrl_ndk_discard(void *object);
 int vrl_ioc_create_cq(struct vrl_file *f, void *arg);
 int vrl_ioc_cq_notify(struct vrl_file *f, void *arg);
 int vrl_ioc_create_qp(struct vrl_file *f, void *arg);
+int vrl_ioc_create_srq(struct vrl_file *f, void *arg);
+int vrl_ioc_modify_srq(struct vrl_file *f, void *arg);
+int vrl_ioc_srq_notify(struct vrl_file *f, void *arg);
 int vrl_ioc_flush(struct vrl_file *f, void *arg);
 int vrl_ioc_create_mr(struct vrl_file *f, void *arg);
 int vrl_ioc_register(struct vrl_file *f, void *arg);	/* takes f->lock */
@@ -163,11 +167,13 @@ int vrl_ioc_bind(struct vrl_file *f, void *arg);
 int vrl_ioc_listen(struct vrl_file *f, void *arg);
 int vrl_ioc_get_request(struct vrl_file *f, void *arg);
 
-/* The buffer that a process may map; f->lock held.  NULL: no such object */
+/* The buffer that a process may map; f->lock held.  NULL: none now */
 const struct vrdma_dma *vrl_cq_buffer(struct vrl_obj *obj);
 const struct vrdma_dma *vrl_qp_buffer(struct vrl_obj *obj);
+const struct vrdma_dma *vrl_srq_buffer(struct vrl_obj *obj);
 NDK_CQ *vrl_cq_ndk(struct vrl_obj *obj);
 NDK_QP *vrl_qp_ndk(struct vrl_obj *obj);
+NDK_SRQ *vrl_srq_ndk(struct vrl_obj *obj);
 
 /* An object's buffer for mmap: far apart, no two the same, never the fixed ones */
 #define VRL_MMAP_SHIFT		32

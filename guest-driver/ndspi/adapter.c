@@ -56,6 +56,7 @@ static void fill_info(const struct nd_adapter *a, ND2_ADAPTER_INFO *i)
 		.MaxOutboundReadLimit = vr_from_le32(c->max_outbound_reads),
 		.MaxReceiveQueueDepth = vr_from_le32(c->max_recv_depth),
 		.MaxInitiatorQueueDepth = vr_from_le32(c->max_send_depth),
+		.MaxSharedReceiveQueueDepth = vr_from_le32(c->max_srq_depth),
 		.MaxCompletionQueueDepth = vr_from_le32(c->max_cq_depth),
 		.InlineRequestThreshold = vr_from_le32(c->max_inline),
 		.LargeRequestThreshold = LARGE_REQUEST,
@@ -182,18 +183,19 @@ static HRESULT adapter_CreateSharedReceiveQueue(IND2Adapter *self, REFIID iid,
 						USHORT group,
 						KAFFINITY affinity, VOID **srq)
 {
-	(void)self;
-	(void)iid;
-	(void)file;
-	(void)depth;
-	(void)max_sge;
-	(void)threshold;
-	(void)group;
-	(void)affinity;
+	const struct nd_srq_wish wish = {
+		.handle = file,
+		.depth = depth,
+		.max_sge = max_sge,
+		.threshold = threshold,
+		.group = group,
+		.affinity = affinity,
+	};
+
 	if (!srq)
 		return E_POINTER;
 	*srq = NULL;
-	return ND_NOT_SUPPORTED;
+	return nd_srq_create(self_adapter(self), iid, &wish, srq);
 }
 
 static HRESULT adapter_CreateQueuePair(IND2Adapter *self, REFIID iid,
@@ -228,19 +230,21 @@ static HRESULT adapter_CreateQueuePairWithSrq(
 	ULONG initiator_depth, ULONG max_initiator_sge, ULONG inline_size,
 	VOID **qp)
 {
-	(void)self;
-	(void)iid;
-	(void)receive_cq;
-	(void)initiator_cq;
-	(void)srq;
-	(void)context;
-	(void)initiator_depth;
-	(void)max_initiator_sge;
-	(void)inline_size;
+	const struct nd_qp_wish wish = {
+		.recv_cq = receive_cq,
+		.send_cq = initiator_cq,
+		.srq = srq,
+		.shared = true,
+		.context = context,
+		.send_depth = initiator_depth,
+		.max_send_sge = max_initiator_sge,
+		.inline_size = inline_size,
+	};
+
 	if (!qp)
 		return E_POINTER;
 	*qp = NULL;
-	return ND_NOT_SUPPORTED;
+	return nd_qp_create(self_adapter(self), iid, &wish, qp);
 }
 
 static HRESULT adapter_CreateConnector(IND2Adapter *self, REFIID iid,

@@ -90,12 +90,35 @@ struct nd_mw {
 	_Atomic uint32_t token;		/* of the last Bind */
 };
 
+struct nd_ring {
+	uint32_t offset;		/* in the buffer */
+	uint32_t depth;
+	uint32_t stride;
+};
+
+struct nd_srq {
+	struct nd_owner own;
+	USHORT group;
+	KAFFINITY affinity;
+	uint32_t slot;
+	uint32_t max_sge;
+	uint32_t max_transfer;
+	uint64_t offset;		/* for mmap */
+	pthread_mutex_t post_lock;	/* one that waits for the device may hold it */
+	/* post_lock */
+	struct nd_ring ring;
+	uint64_t size;			/* of the buffer */
+	void *buffer;			/* NULL: is to be mapped */
+	struct vrdma_wq wq;
+};
+
 struct nd_connector;
 
 struct nd_qp {
 	struct nd_owner own;
 	struct nd_cq *recv_cq;		/* references */
 	struct nd_cq *send_cq;
+	struct nd_srq *srq;		/* then there is no rq; or NULL */
 	void *buffer;
 	uint64_t size;
 	struct virtio_rdma_qp_record *record;
@@ -136,9 +159,22 @@ HRESULT nd_connector_create(struct nd_adapter *a, REFIID iid, HANDLE h,
 HRESULT nd_listener_create(struct nd_adapter *a, REFIID iid, HANDLE h,
 			   VOID **out);
 
+struct nd_srq_wish {
+	HANDLE handle;
+	ULONG depth;
+	ULONG max_sge;
+	ULONG threshold;
+	USHORT group;
+	KAFFINITY affinity;
+};
+HRESULT nd_srq_create(struct nd_adapter *a, REFIID iid,
+		      const struct nd_srq_wish *wish, VOID **out);
+
 struct nd_qp_wish {
 	IUnknown *recv_cq;
 	IUnknown *send_cq;
+	IUnknown *srq;		/* if shared, which has no recv_xxx */
+	bool shared;
 	VOID *context;
 	ULONG recv_depth;
 	ULONG send_depth;
@@ -163,11 +199,22 @@ struct nd_owner *nd_owner_cast(IUnknown *unknown, const struct nd_class *cls,
 extern const struct nd_class nd_cq_class;
 extern const struct nd_class nd_mr_class;
 extern const struct nd_class nd_mw_class;
+extern const struct nd_class nd_srq_class;
 extern const struct nd_class nd_qp_class;
 extern const struct nd_class nd_connector_class;
 
 /* Release of a queue pair under a live connection: disconnect in passing */
 void nd_connector_abandon(struct nd_connector *c);
+
+/* What every post checks: a status for the consumer */
+HRESULT nd_check_sgl(const struct nd_file *file, const ND2_SGE *sge, ULONG n,
+		     uint32_t max_sge, uint64_t max_length);
+void nd_fill_receive(void *entry, VOID *context, const ND2_SGE *sge, ULONG n);
+uint64_t nd_receive_size(uint32_t max_sge);
+/* The kernel's answer: a ring of such entries that lies in the buffer, behind
+ * its record */
+bool nd_ring_fits(const struct nd_ring *r, uint64_t entry, uint64_t record,
+		  uint64_t size);
 
 /* What a Bind of part of mr asks of the device, but for the window; a status of
  * IND2QueuePair::Bind where that is no part of it, or not with these rights */

@@ -146,19 +146,25 @@ static void put_inline(void *at, const ND2_SGE *sge, ULONG n)
 	}
 }
 
+HRESULT nd_check_sgl(const struct nd_file *file, const ND2_SGE *sge, ULONG n,
+		     uint32_t max_sge, uint64_t max_length)
+{
+	if (n && !sge)
+		return ND_INVALID_PARAMETER_2;
+	if (n > max_sge)
+		return ND_DATA_OVERRUN;
+	if (sum_length(sge, n) > max_length)
+		return ND_BUFFER_OVERFLOW;
+	return atomic_load_explicit(&file->removed, memory_order_relaxed) ?
+		       ND_DEVICE_REMOVED :
+		       ND_SUCCESS;
+}
+
 static HRESULT check_sgl(const struct nd_qp *qp, const struct post *p,
 			 uint32_t max_sge, uint64_t max_length)
 {
-	if (p->num_sge && !p->sge)
-		return ND_INVALID_PARAMETER_2;
-	if (p->num_sge > max_sge)
-		return ND_DATA_OVERRUN;
-	if (sum_length(p->sge, p->num_sge) > max_length)
-		return ND_BUFFER_OVERFLOW;
-	return atomic_load_explicit(&qp->own.file->removed,
-				    memory_order_relaxed) ?
-		       ND_DEVICE_REMOVED :
-		       ND_SUCCESS;
+	return nd_check_sgl(qp->own.file, p->sge, p->num_sge, max_sge,
+			    max_length);
 }
 
 static HRESULT check_send(const struct nd_qp *qp, const struct kind *k,
@@ -204,15 +210,15 @@ static void fill_send(uint8_t *entry, const struct kind *k,
 		put_sge(entry + SGE_AT_SEND, p->sge, p->num_sge);
 }
 
-static void fill_recv(uint8_t *entry, const struct post *p)
+void nd_fill_receive(void *entry, VOID *context, const ND2_SGE *sge, ULONG n)
 {
-	struct virtio_rdma_recv_wqe *w = (void *)entry;
+	struct virtio_rdma_recv_wqe *w = entry;
 
 	*w = (struct virtio_rdma_recv_wqe){
-		.wr_id = vr_to_le64((uintptr_t)p->context),
-		.num_sge = (uint8_t)p->num_sge,
+		.wr_id = vr_to_le64((uintptr_t)context),
+		.num_sge = (uint8_t)n,
 	};
-	put_sge(entry + SGE_AT_RECV, p->sge, p->num_sge);
+	put_sge((uint8_t *)entry + SGE_AT_RECV, sge, n);
 }
 
 /* The queue's lock is held and its entry filled */
@@ -258,12 +264,14 @@ static HRESULT qp_Receive(IND2QueuePair *self, VOID *context,
 	HRESULT hr = check_sgl(qp, &p, qp->max_recv_sge, qp->max_transfer);
 	uint8_t *entry;
 
+	if (qp->srq)
+		return ND_INVALID_DEVICE_REQUEST;
 	if (hr != ND_SUCCESS)
 		return hr;
 	nd_spin_lock(&qp->recv_lock);
 	entry = vrdma_wq_next(&qp->rq);
 	if (entry) {
-		fill_recv(entry, &p);
+		nd_fill_receive(entry, context, sge, num_sge);
 		hr = publish(qp, &qp->rq);
 	} else {
 		hr = ND_NO_MORE_ENTRIES;
@@ -437,6 +445,8 @@ static void qp_destroy(struct nd_object *obj)
 	nd_file_unmap(qp->buffer, qp->size);
 	nd_object_put(&qp->recv_cq->own.obj);
 	nd_object_put(&qp->send_cq->own.obj);
+	if (qp->srq)
+		nd_object_put(&qp->srq->own.obj);
 	free(qp);
 }
 
@@ -453,13 +463,17 @@ const struct nd_class nd_qp_class = {
 	.destroy = qp_destroy,
 };
 
-static bool ring_fits(uint32_t offset, uint32_t depth, uint32_t stride,
-		      uint64_t entry, uint64_t size)
+bool nd_ring_fits(const struct nd_ring *r, uint64_t entry, uint64_t record,
+		  uint64_t size)
 {
-	return depth && !(depth & (depth - 1)) && stride >= entry &&
-	       stride % 8 == 0 && offset % 8 == 0 &&
-	       offset >= sizeof(struct virtio_rdma_qp_record) &&
-	       nd_range_within(offset, (uint64_t)depth * stride, size);
+	return r->depth && !(r->depth & (r->depth - 1)) && r->stride >= entry &&
+	       r->stride % 8 == 0 && r->offset % 8 == 0 && r->offset >= record &&
+	       nd_range_within(r->offset, (uint64_t)r->depth * r->stride, size);
+}
+
+uint64_t nd_receive_size(uint32_t max_sge)
+{
+	return SGE_AT_RECV + max_sge * sizeof(struct virtio_rdma_sge);
 }
 
 static uint64_t send_entry_size(const struct nd_qp *qp)
@@ -470,18 +484,29 @@ static uint64_t send_entry_size(const struct nd_qp *qp)
 	return SGE_AT_SEND + (data > BIND_SIZE ? data : BIND_SIZE);
 }
 
+/* The device's answer is looked at before the rings are */
+static bool layout_ok(const struct nd_qp *qp,
+		      const struct vrdma_uapi_create_qp *a,
+		      const struct nd_qp_wish *w)
+{
+	const struct nd_ring send = { a->send_offset, a->send_depth,
+				      a->send_stride };
+	const struct nd_ring recv = { a->recv_offset, a->recv_depth,
+				      a->recv_stride };
+	uint64_t record = sizeof(struct virtio_rdma_qp_record);
+
+	if (a->slot >= VIRTIO_RDMA_MAX_SLOTS || w->send_depth > a->send_depth ||
+	    !nd_ring_fits(&send, send_entry_size(qp), record, a->buffer_size))
+		return false;
+	return qp->srq || (w->recv_depth <= a->recv_depth &&
+			   nd_ring_fits(&recv, nd_receive_size(qp->max_recv_sge),
+					record, a->buffer_size));
+}
+
 static HRESULT map_rings(struct nd_qp *qp, const struct vrdma_uapi_create_qp *a,
 			 const struct nd_qp_wish *w)
 {
-	uint64_t recv_entry = SGE_AT_RECV + qp->max_recv_sge *
-			      sizeof(struct virtio_rdma_sge);
-
-	if (!ring_fits(a->send_offset, a->send_depth, a->send_stride,
-		       send_entry_size(qp), a->buffer_size) ||
-	    !ring_fits(a->recv_offset, a->recv_depth, a->recv_stride,
-		       recv_entry, a->buffer_size) ||
-	    a->slot >= VIRTIO_RDMA_MAX_SLOTS ||
-	    w->send_depth > a->send_depth || w->recv_depth > a->recv_depth)
+	if (!layout_ok(qp, a, w))
 		return ND_INTERNAL_ERROR;
 	qp->buffer = nd_file_map(qp->own.file, a->buffer_offset,
 				 a->buffer_size);
@@ -492,8 +517,9 @@ static HRESULT map_rings(struct nd_qp *qp, const struct vrdma_uapi_create_qp *a,
 	qp->record = qp->buffer;
 	vrdma_sq_init(&qp->sq, qp->buffer, a->send_offset, a->send_depth,
 		      a->send_stride, w->send_depth);
-	vrdma_rq_init(&qp->rq, qp->buffer, a->recv_offset, a->recv_depth,
-		      a->recv_stride, w->recv_depth);
+	if (!qp->srq)
+		vrdma_rq_init(&qp->rq, qp->buffer, a->recv_offset,
+			      a->recv_depth, a->recv_stride, w->recv_depth);
 	return ND_SUCCESS;
 }
 
@@ -508,9 +534,10 @@ static HRESULT qp_setup(struct nd_qp *qp, const struct nd_qp_wish *w)
 	struct vrdma_uapi_create_qp arg = {
 		.recv_cq = qp->recv_cq->own.id,
 		.send_cq = qp->send_cq->own.id,
-		.recv_depth = at_least_one(w->recv_depth),
+		.srq = qp->srq ? qp->srq->own.id : 0,
+		.recv_depth = qp->srq ? 0 : at_least_one(w->recv_depth),
 		.send_depth = at_least_one(w->send_depth),
-		.max_recv_sge = at_least_one(w->max_recv_sge),
+		.max_recv_sge = qp->srq ? 0 : at_least_one(w->max_recv_sge),
 		.max_send_sge = at_least_one(w->max_send_sge),
 		.max_inline = w->inline_size,
 		.qp_context = (uintptr_t)w->context,
@@ -530,15 +557,9 @@ static HRESULT qp_setup(struct nd_qp *qp, const struct nd_qp_wish *w)
 }
 
 /* numbered as the arguments of CreateQueuePair */
-static HRESULT check_wish(const struct nd_adapter *a,
-			  const struct nd_qp_wish *w)
+static HRESULT check_own(const struct virtio_rdma_config *c,
+			 const struct nd_qp_wish *w)
 {
-	const struct virtio_rdma_config *c = &a->config;
-
-	if (!nd_owner_cast(w->recv_cq, &nd_cq_class, a->file))
-		return ND_INVALID_PARAMETER_2;
-	if (!nd_owner_cast(w->send_cq, &nd_cq_class, a->file))
-		return ND_INVALID_PARAMETER_3;
 	if (w->recv_depth > vr_from_le32(c->max_recv_depth))
 		return ND_INVALID_PARAMETER_5;
 	if (w->send_depth > vr_from_le32(c->max_send_depth))
@@ -550,6 +571,35 @@ static HRESULT check_wish(const struct nd_adapter *a,
 	if (w->inline_size > vr_from_le32(c->max_inline))
 		return ND_INVALID_PARAMETER_9;
 	return ND_SUCCESS;
+}
+
+/* numbered as the arguments of CreateQueuePairWithSrq */
+static HRESULT check_shared(const struct nd_adapter *a,
+			    const struct nd_qp_wish *w)
+{
+	const struct virtio_rdma_config *c = &a->config;
+
+	if (!nd_owner_cast(w->srq, &nd_srq_class, a->file))
+		return ND_INVALID_PARAMETER_4;
+	if (w->send_depth > vr_from_le32(c->max_send_depth))
+		return ND_INVALID_PARAMETER_6;
+	if (w->max_send_sge > vr_from_le32(c->max_send_sge))
+		return ND_INVALID_PARAMETER_7;
+	if (w->inline_size > vr_from_le32(c->max_inline))
+		return ND_INVALID_PARAMETER_8;
+	return ND_SUCCESS;
+}
+
+static HRESULT check_wish(const struct nd_adapter *a,
+			  const struct nd_qp_wish *w)
+{
+	if (w->shared && !a->config.max_srq_depth)
+		return ND_NOT_SUPPORTED;
+	if (!nd_owner_cast(w->recv_cq, &nd_cq_class, a->file))
+		return ND_INVALID_PARAMETER_2;
+	if (!nd_owner_cast(w->send_cq, &nd_cq_class, a->file))
+		return ND_INVALID_PARAMETER_3;
+	return w->shared ? check_shared(a, w) : check_own(&a->config, w);
 }
 
 static uint32_t smaller(uint32_t a, uint32_t b)
@@ -565,6 +615,9 @@ static void take_wish(struct nd_qp *qp, struct nd_adapter *a,
 						    a->file);
 	qp->send_cq = (struct nd_cq *)nd_owner_cast(w->send_cq, &nd_cq_class,
 						    a->file);
+	if (w->shared)
+		qp->srq = (struct nd_srq *)nd_owner_cast(
+			w->srq, &nd_srq_class, a->file);
 	qp->max_recv_sge = w->max_recv_sge;
 	qp->max_send_sge = w->max_send_sge;
 	qp->max_read_sge = smaller(w->max_send_sge,
@@ -593,6 +646,8 @@ HRESULT nd_qp_create(struct nd_adapter *a, REFIID iid,
 	qp->extra.lpVtbl = &extra_vtbl;
 	nd_object_get(&qp->recv_cq->own.obj);
 	nd_object_get(&qp->send_cq->own.obj);
+	if (qp->srq)
+		nd_object_get(&qp->srq->own.obj);
 	nd_object_init(&qp->own.obj, &nd_qp_class, &qp_vtbl, &a->obj);
 	return nd_object_hand_out(&qp->own.obj, iid, out);
 }

@@ -367,7 +367,7 @@ struct backend *local_backend(void)
 	static struct backend be = {
 		.name = "local",
 		.limits = BE_LIMITS_NONE,
-		.features = VIRTIO_RDMA_FEATURE(MW) |
+		.features = VIRTIO_RDMA_FEATURE(SRQ) | VIRTIO_RDMA_FEATURE(MW) |
 			    VIRTIO_RDMA_FEATURE(SEND_INVALIDATE),
 		.start = local_start,
 		.shutdown = local_shutdown,

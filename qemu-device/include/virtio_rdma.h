@@ -125,12 +125,14 @@ struct virtio_rdma_config {
 	vr_le32 vendor_id;		/* ro */
 	vr_le32 device_id;		/* ro */
 	vr_le32 disconnect_timeout_ms;	/* ro  deadline of DISCONNECT */
-	vr_le32 reserved[2];
+	vr_le32 max_srq;		/* ro  shared receive queues; 0: no F_SRQ */
+	vr_le32 max_srq_depth;		/* ro  entries; 0: no F_SRQ */
 	vr_le32 max_mw;			/* ro  memory windows; 0: no F_MW */
-	vr_le32 reserved2;
+	vr_le32 reserved;
 };
 VIRTIO_RDMA_SIZE(virtio_rdma_config, 128);
 VIRTIO_RDMA_OFFSET(virtio_rdma_config, max_mr_size, 88);
+VIRTIO_RDMA_OFFSET(virtio_rdma_config, max_srq, 112);
 VIRTIO_RDMA_OFFSET(virtio_rdma_config, max_mw, 120);
 
 #define VIRTIO_RDMA_CONFIG_SIZE		128
@@ -231,6 +233,9 @@ enum virtio_rdma_command {
 	VIRTIO_RDMA_CMD_CLOSE_CONNECTOR		= 22,
 	VIRTIO_RDMA_CMD_CREATE_MW		= 23,	/* F_MW */
 	VIRTIO_RDMA_CMD_DESTROY_MW		= 24,	/* F_MW */
+	VIRTIO_RDMA_CMD_CREATE_SRQ		= 25,	/* F_SRQ */
+	VIRTIO_RDMA_CMD_MODIFY_SRQ		= 26,	/* F_SRQ */
+	VIRTIO_RDMA_CMD_DESTROY_SRQ		= 27,	/* F_SRQ */
 	VIRTIO_RDMA_CMD_COUNT
 };
 
@@ -360,11 +365,47 @@ struct virtio_rdma_cmd_create_qp {
 	vr_le32 max_inline;		/* D->d  bytes */
 	vr_le32 sq_offset;		/* D->d  in the buffer, a multiple of the stride */
 	vr_le32 rq_offset;		/* D->d  in the buffer, a multiple of the stride */
-	vr_le32 reserved;
+	vr_le32 srq;			/* D->d  F_SRQ: where its receives come from;
+					 *       then all of its own rq_ and
+					 *       max_recv_sge are 0.  0: none */
 	vr_le64 qp_context;		/* D->d  comes back in each completion */
 	struct virtio_rdma_page_list buffer; /* D->d  record at 0, then the rings */
 };
 VIRTIO_RDMA_SIZE(virtio_rdma_cmd_create_qp, 88);
+
+/* CREATE_SRQ: the domain is that of each queue pair which will use it */
+struct virtio_rdma_cmd_create_srq {
+	struct virtio_rdma_cmd hdr;
+	vr_le32 pd;			/* D->d */
+	vr_le32 context;		/* D->d  where its work bit is */
+	vr_le32 slot;			/* D->d  < VIRTIO_RDMA_MAX_SLOTS, free in context */
+	vr_le32 depth;			/* D->d  entries, a power of two */
+	vr_le16 stride;			/* D->d  bytes, power of two, 64..512 */
+	vr_le16 max_sge;		/* D->d  <= config.max_recv_sge */
+	vr_le32 ring_offset;		/* D->d  in the buffer, a multiple of the stride */
+	vr_le32 threshold;		/* D->d  armed for SRQ_LIMIT; 0: not armed */
+	vr_le32 reserved;
+	vr_le64 cookie;			/* D->d  comes back in SRQ_LIMIT, SRQ_ERROR */
+	struct virtio_rdma_page_list buffer; /* D->d  record at 0, then the ring */
+};
+VIRTIO_RDMA_SIZE(virtio_rdma_cmd_create_srq, 64);
+
+/*
+ * MODIFY_SRQ.  depth 0 leaves ring and buffer as they are, and then ring_offset
+ * and buffer are zero.  Otherwise the driver has copied the entries from head
+ * to tail into the new ring, each to the place of its count, and set the new
+ * record's tail; it posts to the new ring from then on, and leaves the old one
+ * alone until the answer.
+ */
+struct virtio_rdma_cmd_modify_srq {
+	struct virtio_rdma_cmd hdr;
+	vr_le32 depth;			/* D->d  entries, a power of two, or 0 */
+	vr_le32 ring_offset;		/* D->d  in the new buffer */
+	vr_le32 threshold;		/* D->d  armed anew; 0: stays as it is */
+	vr_le32 reserved;
+	struct virtio_rdma_page_list buffer; /* D->d  record at 0, then the ring */
+};
+VIRTIO_RDMA_SIZE(virtio_rdma_cmd_modify_srq, 40);
 
 /* LISTEN creates: handle 0 in the request, the listener's in the answer */
 struct virtio_rdma_cmd_listen {
@@ -461,6 +502,8 @@ enum virtio_rdma_event_type {
 	VIRTIO_RDMA_EV_CONNECT_REQUEST	= 1,
 	VIRTIO_RDMA_EV_DISCONNECTED	= 2,	/* NdDisconnectIndication */
 	VIRTIO_RDMA_EV_CQ_ERROR		= 3,	/* overrun: the CQ and its QPs are dead */
+	VIRTIO_RDMA_EV_SRQ_LIMIT	= 4,	/* fewer receives than the threshold */
+	VIRTIO_RDMA_EV_SRQ_ERROR	= 5,	/* a wrong tail: it and its QPs are dead */
 };
 
 /* why a connection ended, in EV_DISCONNECTED */
@@ -481,8 +524,8 @@ enum virtio_rdma_reason {
 struct virtio_rdma_event {
 	vr_le16 type;			/* d->D  enum virtio_rdma_event_type */
 	vr_le16 reserved;
-	vr_le32 handle;			/* d->D  connector (1, 2) or CQ (3) */
-	vr_le64 cookie;			/* d->D  the listener's, connector's or CQ's */
+	vr_le32 handle;			/* d->D  connector (1, 2), CQ (3), SRQ (4, 5) */
+	vr_le64 cookie;			/* d->D  the listener's (1) or the object's */
 	vr_le32 reason;			/* d->D  2: enum virtio_rdma_reason */
 	vr_le32 listener;		/* d->D  1 */
 	vr_le32 inbound_reads;		/* d->D  1: what the peer allows */
@@ -507,7 +550,7 @@ VIRTIO_RDMA_SIZE(virtio_rdma_cq_event, 16);
 
 /*
  * One page per context (a kernel consumer, a process).  To post: write the
- * ring entry, then the tail (release), set the QP's bit in work[slot / 64],
+ * ring entry, then the tail (release), set the queue's bit in work[slot / 64],
  * then the word's bit in summary[] (both atomic, full barriers), then read
  * worker; if it is ASLEEP, notify the context's wake-up queue.  The worker:
  * set ASLEEP (full barrier), look through every context once more, then wait.
@@ -536,12 +579,23 @@ struct virtio_rdma_qp_record {
 	vr_le32 rq_tail;		/* D->d  entries ever posted */
 	vr_le32 reserved0[14];
 	vr_le32 sq_head;		/* d->D  entries ended, the silent ones too */
-	vr_le32 rq_head;		/* d->D  entries ended */
+	vr_le32 rq_head;		/* d->D  entries ended, shared ones too */
 	vr_le32 state;			/* d->D  VIRTIO_RDMA_QP_xxx */
 	vr_le32 reserved1[13];
 };
 VIRTIO_RDMA_SIZE(virtio_rdma_qp_record, 128);
 VIRTIO_RDMA_OFFSET(virtio_rdma_qp_record, sq_head, 64);
+
+/* At offset 0 of an SRQ's buffer.  An entry is free again when a queue pair
+ * took it; its completion comes later, in that queue pair's receive CQ. */
+struct virtio_rdma_srq_record {
+	vr_le32 tail;			/* D->d  entries ever posted */
+	vr_le32 reserved0[15];
+	vr_le32 head;			/* d->D  entries ever taken */
+	vr_le32 reserved1[15];
+};
+VIRTIO_RDMA_SIZE(virtio_rdma_srq_record, 128);
+VIRTIO_RDMA_OFFSET(virtio_rdma_srq_record, head, 64);
 
 /* values of arm, in the order in which one dominates another */
 #define VIRTIO_RDMA_ARM_NONE		0
@@ -612,7 +666,8 @@ struct virtio_rdma_bind {
 };
 VIRTIO_RDMA_SIZE(virtio_rdma_bind, 32);
 
-/* Ring entry of the receive queue; num_sge elements follow at offset 16 */
+/* Ring entry of a receive queue, shared or not; num_sge elements follow at
+ * offset 16 */
 struct virtio_rdma_recv_wqe {
 	vr_le64 wr_id;			/* D->d */
 	uint8_t num_sge;		/* D->d */
@@ -649,7 +704,8 @@ struct virtio_rdma_cqe {
 	vr_le32 qp;			/* d->D */
 	vr_le32 length;			/* d->D  bytes, receives only */
 	vr_le32 token;			/* d->D  RECEIVE_INVALIDATE: the one invalidated */
-	vr_le16 wqe_index;		/* d->D  low half of the entry's count */
+	vr_le16 wqe_index;		/* d->D  low half of the entry's count, in the
+					 *       queue that it was posted to */
 	uint8_t opcode;			/* d->D  enum virtio_rdma_opcode */
 	uint8_t status;			/* d->D  enum virtio_rdma_wc_status | PHASE */
 };

@@ -33,11 +33,13 @@ struct guest_conf {
 	uint32_t max_mr;
 	uint32_t max_mw; /* 0: VIRTIO_RDMA_F_MW is not offered */
 	uint32_t max_qp;
+	uint32_t max_srq; /* 0: the feature is not offered */
 	uint32_t max_connector;
 	uint32_t max_listener;
 	uint32_t max_cq_depth;
 	uint32_t max_send_depth;
 	uint32_t max_recv_depth;
+	uint32_t max_srq_depth;
 	uint32_t max_send_sge;
 	uint32_t max_recv_sge;
 	uint32_t max_read_sge;

@@ -242,7 +242,7 @@ void cn_close(struct connector *c, const struct connector_event *ev)
 
 	c->closing = ev->cmd;
 	connector_set_state(c, CONN_CLOSING);
-	guest_drop_events(c->guest, c->handle, false);
+	guest_drop_events(c->guest, c->handle, EVENTS_OF_CONNECTOR);
 	connector_answer(c, VIRTIO_RDMA_S_CANCELLED);
 	refuse(c, was);
 	if (c->attached && !c->stopped)

@@ -1,12 +1,59 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * context.c - a consumer's page of doorbells.  Control thread.
+ * context.c - a consumer's page of doorbells
  */
 #include <stdlib.h>
 
 #include "guest.h"
 #include "mr.h"
 #include "worker.h"
+
+/* ------------------------------------------------------------------- bells */
+
+bool context_slot_taken(const struct vr_context *ctx, uint32_t slot)
+{
+	return ctx->slots_used[slot / 64] & 1ull << (slot % 64);
+}
+
+bool bell_hook_init(struct bell_hook *h, struct vr_context *ctx,
+		    uint32_t slot, struct bell *bell)
+{
+	*h = (struct bell_hook){ ctx, slot, bell, calloc(64, sizeof(*h->row)) };
+	if (!h->row)
+		return false;
+	ctx->slots_used[slot / 64] |= 1ull << (slot % 64);
+	ctx->users++;
+	return true;
+}
+
+void bell_hook_fini(struct bell_hook *h)
+{
+	free(h->row);
+}
+
+void context_give_slot(struct vr_context *ctx, uint32_t slot)
+{
+	ctx->slots_used[slot / 64] &= ~(1ull << (slot % 64));
+	ctx->users--;
+}
+
+void bell_hang(struct bell_hook *h)
+{
+	struct bell ***row = &h->context->slot[h->slot / 64];
+
+	if (!*row) {
+		*row = h->row;
+		h->row = NULL;
+	}
+	(*row)[h->slot % 64] = h->bell;
+}
+
+void bell_take_down(struct vr_context *ctx, uint32_t slot)
+{
+	ctx->slot[slot / 64][slot % 64] = NULL;
+}
+
+/* ---------------------------------------------------------- control thread */
 
 static void join(void *arg)
 {

@@ -11,6 +11,7 @@
 #include "mr.h"
 #include "mw.h"
 #include "qp.h"
+#include "srq.h"
 
 static void cmd_query_addresses(struct command *cmd)
 {
@@ -55,6 +56,9 @@ static const struct command_row rows[] = {
 	C(REJECT), REQ(reject), ANS, false, cmd_reject },
 	C(DISCONNECT), CMD, ANS, false, cmd_disconnect },
 	C(CLOSE_CONNECTOR), CMD, ANS, false, cmd_close_connector },
+	C(CREATE_SRQ), REQ(create_srq), ANS, true, cmd_create_srq },
+	C(MODIFY_SRQ), REQ(modify_srq), ANS, false, cmd_modify_srq },
+	C(DESTROY_SRQ), CMD, ANS, false, cmd_destroy_srq },
 };
 /* clang-format on */
 _Static_assert(sizeof(rows) / sizeof(rows[0]) == VIRTIO_RDMA_CMD_COUNT,
@@ -72,6 +76,9 @@ uint32_t command_feature(uint32_t opcode)
 	static const uint32_t of[VIRTIO_RDMA_CMD_COUNT] = {
 		[VIRTIO_RDMA_CMD_CREATE_MW] = VIRTIO_RDMA_FEATURE(MW),
 		[VIRTIO_RDMA_CMD_DESTROY_MW] = VIRTIO_RDMA_FEATURE(MW),
+		[VIRTIO_RDMA_CMD_CREATE_SRQ] = VIRTIO_RDMA_FEATURE(SRQ),
+		[VIRTIO_RDMA_CMD_MODIFY_SRQ] = VIRTIO_RDMA_FEATURE(SRQ),
+		[VIRTIO_RDMA_CMD_DESTROY_SRQ] = VIRTIO_RDMA_FEATURE(SRQ),
 	};
 
 	return of[opcode];

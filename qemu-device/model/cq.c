@@ -253,7 +253,7 @@ static void cq_remove(struct guest *g, struct vr_cq *cq)
 	handle_free(&g->cqs, cq->handle);
 	cq->gone = true;
 	worker_call(cq->worker, cq_worker_leave, cq);
-	guest_drop_events(g, cq->handle, true);
+	guest_drop_events(g, cq->handle, EVENTS_OF_CQ);
 	loop_post_work(g->loop, &cq->free_work);
 }
 

@@ -13,6 +13,7 @@
 #include "mw.h"
 #include "qp.h"
 #include "session.h"
+#include "srq.h"
 
 #define LOG_LINES_PER_SECOND 20
 
@@ -30,6 +31,7 @@ static const struct {
 	T(mrs, max_mr),
 	T(mws, max_mw),
 	T(qps, max_qp),
+	T(srqs, max_srq),
 	T(connectors, max_connector),
 	T(listeners, max_listener),
 #undef T
@@ -49,16 +51,17 @@ static void tables_fini(struct guest *g)
 	token_table_fini(&g->claims);
 }
 
+/* What a guest may have none of keeps an empty table */
 static int tables_init(struct guest *g)
 {
+	uint32_t limit;
 	int ret = 0;
 
 	for (size_t i = 0; i < TABLE_COUNT && !ret; i++) {
-		uint32_t max = *(const uint32_t *)((const char *)g->conf +
-						   tables[i].limit);
-
-		/* of a feature that is not offered: none can be made */
-		ret = handle_table_init(table_of(g, i), max ? max : 1);
+		limit = *(const uint32_t *)((const char *)g->conf +
+					    tables[i].limit);
+		if (limit)
+			ret = handle_table_init(table_of(g, i), limit);
 	}
 	if (!ret)
 		ret = token_table_init(&g->claims,
@@ -133,6 +136,7 @@ void guest_reset(struct guest *g)
 	qp_halt_all(g);
 	connector_reset_all(g);
 	qp_reset_all(g);
+	srq_reset_all(g);
 	cq_reset_all(g);
 	mw_reset_all(g);
 	mr_reset_all(g);
@@ -166,6 +170,8 @@ static uint32_t configured(const struct guest_conf *conf)
 
 	if (conf->max_mw)
 		mask |= VIRTIO_RDMA_FEATURE(MW);
+	if (conf->max_srq)
+		mask |= VIRTIO_RDMA_FEATURE(SRQ);
 	return mask;
 }
 

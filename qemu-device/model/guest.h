@@ -62,6 +62,7 @@ struct guest {
 	struct handle_table mrs;	/* struct vr_mr, by local token */
 	struct handle_table mws;	/* struct vr_mw */
 	struct handle_table qps;	/* struct vr_qp */
+	struct handle_table srqs;	/* struct vr_srq */
 	struct handle_table connectors; /* struct connector */
 	struct handle_table listeners;	/* struct listener */
 	struct token_table claims;	/* struct vr_mr and vr_mw, by remote token */

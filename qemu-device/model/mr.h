@@ -36,7 +36,7 @@ struct vr_pd {
 	struct vr_mr *physical;		/* what the privileged token means here */
 
 	/* control thread only */
-	uint32_t users;			/* regions, queue pairs */
+	uint32_t users;			/* regions, queues */
 	uint32_t refs;			/* of the structure: the handle, and what
 					 * the fabric has yet to give back */
 	struct list_head memory;	/* physical.c: struct vr_mr by link */
@@ -106,6 +106,11 @@ struct vr_mr {
 	struct loop_work unnamed_work;
 };
 
+/* What a bit of a context's page stands for.  rung: worker, the driver set it */
+struct bell {
+	void (*rung)(struct bell *bell);
+};
+
 /* One per consumer: the page with its doorbells */
 struct vr_context {
 	/* constant after create */
@@ -115,12 +120,20 @@ struct vr_context {
 	struct virtio_rdma_context_page *page;
 
 	/* control thread only */
-	uint32_t users;			/* queue pairs */
+	uint32_t users;			/* bells */
 	uint64_t slots_used[VIRTIO_RDMA_MAX_SLOTS / 64];
 
 	/* worker only */
 	struct list_head link;		/* in the worker's list */
-	struct vr_qp **slot[VIRTIO_RDMA_MAX_SLOTS / 64];	/* 64 each, or NULL */
+	struct bell **slot[VIRTIO_RDMA_MAX_SLOTS / 64];	/* 64 each, or NULL */
+};
+
+/* A bell on its way to its place, from the one thread to the other and back */
+struct bell_hook {
+	struct vr_context *context;
+	uint32_t slot;
+	struct bell *bell;
+	struct bell **row;		/* for the context, if it has none */
 };
 
 /* control thread */
@@ -133,6 +146,14 @@ void mr_reset_all(struct guest *g);
 void cmd_create_context(struct command *cmd);
 void cmd_destroy_context(struct command *cmd);
 void context_reset_all(struct guest *g);
+bool context_slot_taken(const struct vr_context *ctx, uint32_t slot);
+/* Takes the slot, which is free; false: no memory.  Then bell_hang() in the
+ * worker, then bell_hook_fini(). */
+bool bell_hook_init(struct bell_hook *h, struct vr_context *ctx,
+		    uint32_t slot, struct bell *bell);
+void bell_hook_fini(struct bell_hook *h);
+/* After bell_take_down() in the worker, or before it */
+void context_give_slot(struct vr_context *ctx, uint32_t slot);
 
 /* pd.c: a domain that may be used, or NULL */
 struct vr_pd *pd_find(const struct guest *g, uint32_t handle);
@@ -162,6 +183,8 @@ void physical_sync(struct vr_pd *pd);
 void physical_end(struct vr_pd *pd);
 
 /* worker */
+void bell_hang(struct bell_hook *h);
+void bell_take_down(struct vr_context *ctx, uint32_t slot);
 
 /* The region that a request may use, with one user more; else a status of
  * the local kind.  need: VIRTIO_RDMA_ACCESS_LOCAL_WRITE or 0 */

@@ -8,6 +8,7 @@
 #include "guest.h"
 #include "mr.h"
 #include "qp.h"
+#include "srq.h"
 #include "worker.h"
 
 /* ------------------------------------------------------------------ creation */
@@ -18,6 +19,7 @@ struct parts {
 	struct vr_cq *send_cq;
 	struct vr_cq *recv_cq;
 	struct vr_context *context;
+	struct vr_srq *srq;		/* NULL: none */
 };
 
 static bool power_of_two(uint32_t v)
@@ -38,6 +40,21 @@ static bool ring_ok(uint32_t depth, uint32_t max_depth, uint32_t stride,
 	       offset % stride == 0;
 }
 
+/* With a shared queue there is none */
+static bool recv_ring_ok(const struct guest_conf *c,
+			 const struct virtio_rdma_cmd_create_qp *r,
+			 uint64_t recv, uint64_t *end)
+{
+	*end = 0;
+	if (r->srq)
+		return !r->rq_depth && !r->rq_stride && !r->rq_offset &&
+		       !r->max_recv_sge;
+	return ring_ok(vr_from_le32(r->rq_depth), c->max_recv_depth,
+		       vr_from_le16(r->rq_stride),
+		       sizeof(struct virtio_rdma_recv_wqe) + recv,
+		       vr_from_le32(r->rq_offset), end);
+}
+
 /* Both rings, and a buffer of just the pages that they lie in */
 static bool rings_ok(const struct guest_conf *c,
 		     const struct virtio_rdma_cmd_create_qp *r,
@@ -49,17 +66,15 @@ static bool rings_ok(const struct guest_conf *c,
 		       vr_from_le16(r->sq_stride),
 		       sizeof(struct virtio_rdma_send_wqe) + send,
 		       vr_from_le32(r->sq_offset), &sq_end) &&
-	       ring_ok(vr_from_le32(r->rq_depth), c->max_recv_depth,
-		       vr_from_le16(r->rq_stride),
-		       sizeof(struct virtio_rdma_recv_wqe) + recv,
-		       vr_from_le32(r->rq_offset), &rq_end) &&
+	       recv_ring_ok(c, r, recv, &rq_end) &&
 	       gmem_count_exact(vr_from_le32(r->buffer.page_count),
 				sq_end > rq_end ? sq_end : rq_end);
 }
 
-static bool create_qp_ok(const struct guest_conf *c,
+static bool create_qp_ok(const struct guest *g,
 			 const struct virtio_rdma_cmd_create_qp *r)
 {
+	const struct guest_conf *c = g->conf;
 	uint32_t ssge = vr_from_le16(r->max_send_sge);
 	uint32_t rsge = vr_from_le16(r->max_recv_sge);
 	uint32_t inl = vr_from_le32(r->max_inline);
@@ -67,7 +82,7 @@ static bool create_qp_ok(const struct guest_conf *c,
 
 	if (inl > send)
 		send = inl;
-	if (r->reserved ||
+	if ((r->srq && !(g->features & VIRTIO_RDMA_FEATURE(SRQ))) ||
 	    vr_from_le32(r->flags) & ~VIRTIO_RDMA_QP_FLUSH_ON_PEER_DISCONNECT ||
 	    ssge > c->max_send_sge || rsge > c->max_recv_sge ||
 	    inl > c->max_inline ||
@@ -85,7 +100,9 @@ static bool find_parts(struct guest *g,
 	p->send_cq = handle_get(&g->cqs, vr_from_le32(r->send_cq));
 	p->recv_cq = handle_get(&g->cqs, vr_from_le32(r->recv_cq));
 	p->context = handle_get(&g->contexts, vr_from_le32(r->context));
-	return p->pd && p->send_cq && p->recv_cq && p->context;
+	p->srq = r->srq ? handle_get(&g->srqs, vr_from_le32(r->srq)) : NULL;
+	return p->pd && p->send_cq && p->recv_cq && p->context &&
+	       (p->srq || !r->srq);
 }
 
 /* Room for the requests that can be in work.  Not zeroed: a request is set up
@@ -153,11 +170,25 @@ static void qp_init_links(struct vr_qp *qp)
 	list_init(&qp->dying);
 	list_init(&qp->on_send_cq);
 	list_init(&qp->on_recv_cq);
+	list_init(&qp->on_srq);
+	list_init(&qp->hungry);
 	list_init(&qp->waiting_stops);
 	list_init(&qp->windows);
 	wheel_timer_init(&qp->timer);
 	loop_work_init(&qp->failed_work, qp_failed, qp);
 	loop_work_init(&qp->free_work, qp_free, qp);
+}
+
+static bool recv_queue_init(struct vr_qp *qp, const struct parts *p,
+			    const struct virtio_rdma_cmd_create_qp *r)
+{
+	if (p->srq)
+		return queue_init(&qp->rq, QP_WINDOW, 0, 0, p->srq->max_sge,
+				  p->recv_cq);
+	return queue_init(&qp->rq, vr_from_le32(r->rq_depth),
+			  vr_from_le16(r->rq_stride),
+			  vr_from_le32(r->rq_offset),
+			  vr_from_le16(r->max_recv_sge), p->recv_cq);
 }
 
 static struct vr_qp *qp_new(struct guest *g, const struct parts *p,
@@ -169,6 +200,7 @@ static struct vr_qp *qp_new(struct guest *g, const struct parts *p,
 		return NULL;
 	qp_init_links(qp);
 	qp->be.worker = g->data.worker;
+	qp->bell.rung = qp_rung;
 	qp->guest = g;
 	qp->data = &g->data;
 	qp->flags = vr_from_le32(r->flags);
@@ -178,15 +210,14 @@ static struct vr_qp *qp_new(struct guest *g, const struct parts *p,
 	qp->qp_context = r->qp_context;
 	qp->pd = p->pd;
 	qp->context = p->context;
+	qp->srq = p->srq;
 	qp->remote_free = (uint32_t)((1ull << QP_REMOTE_SGS) - 1);
 	qp->remote = malloc(QP_REMOTE_SGS * sizeof(*qp->remote));
 	if (!qp->remote ||
 	    !queue_init(&qp->sq, vr_from_le32(r->sq_depth),
 			vr_from_le16(r->sq_stride), vr_from_le32(r->sq_offset),
 			vr_from_le16(r->max_send_sge), p->send_cq) ||
-	    !queue_init(&qp->rq, vr_from_le32(r->rq_depth),
-			vr_from_le16(r->rq_stride), vr_from_le32(r->rq_offset),
-			vr_from_le16(r->max_recv_sge), p->recv_cq))
+	    !recv_queue_init(qp, p, r))
 		goto err;
 	if (qp->max_inline) {
 		qp->sq.inline_copy = malloc((size_t)qp->sq.window *
@@ -201,34 +232,21 @@ err:
 	return NULL;
 }
 
-static uint64_t *slot_word(struct vr_qp *qp, uint64_t *bit)
-{
-	*bit = 1ull << (qp->slot % 64);
-	return &qp->context->slots_used[qp->slot / 64];
-}
-
 /* Hands the queue pair to the worker */
 static enum virtio_rdma_status qp_join(struct vr_qp *qp)
 {
 	struct qp_join_args args = { .qp = qp };
-	uint64_t bit, *word = slot_word(qp, &bit);
 
-	args.row = calloc(64, sizeof(*args.row));
-	if (!args.row)
+	if (!bell_hook_init(&args.hook, qp->context, qp->slot, &qp->bell))
 		return VIRTIO_RDMA_S_NO_RESOURCES;
-	*word |= bit;
 	qp->pd->users++;
 	qp->sq.cq->users++;
 	qp->rq.cq->users++;
-	qp->context->users++;
+	if (qp->srq)
+		qp->srq->users++;
 	worker_call(qp->be.worker, qp_worker_join, &args);
-	free(args.row);
+	bell_hook_fini(&args.hook);
 	return VIRTIO_RDMA_S_OK;
-}
-
-static bool slot_taken(const struct vr_context *ctx, uint32_t slot)
-{
-	return ctx->slots_used[slot / 64] & 1ull << (slot % 64);
 }
 
 static enum virtio_rdma_status qp_create(struct guest *g,
@@ -240,11 +258,13 @@ static enum virtio_rdma_status qp_create(struct guest *g,
 	struct vr_qp *qp;
 	int ret;
 
-	if (!create_qp_ok(g->conf, r))
+	if (!create_qp_ok(g, r))
 		return VIRTIO_RDMA_S_INVALID_PARAMETER;
 	if (!find_parts(g, r, &p))
 		return VIRTIO_RDMA_S_INVALID_HANDLE;
-	if (slot_taken(p.context, vr_from_le32(r->slot)))
+	if (p.srq && p.srq->pd != p.pd)
+		return VIRTIO_RDMA_S_INVALID_PARAMETER;
+	if (context_slot_taken(p.context, vr_from_le32(r->slot)))
 		return VIRTIO_RDMA_S_BUSY;
 	qp = qp_new(g, &p, r);
 	if (!qp)
@@ -287,15 +307,14 @@ void cmd_create_qp(struct command *cmd)
  * this thread has arrived */
 static void qp_remove(struct guest *g, struct vr_qp *qp)
 {
-	uint64_t bit, *word = slot_word(qp, &bit);
-
 	handle_free(&g->qps, qp->handle);
 	qp_release(qp);
-	*word &= ~bit;
+	context_give_slot(qp->context, qp->slot);
 	qp->pd->users--;
 	qp->sq.cq->users--;
 	qp->rq.cq->users--;
-	qp->context->users--;
+	if (qp->srq)
+		qp->srq->users--;
 	worker_call(qp->be.worker, qp_worker_leave, qp);
 }
 

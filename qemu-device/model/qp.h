@@ -18,6 +18,7 @@
 #include "gmem.h"
 #include "list.h"
 #include "loop.h"
+#include "mr.h"
 #include "sg.h"
 #include "timer_wheel.h"
 
@@ -29,6 +30,7 @@ struct vr_context;
 struct vr_cq;
 struct vr_pd;
 struct vr_qp;
+struct vr_srq;
 struct worker;
 
 /* -------------------------------------------------- control thread: commands */
@@ -122,6 +124,7 @@ struct qp_stop_req {
 struct vr_wr {
 	struct be_wr be;
 	uint64_t wr_id;
+	uint16_t index;			/* low half of its entry's count */
 	uint8_t bad;			/* wc_status found by the checks, 0: none */
 	struct be_sg sg;		/* its segments follow the structure; a
 					 * BIND has a struct be_bind there */
@@ -152,6 +155,7 @@ struct qp_queue {
 
 struct vr_qp {
 	struct be_qp be;
+	struct bell bell;
 
 	/* constant after create */
 	struct guest *guest;
@@ -164,6 +168,8 @@ struct vr_qp {
 	uint64_t qp_context;		/* as the guest gave it, little-endian */
 	struct vr_pd *pd;
 	struct vr_context *context;
+	struct vr_srq *srq;		/* in place of a receive ring, or NULL; not
+					 * looked into after qp_worker_leave() */
 	struct gmem_pages pages;	/* record and rings */
 	_Atomic uint32_t *state_le;	/* in guest memory */
 
@@ -190,6 +196,9 @@ struct vr_qp {
 	struct list_head dying;		/* in the worker's list */
 	struct list_head on_send_cq;	/* in vr_cq.senders */
 	struct list_head on_recv_cq;	/* in vr_cq.receivers */
+	struct list_head on_srq;	/* in vr_srq.qps */
+	struct list_head hungry;	/* in vr_srq.hungry */
+	uint64_t ticket;		/* since it wants a receive, 0: it does not */
 	struct list_head waiting_stops;	/* struct qp_stop_req */
 	struct wheel_timer timer;
 	uint32_t remote_free;		/* bit per entry of remote[] */
@@ -217,8 +226,8 @@ static inline bool qp_is_open(const struct vr_qp *qp)
 	return qp->state == QP_CONNECTED && !qp->failing && !qp->detached;
 }
 
-/* Worker: the guest posted, the timer ended, or the transport asked */
-void qp_doorbell(struct vr_qp *qp);
+/* Worker: the guest posted; the timer ended, or the transport asked */
+void qp_rung(struct bell *bell);
 void qp_make_runnable(struct vr_qp *qp);
 /* Worker: one turn of the transport; true: it wants another */
 bool qp_run(struct vr_qp *qp);
@@ -230,8 +239,7 @@ void qp_fail(struct vr_qp *qp, enum virtio_rdma_reason reason);
 /* qp_run.c, each by worker_call().  arg: the queue pair unless it says more */
 struct qp_join_args {
 	struct vr_qp *qp;
-	struct vr_qp **row;		/* for the context, if it has none; else
-					 * it is left for the caller to free */
+	struct bell_hook hook;
 };
 struct qp_connect_args {
 	struct vr_qp *qp;

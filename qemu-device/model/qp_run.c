@@ -13,6 +13,7 @@
 #include "mr.h"
 #include "mw.h"
 #include "qp.h"
+#include "srq.h"
 #include "worker.h"
 #include "vrdma_plant.h"
 
@@ -72,6 +73,7 @@ static void at_rest(struct vr_qp *qp)
 	qp->conn = NULL;
 	list_del(&qp->run);
 	list_del(&qp->dying);
+	srq_forget(qp);
 	qp->failing = false;
 	wheel_clear(worker_wheel(qp->be.worker), &qp->timer);
 	if (qp->mute) {
@@ -165,8 +167,10 @@ void qp_make_runnable(struct vr_qp *qp)
 		worker_enqueue(qp->be.worker, qp->data, qp);
 }
 
-void qp_doorbell(struct vr_qp *qp)
+void qp_rung(struct bell *bell)
 {
+	struct vr_qp *qp = container_of(bell, struct vr_qp, bell);
+
 	if (qp->state == QP_INIT || qp_is_open(qp))
 		wr_look(qp);
 	qp_make_runnable(qp);
@@ -223,16 +227,13 @@ void qp_worker_join(void *arg)
 {
 	struct qp_join_args *a = arg;
 	struct vr_qp *qp = a->qp;
-	struct vr_qp ***row = &qp->context->slot[qp->slot / 64];
 
-	if (!*row) {
-		*row = a->row;
-		a->row = NULL;
-	}
-	(*row)[qp->slot % 64] = qp;
+	bell_hang(&a->hook);
 	list_add_tail(&qp->on_send_cq, &qp->sq.cq->senders);
 	list_add_tail(&qp->on_recv_cq, &qp->rq.cq->receivers);
-	if (qp->sq.cq->dead || qp->rq.cq->dead)
+	if (qp->srq)
+		list_add_tail(&qp->on_srq, &qp->srq->qps);
+	if (qp->sq.cq->dead || qp->rq.cq->dead || (qp->srq && qp->srq->dead))
 		qp_fail(qp, VIRTIO_RDMA_R_LOCAL_ERROR);
 }
 
@@ -291,6 +292,7 @@ void qp_worker_detach_peer(void *arg)
 
 	qp->detached = true;
 	list_del(&qp->run);
+	srq_forget(qp);
 	wheel_clear(worker_wheel(qp->be.worker), &qp->timer);
 }
 
@@ -298,11 +300,13 @@ void qp_worker_leave(void *arg)
 {
 	struct vr_qp *qp = arg;
 
-	qp->context->slot[qp->slot / 64][qp->slot % 64] = NULL;
+	bell_take_down(qp->context, qp->slot);
 	list_del(&qp->run);
 	list_del(&qp->on_send_cq);
 	list_del(&qp->on_recv_cq);
 	mw_forget_qp(qp);
+	list_del(&qp->on_srq);
+	srq_forget(qp);
 	qp->mute = true;
 	qp->broke = false;
 	qp->free_at_rest = true;

@@ -57,6 +57,15 @@ static void fill_queues(const struct guest_conf *g,
 	out->max_transfer = vr_to_le32(g->max_transfer);
 }
 
+/* Zero for what is not offered */
+static void fill_features(const struct guest *g, struct virtio_rdma_config *out)
+{
+	if (guest_offered_features(g) & VIRTIO_RDMA_FEATURE(SRQ)) {
+		out->max_srq = vr_to_le32(g->conf->max_srq);
+		out->max_srq_depth = vr_to_le32(g->conf->max_srq_depth);
+	}
+}
+
 /* Guests of one vrdmad may get "local", so what that cannot carry is not
  * promised; what the fabric cannot was taken away at start (fabric.c) */
 static void fill_connections(const struct guest *g,
@@ -83,6 +92,7 @@ void session_fill_config(const struct guest *g, uint8_t *out, size_t off,
 	fill_objects(g, cfg);
 	fill_queues(g->conf, cfg);
 	fill_connections(g, cfg);
+	fill_features(g, cfg);
 	cfg->adapter_flags = vr_to_le32(ADAPTER_FLAGS);
 	cfg->vendor_id = vr_to_le32(VENDOR_ID);
 	cfg->device_id = vr_to_le32(DEVICE_ID);

@@ -39,6 +39,8 @@ struct command {
 		struct virtio_rdma_cmd_register_mr register_mr;
 		struct virtio_rdma_cmd_create_mw create_mw;
 		struct virtio_rdma_cmd_create_qp create_qp;
+		struct virtio_rdma_cmd_create_srq create_srq;
+		struct virtio_rdma_cmd_modify_srq modify_srq;
 		struct virtio_rdma_cmd_listen listen;
 		struct virtio_rdma_cmd_control_listener control_listener;
 		struct virtio_rdma_cmd_create_connector create_connector;
@@ -75,15 +77,21 @@ enum virtio_rdma_status status_from_errno(int err);
 
 /* ------------------------------------------------------------------ events */
 /* Copied.  Queued while the driver has no buffer posted; the number that can
- * be queued is bounded by what can cause one: backlogs, connectors, CQs. */
+ * be queued is bounded by what can cause one: backlogs, connectors, CQs, SRQs.
+ * At most one SRQ_LIMIT waits per SRQ. */
 void guest_post_event(struct guest *g, const struct virtio_rdma_event *ev);
 /* One completion event.  cookie as the guest gave it, little-endian.  At most
  * one waits per CQ. */
 void guest_post_cq_event(struct guest *g, uint32_t ceq, uint64_t cookie,
 			 uint32_t cq_handle);
-/* The object is gone: events of it that still wait are dropped.  For a
- * connector, its events; for a CQ, its error and completion events. */
-void guest_drop_events(struct guest *g, uint32_t handle, bool is_cq);
+/* The object is gone: events of it that still wait are dropped.  Handles of
+ * different types may be equal. */
+enum events_of {
+	EVENTS_OF_CONNECTOR,
+	EVENTS_OF_CQ,		/* completion events, too */
+	EVENTS_OF_SRQ,
+};
+void guest_drop_events(struct guest *g, uint32_t handle, enum events_of type);
 
 /* The device is broken until the driver resets it: no command is answered any
  * more, the status tail says so.  fmt: why, for the log. */

@@ -58,8 +58,27 @@ static struct pending_event *event_of(struct list_head *l)
 	return container_of(l, struct pending_event, link);
 }
 
+static uint64_t *bit_of(uint64_t *bits, uint32_t handle, uint64_t *bit)
+{
+	uint32_t i = handle_index(handle);
+
+	*bit = 1ull << (i % 64);
+	return &bits[i / 64];
+}
+
+static bool is_limit(const struct virtio_rdma_event *ev)
+{
+	return vr_from_le16(ev->type) == VIRTIO_RDMA_EV_SRQ_LIMIT;
+}
+
 static void event_free(struct vq_state *v, struct pending_event *p)
 {
+	uint64_t bit, *word;
+
+	if (is_limit(&p->ev)) {
+		word = bit_of(v->srq_waiting, vr_from_le32(p->ev.handle), &bit);
+		*word &= ~bit;
+	}
 	list_del(&p->link);
 	v->event_count--;
 	free(p);
@@ -85,10 +104,26 @@ void vq_flush_events(struct guest *g)
 		notify(g, VIRTIO_RDMA_VQ_EVENT);
 }
 
-/* Each connector has at most a request and an end, each CQ one error */
+/* Each connector has at most a request and an end, each CQ one error, each SRQ
+ * one and its limit */
 static uint32_t most_events(const struct guest *g)
 {
-	return 2 * g->conf->max_connector + g->conf->max_cq;
+	return 2 * g->conf->max_connector + g->conf->max_cq +
+	       2 * g->conf->max_srq;
+}
+
+/* An SRQ_LIMIT that waits says what another one would */
+static bool said_already(struct vq_state *v, const struct virtio_rdma_event *ev)
+{
+	uint64_t bit, *word;
+	bool already;
+
+	if (!is_limit(ev))
+		return false;
+	word = bit_of(v->srq_waiting, vr_from_le32(ev->handle), &bit);
+	already = *word & bit;
+	*word |= bit;
+	return already;
 }
 
 void guest_post_event(struct guest *g, const struct virtio_rdma_event *ev)
@@ -108,6 +143,10 @@ void guest_post_event(struct guest *g, const struct virtio_rdma_event *ev)
 		guest_needs_reset(g, "no memory for an event");
 		return;
 	}
+	if (said_already(v, ev)) {
+		free(p);
+		return;
+	}
 	p->ev = *ev;
 	list_add_tail(&p->link, &v->events);
 	v->event_count++;
@@ -121,17 +160,9 @@ static struct pending_cq_event *cq_event_of(struct list_head *l)
 	return container_of(l, struct pending_cq_event, link);
 }
 
-static uint64_t *waiting_word(struct vq_state *v, uint32_t cq, uint64_t *bit)
-{
-	uint32_t i = handle_index(cq);
-
-	*bit = 1ull << (i % 64);
-	return &v->cq_waiting[i / 64];
-}
-
 static void cq_event_free(struct vq_state *v, struct pending_cq_event *p)
 {
-	uint64_t bit, *word = waiting_word(v, vr_from_le32(p->ev.cq), &bit);
+	uint64_t bit, *word = bit_of(v->cq_waiting, vr_from_le32(p->ev.cq), &bit);
 
 	*word &= ~bit;
 	list_del(&p->link);
@@ -168,7 +199,7 @@ void guest_post_cq_event(struct guest *g, uint32_t ceq, uint64_t cookie,
 	if (g->broken || ceq >= g->conf->num_ceq ||
 	    handle_index(cq_handle) >= g->conf->max_cq)
 		return;
-	word = waiting_word(v, cq_handle, &bit);
+	word = bit_of(v->cq_waiting, cq_handle, &bit);
 	if (*word & bit)
 		return; /* the one that waits says the same */
 	p = malloc(sizeof(*p));
@@ -193,7 +224,7 @@ static void drop_cq_event(struct guest *g, uint32_t handle)
 
 	if (handle_index(handle) >= g->conf->max_cq)
 		return;
-	word = waiting_word(v, handle, &bit);
+	word = bit_of(v->cq_waiting, handle, &bit);
 	for (uint32_t i = 0; i < g->conf->num_ceq && (*word & bit); i++) {
 		list_for_each_safe(pos, tmp, &v->ceq[i])
 		{
@@ -205,7 +236,20 @@ static void drop_cq_event(struct guest *g, uint32_t handle)
 	}
 }
 
-void guest_drop_events(struct guest *g, uint32_t handle, bool is_cq)
+static enum events_of owner_of(const struct virtio_rdma_event *ev)
+{
+	switch (vr_from_le16(ev->type)) {
+	case VIRTIO_RDMA_EV_CQ_ERROR:
+		return EVENTS_OF_CQ;
+	case VIRTIO_RDMA_EV_SRQ_LIMIT:
+	case VIRTIO_RDMA_EV_SRQ_ERROR:
+		return EVENTS_OF_SRQ;
+	default:
+		return EVENTS_OF_CONNECTOR;
+	}
+}
+
+void guest_drop_events(struct guest *g, uint32_t handle, enum events_of type)
 {
 	struct vq_state *v = g->vq;
 	struct list_head *pos, *tmp;
@@ -213,13 +257,12 @@ void guest_drop_events(struct guest *g, uint32_t handle, bool is_cq)
 	list_for_each_safe(pos, tmp, &v->events)
 	{
 		struct pending_event *p = event_of(pos);
-		bool cq_error =
-			vr_from_le16(p->ev.type) == VIRTIO_RDMA_EV_CQ_ERROR;
 
-		if (cq_error == is_cq && vr_from_le32(p->ev.handle) == handle)
+		if (owner_of(&p->ev) == type &&
+		    vr_from_le32(p->ev.handle) == handle)
 			event_free(v, p);
 	}
-	if (is_cq)
+	if (type == EVENTS_OF_CQ)
 		drop_cq_event(g, handle);
 }
 
@@ -229,9 +272,11 @@ int vq_events_init(struct guest *g, struct vq_state *v)
 {
 	list_init(&v->events);
 	v->cq_waiting = calloc((g->conf->max_cq + 63) / 64, sizeof(uint64_t));
+	v->srq_waiting = calloc(g->conf->max_srq / 64 + 1, sizeof(uint64_t));
 	v->ceq = calloc(g->conf->num_ceq, sizeof(*v->ceq));
-	if (!v->cq_waiting || !v->ceq) {
+	if (!v->cq_waiting || !v->srq_waiting || !v->ceq) {
 		free(v->cq_waiting);
+		free(v->srq_waiting);
 		free(v->ceq);
 		return -ENOMEM;
 	}
@@ -254,5 +299,6 @@ void vq_events_fini(struct guest *g, struct vq_state *v)
 {
 	vq_events_reset(g, v);
 	free(v->cq_waiting);
+	free(v->srq_waiting);
 	free(v->ceq);
 }

@@ -63,6 +63,7 @@ struct vq_state {
 	struct list_head events; /* pending_event */
 	uint32_t event_count;
 	uint64_t *cq_waiting;  /* bit per CQ index: it has an event in ceq[] */
+	uint64_t *srq_waiting; /* the same for SRQ_LIMIT in events */
 	struct list_head *ceq; /* pending_cq_event, per queue */
 	struct loop_timer again; /* the control queue's next turn */
 };

@@ -28,6 +28,7 @@
 #include "guest.h"
 #include "mr.h"
 #include "qp.h"
+#include "srq.h"
 #include "timer_wheel.h"
 #include "worker.h"
 
@@ -73,6 +74,7 @@ struct worker {
 	struct list_head runnable;	/* guest_data.runnable */
 	struct list_head dying;		/* vr_qp.dying */
 	struct list_head touched;	/* vr_cq.touched */
+	struct list_head offering;	/* vr_srq.offering */
 	struct call *waiting;		/* of worker_call_until() */
 	struct backend *backend[MAX_BACKENDS];	/* those with poll() */
 	unsigned int backends;
@@ -146,6 +148,12 @@ void worker_mourn(struct worker *w, struct vr_qp *qp)
 		list_add_tail(&qp->dying, &w->dying);
 }
 
+void worker_offer(struct worker *w, struct vr_srq *srq)
+{
+	if (list_empty(&srq->offering))
+		list_add_tail(&srq->offering, &w->offering);
+}
+
 void worker_touch_cq(struct worker *w, struct vr_cq *cq)
 {
 	list_add_tail(&cq->touched, &w->touched);
@@ -188,17 +196,17 @@ static void ring_word(struct vr_context *ctx, uint32_t word, uint32_t *left)
 {
 	uint64_t bits = vr_from_le64(__atomic_exchange_n(
 				&ctx->page->work[word], 0, __ATOMIC_SEQ_CST));
-	struct vr_qp **row = ctx->slot[word];
+	struct bell **row = ctx->slot[word];
 
 	--*left;
 	if (!row)
 		return;
 	for (; bits; bits &= bits - 1) {
-		struct vr_qp *qp = row[__builtin_ctzll(bits)];
+		struct bell *bell = row[__builtin_ctzll(bits)];
 
-		if (!qp)
+		if (!bell)
 			continue;
-		qp_doorbell(qp);
+		bell->rung(bell);
 		if (*left)
 			--*left;
 	}
@@ -302,6 +310,17 @@ static bool run_guests(struct worker *w)
 	while (!list_empty(&round))
 		run_guest(w, &round, TURNS_PER_GUEST);
 	return true;
+}
+
+/* Shared receive queues that were posted to: once round those who wait */
+static bool offer_receives(struct worker *w)
+{
+	struct list_head *pos, *tmp;
+	bool any = false;
+
+	list_for_each_safe(pos, tmp, &w->offering)
+		any |= srq_offer(container_of(pos, struct vr_srq, offering));
+	return any;
 }
 
 static void deadline(struct wheel_timer *t)
@@ -549,6 +568,8 @@ static void pass(struct worker *w)
 		busy = true;
 	if (poll_backends(w))
 		busy = true;
+	if (offer_receives(w))
+		busy = true;
 	if (run_guests(w))
 		busy = true;
 	settle(w);
@@ -578,6 +599,10 @@ bool worker_has_work(struct worker *w)
 	if (!list_empty(&w->runnable) || !list_empty(&w->dying) ||
 	    wheel_timeout_ms(&w->wheel, loop_now_ns()) == 0)
 		return true;
+	list_for_each(pos, &w->offering) {
+		if (!container_of(pos, struct vr_srq, offering)->data->paused)
+			return true;
+	}
 	list_for_each(pos, &w->contexts) {
 		if (bell_rung(container_of(pos, struct vr_context, link)))
 			return true;
@@ -588,6 +613,7 @@ bool worker_has_work(struct worker *w)
 void worker_step(struct worker *w)
 {
 	ring_all(w);
+	offer_receives(w);
 	if (!list_empty(&w->runnable))
 		run_guest(w, &w->runnable, 1);
 	settle(w);
@@ -685,6 +711,7 @@ int worker_create(const struct worker_conf *conf, struct loop *loop,
 	list_init(&w->runnable);
 	list_init(&w->dying);
 	list_init(&w->touched);
+	list_init(&w->offering);
 	wheel_init(&w->wheel, loop_now_ns());
 	w->by_hand = true;
 	ret = open_fds(w);

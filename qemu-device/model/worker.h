@@ -27,6 +27,7 @@ struct vr_context;
 struct vr_mr;
 struct vr_mw;
 struct vr_qp;
+struct vr_srq;
 struct worker;
 
 struct worker_conf {
@@ -121,6 +122,8 @@ void worker_del_context(struct worker *w, struct vr_context *ctx);
 void worker_enqueue(struct worker *w, struct guest_data *d, struct vr_qp *qp);
 /* qp failed; it is buried when nothing of it is on the stack */
 void worker_mourn(struct worker *w, struct vr_qp *qp);
+/* srq was posted to and has hungry queue pairs; see srq.h */
+void worker_offer(struct worker *w, struct vr_srq *srq);
 /* cq got an entry; its arm word is looked at when the batch is over */
 void worker_touch_cq(struct worker *w, struct vr_cq *cq);
 /* The batch is over */

@@ -7,6 +7,9 @@
  * is the one value that is read again and again, each time checked against
  * what was taken before.  Requests end in the order in which they were taken,
  * so one that fails its checks waits, marked bad, for those before it.
+ *
+ * A queue pair with a shared receive queue (srq.h) has no receive ring.  Its
+ * receive queue holds what it took there, and nothing else differs.
  */
 #include <stdatomic.h>
 #include <string.h>
@@ -16,6 +19,7 @@
 #include "mr.h"
 #include "mw.h"
 #include "qp.h"
+#include "srq.h"
 #include "worker.h"
 #include "vrdma_plant.h"
 
@@ -89,6 +93,12 @@ static struct vr_wr *wr_at(const struct qp_queue *q, uint32_t count)
 		(q->wrs + slot_of(q, count) * q->wr_size);
 }
 
+/* It has no ring of its own */
+static bool is_shared(const struct vr_qp *qp, const struct qp_queue *q)
+{
+	return qp->srq && q == &qp->rq;
+}
+
 static const uint8_t *entry_at(const struct vr_qp *qp,
 			       const struct qp_queue *q, uint32_t count)
 {
@@ -120,7 +130,7 @@ static bool read_tail(struct vr_qp *qp, struct qp_queue *q)
  * peer happens to need the queue */
 void wr_look(struct vr_qp *qp)
 {
-	if (!read_tail(qp, &qp->sq) || !read_tail(qp, &qp->rq))
+	if (!read_tail(qp, &qp->sq) || (!qp->srq && !read_tail(qp, &qp->rq)))
 		qp_fail(qp, VIRTIO_RDMA_R_LOCAL_ERROR);
 }
 
@@ -129,6 +139,8 @@ static bool can_take(struct vr_qp *qp, struct qp_queue *q)
 {
 	if (q->broken || q->closed || q->taken - q->ended >= q->window)
 		return false;
+	if (is_shared(qp, q))
+		return srq_ready(qp);
 	if (q->taken != q->tail)
 		return true;
 	if (!read_tail(qp, q)) {
@@ -317,6 +329,24 @@ static void wr_put(struct vr_wr *wr)
 	wr->be.bind = NULL;
 }
 
+/* Copies and checks the next entry, which is there */
+static void take_own(struct vr_qp *qp, struct qp_queue *q, struct vr_wr *wr,
+		     enum virtio_rdma_wc_status (*parse)(struct vr_qp *,
+							 struct vr_wr *,
+							 const uint8_t *))
+{
+	wr->index = (uint16_t)q->taken;
+	wr->bad = (uint8_t)parse(qp, wr, entry_at(qp, q, q->taken));
+}
+
+/* One that is bad is the fault of whoever took it: the ring goes on */
+static void take_shared(struct vr_qp *qp, struct vr_wr *wr)
+{
+	wr->index = (uint16_t)qp->srq->taken;
+	wr->bad = (uint8_t)parse_recv(qp, wr, srq_entry(qp->srq));
+	srq_took(qp);
+}
+
 static void end_bad(struct vr_qp *qp, struct qp_queue *q);
 static struct be_wr *take(struct vr_qp *qp, struct qp_queue *q,
 			  enum virtio_rdma_wc_status (*parse)(struct vr_qp *,
@@ -329,7 +359,10 @@ static struct be_wr *take(struct vr_qp *qp, struct qp_queue *q,
 		return NULL;
 	wr = wr_at(q, q->taken);
 	wr_init(wr);
-	wr->bad = (uint8_t)parse(qp, wr, entry_at(qp, q, q->taken));
+	if (is_shared(qp, q))
+		take_shared(qp, wr);
+	else
+		take_own(qp, q, wr, parse);
 	q->taken++;
 	if (!wr->bad)
 		return &wr->be;
@@ -411,7 +444,7 @@ static void end_wr(struct vr_qp *qp, struct qp_queue *q, struct vr_wr *wr,
 		.length = length,
 		.token = wr->be.opcode == VIRTIO_RDMA_OP_RECEIVE_INVALIDATE ?
 				 wr->be.remote_token : 0,
-		.wqe_index = (uint16_t)q->ended,
+		.wqe_index = wr->index,
 		.opcode = wr->be.opcode,
 		.status = status,
 		.solicited = solicited,
@@ -525,7 +558,7 @@ static void flush_entry(struct vr_qp *qp, struct qp_queue *q)
 bool wr_flush_some(struct vr_qp *qp, struct qp_queue *q, uint32_t max)
 {
 	flush_taken(qp, q);
-	if (q->broken || !read_tail(qp, q))
+	if (is_shared(qp, q) || q->broken || !read_tail(qp, q))
 		return false;
 	for (; q->taken != q->tail && max; max--)
 		flush_entry(qp, q);

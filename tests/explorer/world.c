@@ -156,11 +156,11 @@ void guest_post_cq_event(struct guest *g, uint32_t ceq, uint64_t cookie,
 }
 
 /* Buffers are always there, so no event ever waits in the device */
-void guest_drop_events(struct guest *g, uint32_t handle, bool is_cq)
+void guest_drop_events(struct guest *g, uint32_t handle, enum events_of type)
 {
 	(void)g;
 	(void)handle;
-	(void)is_cq;
+	(void)type;
 }
 
 void guest_needs_reset(struct guest *g, const char *fmt, ...)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * nd_conform.c - the disconnect scheme through IND2Connector, and memory
- * windows through IND2QueuePair, in a guest
+ * nd_conform.c - the disconnect scheme through IND2Connector, memory windows
+ * through IND2QueuePair, and shared receive queues, in a guest
  *
  * Both ends are in this process, connected through the device.  What NDSPI has
  * beside NDK is the subject: NotifyDisconnect as a request, its cancelling, and
@@ -455,6 +455,110 @@ static void windows_outlive_regions(void)
 	RELEASE(window);
 }
 
+/* --- one receive queue for both -------------------------------------------------- */
+
+static IND2SharedReceiveQueue *shared;
+
+static HRESULT new_shared_qp(struct side *s)
+{
+	RELEASE(s->qp);
+	return adapter->lpVtbl->CreateQueuePairWithSrq(
+		adapter, &IID_IND2QueuePair, (IUnknown *)s->cq,
+		(IUnknown *)s->cq, (IUnknown *)shared, s, 4, 1, 0,
+		(VOID **)&s->qp);
+}
+
+/* 64 bytes into A's memory */
+static HRESULT receive_shared(ULONG at)
+{
+	ND2_SGE sge = { .Buffer = a.memory + at, .BufferLength = 64,
+			.MemoryRegionToken =
+				a.mr->lpVtbl->GetLocalToken(a.mr) };
+
+	return shared->lpVtbl->Receive(shared, a.memory + at, &sge, 1);
+}
+
+static HRESULT send_from(struct side *s, struct side *to)
+{
+	ND2_SGE sge = { .Buffer = s->memory + 2048, .BufferLength = 64,
+			.MemoryRegionToken =
+				s->mr->lpVtbl->GetLocalToken(s->mr) };
+	HRESULT hr = s->qp->lpVtbl->Send(s->qp, s, &sge, 1, 0);
+
+	if (hr == ND_SUCCESS)
+		hr = next(s, TIMEOUT_S);
+	return hr == ND_SUCCESS ? next(to, TIMEOUT_S) : hr;
+}
+
+static void share(void)
+{
+	HRESULT hr = adapter->lpVtbl->CreateSharedReceiveQueue(
+		adapter, &IID_IND2SharedReceiveQueue, file, 4, 1, 2, 0, 0,
+		(VOID **)&shared);
+
+	EXPECT(hr, ND_SUCCESS);
+	EXPECT(new_shared_qp(&a), ND_SUCCESS);
+	EXPECT(new_shared_qp(&b), ND_SUCCESS);
+	EXPECT(receive(&a), ND_INVALID_DEVICE_REQUEST);
+	connect_them();
+}
+
+/* In the order in which they were posted, whoever needs them; one end leaves
+ * alone what nobody took */
+static void shared_receives(void)
+{
+	OVERLAPPED low = { 0 };
+	HRESULT da;
+
+	share();
+	memset(a.memory + 2048, 'a', 64);
+	memset(b.memory + 2048, 'b', 64);
+	for (ULONG i = 0; i < 4; i++)
+		EXPECT(receive_shared(64 * i), ND_SUCCESS);
+	EXPECT(receive_shared(0), ND_NO_MORE_ENTRIES);
+	EXPECT(shared->lpVtbl->Notify(shared, &low), ND_PENDING);
+	EXPECT(send_from(&a, &b), ND_SUCCESS);
+	EXPECT(send_from(&b, &a), ND_SUCCESS);
+	EXPECT(result(shared, &low), ND_PENDING);
+	EXPECT(send_from(&a, &b), ND_SUCCESS);
+	EXPECT(ended(shared, &low, ND_PENDING), ND_SUCCESS);
+	EXPECT(memcmp(a.memory, a.memory + 2048, 64), 0);
+	EXPECT(memcmp(a.memory + 64, b.memory + 2048, 64), 0);
+	EXPECT(memcmp(a.memory + 128, a.memory + 2048, 64), 0);
+	EXPECT(start_notify(&a), ND_PENDING);
+	RELEASE(b.conn);
+	EXPECT(end_notify(&a), ND_SUCCESS);
+	da = start_disconnect(&a);
+	EXPECT(end_disconnect(&a, da), ND_CONNECTION_ABORTED);
+	EXPECT(next(&a, 0.05), ND_PENDING);
+	EXPECT(next(&b, 0), ND_PENDING);
+	RELEASE(shared);	/* the queue pairs hold it */
+}
+
+static void shared_and_resized(void)
+{
+	OVERLAPPED low = { 0 };
+
+	share();
+	memset(a.memory + 2048, 'r', 64);
+	EXPECT(receive_shared(0), ND_SUCCESS);
+	EXPECT(shared->lpVtbl->Modify(shared, 16, 0), ND_SUCCESS);
+	for (ULONG i = 1; i < 16; i++)
+		EXPECT(receive_shared(64 * i), ND_SUCCESS);
+	EXPECT(receive_shared(0), ND_NO_MORE_ENTRIES);
+	EXPECT(shared->lpVtbl->Modify(shared, 8, 0), ND_BUFFER_OVERFLOW);
+	for (ULONG i = 0; i < 16; i++) {
+		EXPECT(send_from(&a, &b), ND_SUCCESS);
+		EXPECT(memcmp(a.memory + 64 * i, a.memory + 2048, 64), 0);
+	}
+	EXPECT(shared->lpVtbl->Notify(shared, &low), ND_PENDING);
+	EXPECT(ended(shared, &low, ND_PENDING), ND_SUCCESS);	/* at once */
+	EXPECT(shared->lpVtbl->Modify(shared, 2, 0), ND_SUCCESS);
+	EXPECT(receive_shared(1024), ND_SUCCESS);
+	EXPECT(send_from(&b, &a), ND_SUCCESS);
+	RELEASE(shared);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -470,6 +574,8 @@ static const struct {
 	{ "windows-have-borders", windows_have_borders },
 	{ "windows-given-back", windows_given_back },
 	{ "windows-outlive-regions", windows_outlive_regions },
+	{ "shared-receives", shared_receives },
+	{ "shared-and-resized", shared_and_resized },
 };
 
 static void run_case(size_t i)

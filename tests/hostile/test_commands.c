@@ -84,6 +84,11 @@ static const struct {
 	{ VIRTIO_RDMA_CMD_REJECT, sizeof(struct virtio_rdma_cmd_reject), true },
 	{ VIRTIO_RDMA_CMD_DISCONNECT, sizeof(struct virtio_rdma_cmd), true },
 	{ VIRTIO_RDMA_CMD_CLOSE_CONNECTOR, sizeof(struct virtio_rdma_cmd), true },
+	{ VIRTIO_RDMA_CMD_CREATE_SRQ, sizeof(struct virtio_rdma_cmd_create_srq),
+	  false },
+	{ VIRTIO_RDMA_CMD_MODIFY_SRQ, sizeof(struct virtio_rdma_cmd_modify_srq),
+	  true },
+	{ VIRTIO_RDMA_CMD_DESTROY_SRQ, sizeof(struct virtio_rdma_cmd), true },
 };
 #define COMMANDS (int)(sizeof(commands) / sizeof(commands[0]))
 _Static_assert(sizeof(commands) / sizeof(commands[0]) ==
@@ -238,9 +243,9 @@ START_TEST(reserved_fields)
 	REJECTED(w);
 	raw_qp_make(&bad, &q);
 	q.create.slot = vr_to_le32(6);
-	q.create.reserved = vr_to_le32(1);
+	q.create.srq = vr_to_le32(1);	/* with a receive ring of its own */
 	REJECTED(q.create);
-	q.create.reserved = 0;
+	q.create.srq = 0;
 	q.create.flags = vr_to_le32(0x80);
 	REJECTED(q.create);
 	q.create.flags = 0;

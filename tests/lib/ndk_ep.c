@@ -44,10 +44,12 @@ static void share_parents(struct ep *e, const struct ep *with)
 static void make_qp(struct ep *e, const struct ep_opts *o)
 {
 	struct vrdma_qp_params p = {
-		.receive_cq = e->cq, .initiator_cq = e->cq,
+		.receive_cq = e->cq, .initiator_cq = e->cq, .srq = o->srq,
 		.qp_context = (uintptr_t)e, .flags = o->qp_flags,
-		.receive_depth = o->depth, .initiator_depth = o->depth,
-		.max_receive_sge = o->sge, .max_initiator_sge = o->sge,
+		.receive_depth = o->srq ? 0 : o->depth,
+		.initiator_depth = o->depth,
+		.max_receive_sge = o->srq ? 0 : o->sge,
+		.max_initiator_sge = o->sge,
 		.inline_size = o->inline_size,
 	};
 	struct op op;

@@ -151,6 +151,20 @@ NDK_PD *nd_pd(NDK_ADAPTER *a)
 	return created(&op, st, pd);
 }
 
+NDK_SRQ *nd_srq(NDK_PD *pd, uint32_t depth, uint32_t threshold,
+		NDK_FN_SRQ_NOTIFICATION_CALLBACK *cb, PVOID ctx)
+{
+	NDK_SRQ *srq = NULL;
+	struct op op;
+
+	op_init(&op);
+	NTSTATUS st = pd->Dispatch->NdkCreateSrq(pd, depth, 4, threshold, cb,
+						 ctx, NULL, op_created, &op,
+						 &srq);
+
+	return created(&op, st, srq);
+}
+
 NDK_CONNECTOR *nd_connector(NDK_ADAPTER *a)
 {
 	NDK_CONNECTOR *c = NULL;

@@ -48,6 +48,8 @@ NDK_CQ *nd_cq(NDK_ADAPTER *a, uint32_t depth,
 NDK_PD *nd_pd(NDK_ADAPTER *a);
 NDK_CONNECTOR *nd_connector(NDK_ADAPTER *a);
 NDK_MW *nd_mw(NDK_PD *pd);
+NDK_SRQ *nd_srq(NDK_PD *pd, uint32_t depth, uint32_t threshold,
+		NDK_FN_SRQ_NOTIFICATION_CALLBACK *cb, PVOID ctx);
 
 /* Registered memory of the guest */
 struct mem {
@@ -106,6 +108,7 @@ struct ep_opts {
 	uint32_t qp_flags;		/* VRDMA_QP_FLUSH_ON_PEER_DISCONNECT */
 	uint32_t cq_depth;		/* default 4 * depth */
 	struct ep *share;		/* uses its adapter, PD, CQ and memory */
+	NDK_SRQ *srq;			/* of that PD: receives come from there */
 };
 
 struct ep {

@@ -42,7 +42,7 @@ void *raw_page(struct raw *r, uint64_t *gpa)
 	return p;
 }
 
-static void post_event_buffer(struct raw *r)
+void raw_give_event_buffer(struct raw *r)
 {
 	struct fe_buf in = { r->ev, sizeof(struct virtio_rdma_event) };
 
@@ -62,7 +62,7 @@ void raw_start_without(struct raw *r, const char *socket, uint64_t features)
 	r->req = raw_page(r, &r->req_gpa);
 	r->rsp = raw_page(r, &r->rsp_gpa);
 	r->ev = raw_page(r, &r->ev_gpa);
-	post_event_buffer(r);
+	raw_give_event_buffer(r);
 }
 
 void raw_start(struct raw *r, const char *socket)
@@ -81,7 +81,7 @@ void raw_restart(struct raw *r)
 	fe_reset(r->fe);
 	ck_assert_int_eq(fe_start(r->fe), 0);
 	__atomic_store_n(&r->needs_reset, 0, __ATOMIC_RELEASE);
-	post_event_buffer(r);
+	raw_give_event_buffer(r);
 }
 
 bool raw_wait_needs_reset(struct raw *r)
@@ -235,6 +235,60 @@ void raw_qp_make(struct raw *r, struct raw_qp *q)
 	q->qp = raw_handle(r);
 }
 
+void raw_qp_beside(struct raw *r, struct raw_qp *q, const struct raw_qp *with,
+		   uint32_t slot, uint32_t srq)
+{
+	struct virtio_rdma_cmd_create_qp c = with->create;
+	uint64_t gpa, table_gpa[2];
+	vr_le64 *table;
+
+	*q = *with;
+	q->cq_head = 0;
+	q->cq = raw_create_cq(r, &q->cq_buf);
+	q->slot = slot;
+	c.send_cq = c.recv_cq = vr_to_le32(q->cq);
+	c.slot = vr_to_le32(slot);
+	c.srq = vr_to_le32(srq);
+	if (srq) {
+		q->qp_buf = raw_page(r, &gpa);
+		c.rq_depth = c.rq_offset = 0;
+		c.rq_stride = c.max_recv_sge = 0;
+		c.buffer = one_page(gpa);
+	} else {
+		q->qp_buf = fe_pages_alloc(r->fe, 2, table_gpa);
+		table = raw_page(r, &gpa);
+		table[0] = vr_to_le64(table_gpa[0]);
+		table[1] = vr_to_le64(table_gpa[1]);
+		c.buffer.root = vr_to_le64(gpa);
+	}
+	q->create = c;
+	ck_assert_uint_eq(raw_cmd(r, &c, sizeof(c)), VIRTIO_RDMA_S_OK);
+	q->qp = raw_handle(r);
+}
+
+void raw_srq_make(struct raw *r, struct raw_srq *s, const struct raw_qp *with,
+		  uint32_t slot)
+{
+	struct virtio_rdma_cmd_create_srq c = { .hdr = CMD(CREATE_SRQ) };
+	uint64_t gpa;
+
+	s->buf = raw_page(r, &gpa);
+	s->slot = slot;
+	s->ctx_page = with->ctx_page;
+	c.pd = vr_to_le32(with->pd);
+	c.context = vr_to_le32(with->context);
+	c.slot = vr_to_le32(slot);
+	c.depth = vr_to_le32(RAW_DEPTH);
+	c.stride = vr_to_le16(128);
+	c.max_sge = vr_to_le16(4);
+	c.ring_offset = vr_to_le32(RAW_SRQ_OFFSET);
+	c.cookie = vr_to_le64(0x5c5c5c5c5c5c5c5cull);
+	c.buffer = one_page(gpa);
+	s->create = c;
+	ck_assert_uint_eq(raw_cmd(r, &c, sizeof(c)), VIRTIO_RDMA_S_OK);
+	s->handle = raw_handle(r);
+}
+
 void raw_mr_make(struct raw *r, uint32_t pd, uint32_t access, struct raw_mr *m)
 {
 	struct virtio_rdma_cmd_register_mr c = { .hdr = CMD(REGISTER_MR) };
@@ -279,18 +333,38 @@ struct virtio_rdma_recv_wqe *raw_rqe(struct raw_qp *q, uint32_t i)
 	return (void *)(q->qp_buf + RAW_RQ_OFFSET + (i % RAW_DEPTH) * 128);
 }
 
+static void ring_bell(struct raw *r, struct virtio_rdma_context_page *page,
+		      uint32_t slot)
+{
+	struct virtio_rdma_config cfg;
+
+	vrdma_ring_bell(page, slot);
+	/* a kick too many is normal (security rule 8) */
+	ck_assert_int_eq(fe_read_config(r->fe, &cfg), 0);
+	fe_kick(r->fe, VIRTIO_RDMA_VQ_WAKE(vr_from_le16(cfg.num_ceq), 0));
+}
+
 void raw_ring(struct raw *r, struct raw_qp *q, uint32_t sq_tail,
 	      uint32_t rq_tail)
 {
 	struct virtio_rdma_qp_record *rec = (void *)q->qp_buf;
-	struct virtio_rdma_config cfg;
 
 	vrdma_publish32(&rec->rq_tail, rq_tail);
 	vrdma_publish32(&rec->sq_tail, sq_tail);
-	vrdma_ring_bell(q->ctx_page, q->slot);
-	/* a kick too many is normal (security rule 8) */
-	ck_assert_int_eq(fe_read_config(r->fe, &cfg), 0);
-	fe_kick(r->fe, VIRTIO_RDMA_VQ_WAKE(vr_from_le16(cfg.num_ceq), 0));
+	ring_bell(r, q->ctx_page, q->slot);
+}
+
+struct virtio_rdma_recv_wqe *raw_srqe(struct raw_srq *s, uint32_t i)
+{
+	return (void *)(s->buf + RAW_SRQ_OFFSET + (i % RAW_DEPTH) * 128);
+}
+
+void raw_srq_ring(struct raw *r, struct raw_srq *s, uint32_t tail)
+{
+	struct virtio_rdma_srq_record *rec = (void *)s->buf;
+
+	vrdma_publish32(&rec->tail, tail);
+	ring_bell(r, s->ctx_page, s->slot);
 }
 
 struct virtio_rdma_cqe raw_cqe(struct raw_qp *q)
@@ -311,7 +385,7 @@ struct virtio_rdma_cqe raw_cqe(struct raw_qp *q)
 
 /* --- a connection --------------------------------------------------------------- */
 
-static uint32_t await_request(struct raw *r)
+struct virtio_rdma_event raw_event(struct raw *r, bool keep)
 {
 	uint64_t end = now_ms() + TIMEOUT_MS;
 	struct virtio_rdma_event ev;
@@ -321,8 +395,16 @@ static uint32_t await_request(struct raw *r)
 		poll(NULL, 0, 1);
 	}
 	memcpy(&ev, r->ev, sizeof(ev));
+	if (!keep)
+		raw_give_event_buffer(r);
+	return ev;
+}
+
+static uint32_t await_request(struct raw *r)
+{
+	struct virtio_rdma_event ev = raw_event(r, false);
+
 	ck_assert_uint_eq(vr_from_le16(ev.type), VIRTIO_RDMA_EV_CONNECT_REQUEST);
-	post_event_buffer(r);
 	return vr_from_le32(ev.handle);
 }
 

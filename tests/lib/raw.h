@@ -55,6 +55,10 @@ struct raw_qp {
 #define RAW_SQ_OFFSET	1024
 #define RAW_RQ_OFFSET	(RAW_SQ_OFFSET + RAW_DEPTH * 128)
 void raw_qp_make(struct raw *r, struct raw_qp *q);
+/* Another one in the same context and domain, with a CQ of its own; its receives
+ * come from srq if that is not 0 */
+void raw_qp_beside(struct raw *r, struct raw_qp *q, const struct raw_qp *with,
+		   uint32_t slot, uint32_t srq);
 uint32_t raw_create_pd(struct raw *r);
 uint32_t raw_create_cq(struct raw *r, uint8_t **buf);
 uint32_t raw_create_context(struct raw *r, struct virtio_rdma_context_page **p);
@@ -70,6 +74,23 @@ struct raw_mw {
 	uint32_t handle, token;
 };
 void raw_mw_make(struct raw *r, uint32_t pd, struct raw_mw *w);
+
+/* A shared receive queue of RAW_DEPTH in one page, like with's objects */
+struct raw_srq {
+	uint32_t handle, slot;
+	uint8_t *buf;
+	struct virtio_rdma_context_page *ctx_page;
+	struct virtio_rdma_cmd_create_srq create;	/* as it was sent */
+};
+#define RAW_SRQ_OFFSET	1024
+void raw_srq_make(struct raw *r, struct raw_srq *s, const struct raw_qp *with,
+		  uint32_t slot);
+struct virtio_rdma_recv_wqe *raw_srqe(struct raw_srq *s, uint32_t i);
+void raw_srq_ring(struct raw *r, struct raw_srq *s, uint32_t tail);
+
+/* The next event, bounded wait; its buffer is given back unless keep */
+struct virtio_rdma_event raw_event(struct raw *r, bool keep);
+void raw_give_event_buffer(struct raw *r);
 
 /* Ring entries by index, and the bell */
 struct virtio_rdma_send_wqe *raw_sqe(struct raw_qp *q, uint32_t i);

@@ -127,11 +127,11 @@ void guest_post_event(struct guest *g, const struct virtio_rdma_event *ev)
 			       : world_reason_name[ev->reason]);
 }
 
-void guest_drop_events(struct guest *g, uint32_t handle, bool is_cq)
+void guest_drop_events(struct guest *g, uint32_t handle, enum events_of type)
 {
 	(void)g;
 	(void)handle;
-	ck_assert(!is_cq);
+	ck_assert_int_eq(type, EVENTS_OF_CONNECTOR);
 	world.dropped++;
 }
 

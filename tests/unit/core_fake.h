@@ -293,6 +293,7 @@ static bool creates(uint16_t opcode)
 	case VIRTIO_RDMA_CMD_CREATE_QP:
 	case VIRTIO_RDMA_CMD_REGISTER_MR:
 	case VIRTIO_RDMA_CMD_CREATE_MW:
+	case VIRTIO_RDMA_CMD_CREATE_SRQ:
 	case VIRTIO_RDMA_CMD_LISTEN:
 	case VIRTIO_RDMA_CMD_CREATE_CONNECTOR:
 		return true;
@@ -448,6 +449,8 @@ static void fake_config(void)
 	c->max_callee_data = vr_to_le32(148);
 	c->max_mr_size = vr_to_le64(1ull << 40);
 	c->max_mw = vr_to_le32(16);
+	c->max_srq = vr_to_le32(16);
+	c->max_srq_depth = vr_to_le32(300);
 }
 
 static void fake_start_with(uint32_t features)

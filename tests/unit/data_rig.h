@@ -24,6 +24,7 @@
 #include "mr.h"
 #include "mw.h"
 #include "qp.h"
+#include "srq.h"
 #include "worker.h"
 
 #ifndef RIG_MEM
@@ -64,6 +65,7 @@ struct rig_guest {
 	enum virtio_rdma_reason qp_reason;
 	uint32_t stops;
 	uint32_t cq_events, cq_errors;
+	uint32_t srq_limits, srq_errors;
 };
 
 struct rig {
@@ -102,8 +104,21 @@ void command_done(struct command *cmd, enum virtio_rdma_status status,
 
 void guest_post_event(struct guest *g, const struct virtio_rdma_event *ev)
 {
-	ck_assert_uint_eq(ev->type, VIRTIO_RDMA_EV_CQ_ERROR);
-	rig_of(g)->cq_errors++;
+	switch (ev->type) {
+	case VIRTIO_RDMA_EV_CQ_ERROR:
+		rig_of(g)->cq_errors++;
+		break;
+	case VIRTIO_RDMA_EV_SRQ_LIMIT:
+		ck_assert_uint_eq(ev->cookie, 0x5c00c1e);
+		rig_of(g)->srq_limits++;
+		break;
+	case VIRTIO_RDMA_EV_SRQ_ERROR:
+		ck_assert_uint_eq(ev->cookie, 0x5c00c1e);
+		rig_of(g)->srq_errors++;
+		break;
+	default:
+		ck_abort_msg("event %u", ev->type);
+	}
 }
 
 void guest_post_cq_event(struct guest *g, uint32_t ceq, uint64_t cookie,
@@ -115,11 +130,11 @@ void guest_post_cq_event(struct guest *g, uint32_t ceq, uint64_t cookie,
 	rig_of(g)->cq_events++;
 }
 
-void guest_drop_events(struct guest *g, uint32_t handle, bool is_cq)
+void guest_drop_events(struct guest *g, uint32_t handle, enum events_of type)
 {
 	(void)g;
 	(void)handle;
-	(void)is_cq;
+	(void)type;
 }
 
 /* The rig lends a queue pair to its own guest structure as "connector" */
@@ -474,6 +489,7 @@ static inline void rig_tables(struct guest *g)
 	ck_assert_int_eq(handle_table_init(&g->mws, RIG_WINDOWS), 0);
 	ck_assert_int_eq(handle_table_init(&g->qps, 8), 0);
 	ck_assert_int_eq(token_table_init(&g->claims, 1024 + RIG_WINDOWS), 0);
+	ck_assert_int_eq(handle_table_init(&g->srqs, 8), 0);
 }
 
 static inline void rig_map(struct rig_guest *x, uint64_t gpa, size_t size)
@@ -592,6 +608,7 @@ static inline void rig_guest_end(struct rig *r, struct rig_guest *x)
 		qp_release(qp);
 	}
 	qp_reset_all(g);
+	srq_reset_all(g);
 	cq_reset_all(g);
 	mw_reset_all(g);
 	mr_reset_all(g);
@@ -607,6 +624,7 @@ static inline void rig_guest_end(struct rig *r, struct rig_guest *x)
 	ck_assert_uint_eq(g->data.tokens.used, 0);
 	token_table_fini(&g->claims);
 	handle_table_fini(&g->qps);
+	handle_table_fini(&g->srqs);
 }
 
 static inline void rig_guest_free(struct rig_guest *x)

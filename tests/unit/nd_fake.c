@@ -17,6 +17,7 @@ bool fake_map_notify;
 uint16_t fake_notify_page[2048] __attribute__((aligned(4096)));
 uint32_t fake_fail_status;
 uint32_t fake_features;
+unsigned fake_fail_maps;
 void (*fake_in_notify)(void);
 
 struct fake fk = { .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -151,7 +152,9 @@ static void *fake_mmap(int fd, uint64_t offset, size_t size)
 
 	pthread_mutex_lock(&fk.lock);
 	f = file_of(fd);
-	if (offset == VRDMA_MMAP_CONTEXT)
+	if (fake_fail_maps)
+		fake_fail_maps--;
+	else if (offset == VRDMA_MMAP_CONTEXT)
 		va = f->context;
 	else if (offset == VRDMA_MMAP_NOTIFY)
 		va = fake_notify_page;
@@ -179,6 +182,7 @@ void fake_install(void)
 	fake_kicks = fake_ioctls = 0;
 	fake_map_notify = false;
 	fake_fail_status = 0;
+	fake_fail_maps = 0;
 	fake_features = VIRTIO_RDMA_FEATURES;
 	fake_in_notify = NULL;
 	memset(fake_notify_page, 0, sizeof(fake_notify_page));
@@ -276,7 +280,7 @@ static void lose_object(struct object *o)
 		fk_indicate(o, VIRTIO_RDMA_R_DEVICE_RESET);
 		fk_end_request(o, ND_DEVICE_REMOVED);
 	}
-	if (o->kind == CQ)
+	if (o->kind == CQ || o->kind == SRQ)
 		fk_end_notifies(o, (uint32_t)ND_DEVICE_REMOVED);
 }
 

@@ -28,6 +28,7 @@ extern unsigned fake_ioctls;
 extern bool fake_map_notify;		/* offer a notification page */
 extern uint16_t fake_notify_page[2048];
 extern uint32_t fake_fail_status;	/* the next ioctl says this, if not 0 */
+extern unsigned fake_fail_maps;		/* so many mmaps from now on fail */
 extern uint32_t fake_features;		/* of files opened from now on; all */
 /* called inside CQ_NOTIFY, before the kernel has the request */
 extern void (*fake_in_notify)(void);
@@ -37,6 +38,12 @@ struct virtio_rdma_qp_record *fake_qp_record(void);
 void *fake_qp_buffer(void);
 struct vrdma_uapi_create_qp fake_qp_layout(void);
 struct virtio_rdma_cq_record *fake_cq_record(void);
+struct virtio_rdma_srq_record *fake_srq_record(void);
+void *fake_srq_entry(uint32_t count);	/* of the newest */
+uint32_t fake_srq_depth(void);
+uint32_t fake_srq_slot(void);
+void fake_srq_take(void);		/* a queue pair takes the oldest receive */
+void fake_report_srq(uint32_t status);	/* ends what is notified of it */
 struct virtio_rdma_context_page *fake_context(void);
 /* write a completion, then take the arm and report it if there is one */
 void fake_complete(uint64_t wr_id, uint8_t opcode, uint8_t status,

@@ -20,7 +20,7 @@ static void *new_buffer(struct object *o, uint64_t size)
 	return o->buffer;
 }
 
-static uint32_t power_of_two(uint32_t n)
+uint32_t fk_power_of_two(uint32_t n)
 {
 	uint32_t p = 1;
 
@@ -33,7 +33,7 @@ static uint32_t create_cq(struct file *f, struct vrdma_uapi_create_cq *a)
 {
 	struct object *cq = fk_make(f, CQ);
 
-	cq->depth = power_of_two(a->depth);
+	cq->depth = fk_power_of_two(a->depth);
 	new_buffer(cq, (RING_AT + cq->depth * 32 + PAGE - 1) / PAGE * PAGE);
 	a->depth = cq->depth;
 	a->id = cq->id;
@@ -50,9 +50,12 @@ static uint32_t create_qp(struct file *f, struct vrdma_uapi_create_qp *a)
 	qp->recv_cq = fk_find(f, a->recv_cq, CQ);
 	qp->send_cq = fk_find(f, a->send_cq, CQ);
 	ck_assert(qp->recv_cq && qp->send_cq);
+	qp->the_srq = fk_find(f, a->srq, SRQ);
+	if (a->srq)
+		ck_assert(qp->the_srq && !a->recv_depth && !a->max_recv_sge);
 	a->id = a->slot = qp->id;
-	a->recv_depth = power_of_two(a->recv_depth);
-	a->send_depth = power_of_two(a->send_depth);
+	a->recv_depth = a->srq ? 0 : fk_power_of_two(a->recv_depth);
+	a->send_depth = fk_power_of_two(a->send_depth);
 	ck_assert_uint_le(a->recv_depth * STRIDE, QP_BUFFER - RECV_AT);
 	ck_assert_uint_le(a->send_depth * STRIDE, RECV_AT - RING_AT);
 	a->send_stride = a->recv_stride = STRIDE;
@@ -354,6 +357,9 @@ static uint32_t do_free(struct file *f, struct vrdma_uapi_object *a)
 	    fk.objects[a->id - 1].kind == GONE)
 		return (uint32_t)ND_INVALID_HANDLE;
 	o = &fk.objects[a->id - 1];
+	for (unsigned i = 0; i < MAX_OBJECTS; i++)
+		ck_assert(fk.objects[i].kind != QP ||
+			  fk.objects[i].the_srq != o);
 	cancel_all_of(o);
 	if (o->kind == QP)
 		fk_flush(o);
@@ -417,6 +423,10 @@ static uint32_t do_open(struct file *f, struct vrdma_uapi_open *a)
 		.rdma_technology = 1, .vendor_id = 0x1af4, .device_id = 42,
 		.disconnect_timeout_ms = 1000, .max_mw = fake_features & 1 ? 16 : 0,
 	};
+	if (fake_features & VIRTIO_RDMA_FEATURE(SRQ)) {
+		a->config.max_srq = 16;
+		a->config.max_srq_depth = 512;
+	}
 	a->features = fake_features;
 	addresses(f, a);
 	a->notify_mapped = fake_map_notify;
@@ -435,6 +445,9 @@ uint32_t fk_dispatch(struct file *f, unsigned long code, void *arg)
 	case VRDMA_IOC_CREATE_QP: return create_qp(f, arg);
 	case VRDMA_IOC_CREATE_MR: return create_plain(f, arg, MR);
 	case VRDMA_IOC_CREATE_MW: return create_mw(f, arg);
+	case VRDMA_IOC_CREATE_SRQ: return fk_create_srq(f, arg);
+	case VRDMA_IOC_MODIFY_SRQ: return fk_modify_srq(f, arg);
+	case VRDMA_IOC_SRQ_NOTIFY: return fk_srq_notify(f, arg);
 	case VRDMA_IOC_CREATE_CONNECTOR: return create_plain(f, arg, CONNECTOR);
 	case VRDMA_IOC_CREATE_LISTENER: return create_plain(f, arg, LISTENER);
 	case VRDMA_IOC_FREE: return do_free(f, arg);

@@ -121,20 +121,41 @@ void fk_flush(struct object *qp)
 		return;
 	vrdma_publish32(&rec->state, VIRTIO_RDMA_QP_ERROR);
 	cancel_queue(qp, false);
-	cancel_queue(qp, true);
+	if (!qp->the_srq)
+		cancel_queue(qp, true);
+}
+
+static struct virtio_rdma_recv_wqe *next_receive(struct object *qp)
+{
+	struct virtio_rdma_qp_record *rec = qp->buffer;
+
+	if (qp->the_srq)
+		return fk_srq_next(qp->the_srq);
+	if (rec->rq_head == vrdma_observe32(&rec->rq_tail))
+		return NULL;
+	return (void *)entry(qp, true, rec->rq_head);
+}
+
+static void took_receive(struct object *qp)
+{
+	struct virtio_rdma_qp_record *rec = qp->buffer;
+
+	vrdma_publish32(&rec->rq_head, rec->rq_head + 1);
+	if (qp->the_srq)
+		fk_srq_took(qp->the_srq);
 }
 
 static uint8_t do_send(struct object *qp, const struct virtio_rdma_send_wqe *w)
 {
 	const struct virtio_rdma_sge *from = (const void *)(w + 1), *to;
 	struct object *other = qp->connector->peer->the_qp;
-	struct virtio_rdma_qp_record *rec = other->buffer;
 	uint32_t len = w->num_sge ? from->length : 0;
-	struct virtio_rdma_recv_wqe *r;
+	struct virtio_rdma_recv_wqe *r = next_receive(other);
+	uint64_t wr_id;
 
-	if (rec->rq_head == vrdma_observe32(&rec->rq_tail))
+	if (!r)
 		return VIRTIO_RDMA_WC_TIMED_OUT;
-	r = (void *)entry(other, true, rec->rq_head);
+	wr_id = r->wr_id;
 	to = (const void *)(r + 1);
 	if (len && !reach(qp->file, from->addr, len, from->token, 0))
 		return VIRTIO_RDMA_WC_LOCAL_PROTECTION;
@@ -145,8 +166,8 @@ static uint8_t do_send(struct object *qp, const struct virtio_rdma_send_wqe *w)
 	if (len)
 		memcpy((void *)(uintptr_t)to->addr,
 		       (void *)(uintptr_t)from->addr, len);
-	vrdma_publish32(&rec->rq_head, rec->rq_head + 1);
-	complete(other, true, r->wr_id, VIRTIO_RDMA_OP_RECEIVE, 0, len);
+	took_receive(other);
+	complete(other, true, wr_id, VIRTIO_RDMA_OP_RECEIVE, 0, len);
 	return VIRTIO_RDMA_WC_SUCCESS;
 }
 

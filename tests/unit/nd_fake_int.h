@@ -2,8 +2,8 @@
 /*
  * nd_fake_int.h - what the files of the fake device share
  *
- * nd_fake.c: the system calls.  nd_fake_data.c: the rings.  nd_fake_cm.c:
- * objects and connections.  fk.lock is held in all of them.
+ * nd_fake.c: the system calls.  nd_fake_data.c: the rings.  nd_fake_srq.c: shared
+ * receive queues.  nd_fake_cm.c: other objects and connections.  fk.lock is held in all of them.
  */
 #ifndef ND_FAKE_INT_H
 #define ND_FAKE_INT_H
@@ -28,7 +28,7 @@
 #define RECV_AT	    (QP_BUFFER / 2)
 #define STRIDE	    512u
 
-enum kind { FREE_SLOT, CQ, QP, MR, MW, CONNECTOR, LISTENER, GONE };
+enum kind { FREE_SLOT, CQ, QP, SRQ, MR, MW, CONNECTOR, LISTENER, GONE };
 enum state { NEW, CONNECTING, ACCEPTED, UP, CLOSING, OVER };
 
 struct file;
@@ -38,13 +38,13 @@ struct object {
 	uint32_t id;
 	void *buffer;
 	uint64_t size;
-	/* CQ */
-	uint32_t depth, written;
+	/* CQ, SRQ */
+	uint32_t depth, written, threshold;
 	uint64_t notify[MAX_PENDING];
 	unsigned notifies;
 	/* QP */
 	struct vrdma_uapi_create_qp qp;
-	struct object *send_cq, *recv_cq, *connector;
+	struct object *send_cq, *recv_cq, *the_srq, *connector;
 	/* MR */
 	uint64_t addr, length;
 	uint32_t flags;
@@ -84,6 +84,15 @@ extern struct fake fk;
 struct object *fk_find(struct file *f, uint32_t id, enum kind kind);
 struct object *fk_make(struct file *f, enum kind kind);
 struct object *fk_newest(enum kind kind);
+
+uint32_t fk_power_of_two(uint32_t n);
+
+uint32_t fk_create_srq(struct file *f, struct vrdma_uapi_create_srq *a);
+uint32_t fk_modify_srq(struct file *f, struct vrdma_uapi_modify_srq *a);
+uint32_t fk_srq_notify(struct file *f, struct vrdma_uapi_request *a);
+/* The oldest receive in it, or NULL; the device took it */
+struct virtio_rdma_recv_wqe *fk_srq_next(struct object *srq);
+void fk_srq_took(struct object *srq);
 
 void fk_event(struct file *f, uint64_t overlapped, uint32_t status, uint64_t a,
 	      uint64_t b);

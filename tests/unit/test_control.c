@@ -39,6 +39,9 @@ static const struct {
 	{ VIRTIO_RDMA_CMD_REJECT, 528, 8, false },
 	{ VIRTIO_RDMA_CMD_DISCONNECT, 8, 8, false },
 	{ VIRTIO_RDMA_CMD_CLOSE_CONNECTOR, 8, 8, false },
+	{ VIRTIO_RDMA_CMD_CREATE_SRQ, 64, 8, true },
+	{ VIRTIO_RDMA_CMD_MODIFY_SRQ, 40, 8, false },
+	{ VIRTIO_RDMA_CMD_DESTROY_SRQ, 8, 8, false },
 };
 /* clang-format on */
 
@@ -107,6 +110,37 @@ START_TEST(unknown)
 }
 END_TEST
 
+/* Exactly those commands are unknown that belong to what was left out */
+START_TEST(features)
+{
+	static const uint32_t masks[] = {
+		0, VIRTIO_RDMA_FEATURE(SRQ), ~VIRTIO_RDMA_FEATURE(SRQ)
+	};
+
+	for (size_t i = 0; i < sizeof(masks) / sizeof(masks[0]); i++) {
+		bool known = !(command_feature(want[_i].opcode) & ~masks[i]);
+
+		begin(want[_i].opcode, 0);
+		guest.features = masks[i];
+		ck_assert_int_eq(command_check(&cmd, want[_i].req, want[_i].rsp),
+				 known ? VIRTIO_RDMA_S_OK
+				       : VIRTIO_RDMA_S_UNKNOWN_COMMAND);
+	}
+}
+END_TEST
+
+START_TEST(feature_of_each)
+{
+	ck_assert_uint_eq(command_feature(VIRTIO_RDMA_CMD_CREATE_QP), 0);
+	ck_assert_uint_eq(command_feature(VIRTIO_RDMA_CMD_CREATE_SRQ),
+			  VIRTIO_RDMA_FEATURE(SRQ));
+	ck_assert_uint_eq(command_feature(VIRTIO_RDMA_CMD_MODIFY_SRQ),
+			  VIRTIO_RDMA_FEATURE(SRQ));
+	ck_assert_uint_eq(command_feature(VIRTIO_RDMA_CMD_DESTROY_SRQ),
+			  VIRTIO_RDMA_FEATURE(SRQ));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("control");
@@ -117,6 +151,8 @@ int main(void)
 	tcase_add_loop_test(t, exact_sizes, 0, COUNT);
 	tcase_add_loop_test(t, header, 0, COUNT);
 	tcase_add_test(t, unknown);
+	tcase_add_loop_test(t, features, 0, COUNT);
+	tcase_add_test(t, feature_of_each);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

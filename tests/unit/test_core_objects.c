@@ -23,6 +23,7 @@ START_TEST(bad_config)
 		{ offsetof(struct virtio_rdma_config, max_send_sge), 17 },
 		{ offsetof(struct virtio_rdma_config, max_inline), 257 },
 		{ offsetof(struct virtio_rdma_config, max_caller_data), 513 },
+		{ offsetof(struct virtio_rdma_config, max_srq_depth), 16385 },
 	};
 	struct vrdma_core *c;
 	size_t i;

@@ -411,9 +411,6 @@ START_TEST(create_errors)
 	ck_assert_int_eq(k.a->lpVtbl->CreateMemoryRegion(
 				 k.a, &IID_IND2Connector, k.file, &p),
 			 E_NOINTERFACE);
-	ck_assert_int_eq(k.a->lpVtbl->CreateSharedReceiveQueue(
-				 k.a, &IID_IND2SharedReceiveQueue, k.file, 1, 1,
-				 0, 0, 0, &p), ND_NOT_SUPPORTED);
 	fake_fail_status = (uint32_t)ND_INSUFFICIENT_RESOURCES;
 	ck_assert_int_eq(k.a->lpVtbl->CreateListener(k.a, &IID_IND2Listener,
 						     k.file, &p),

@@ -190,6 +190,8 @@ static void test_reserved(void)
 	struct vrdma_uapi_reject j = { 0 };
 	struct vrdma_uapi_get_request g = { .reserved = 1, .overlapped = 1 };
 	struct vrdma_uapi_request q = { 0 };
+	struct vrdma_uapi_create_qp p = { .reserved = 1 };
+	struct vrdma_uapi_modify_srq m = { .reserved = 1 };
 
 	FAILS(ioctl(fd, VRDMA_IOC_REGISTER, &r), EINVAL);
 	r = (struct vrdma_uapi_register){ .id = 1 };
@@ -212,6 +214,9 @@ static void test_reserved(void)
 	j.priv.reserved[2] = 1;
 	FAILS(ioctl(fd, VRDMA_IOC_REJECT, &j), EINVAL);
 	FAILS(ioctl(fd, VRDMA_IOC_GET_REQUEST, &g), EINVAL);
+	FAILS(ioctl(fd, VRDMA_IOC_CREATE_QP, &p), EINVAL);
+	FAILS(ioctl(fd, VRDMA_IOC_MODIFY_SRQ, &m), EINVAL);
+	FAILS(ioctl(fd, VRDMA_IOC_SRQ_NOTIFY, &q), EINVAL);
 	FAILS(ioctl(fd, VRDMA_IOC_CQ_NOTIFY, &q), EINVAL);
 	FAILS(ioctl(fd, VRDMA_IOC_DEREGISTER, &q), EINVAL);
 	FAILS(ioctl(fd, VRDMA_IOC_DISCONNECT, &q), EINVAL);
@@ -229,11 +234,14 @@ static void no_object(int fd, uint32_t id)
 	struct vrdma_uapi_register r = { .id = id, .overlapped = 1,
 					 .address = 4096, .length = 1 };
 	struct vrdma_uapi_create_qp qp = { .recv_cq = id, .send_cq = id };
+	struct vrdma_uapi_modify_srq m = { .id = id };
 
 	SAYS(fd, FREE, o, STATUS_INVALID_HANDLE);
 	SAYS(fd, CANCEL, o, STATUS_INVALID_HANDLE);
 	SAYS(fd, FLUSH, o, STATUS_INVALID_HANDLE);
 	SAYS(fd, CQ_NOTIFY, q, STATUS_INVALID_HANDLE);
+	SAYS(fd, SRQ_NOTIFY, q, STATUS_INVALID_HANDLE);
+	SAYS(fd, MODIFY_SRQ, m, STATUS_INVALID_HANDLE);
 	SAYS(fd, DEREGISTER, q, STATUS_INVALID_HANDLE);
 	SAYS(fd, DISCONNECT, q, STATUS_INVALID_HANDLE);
 	SAYS(fd, REGISTER, r, STATUS_INVALID_HANDLE);
@@ -366,6 +374,168 @@ static void test_scribble(void)
 	fd = opened();
 	make_qp(fd, make_cq(fd));
 	close(fd);
+}
+
+/* --- shared receive queues --------------------------------------------------------------- */
+
+static struct vrdma_uapi_create_srq make_srq(int fd, uint32_t threshold)
+{
+	struct vrdma_uapi_create_srq a = { .depth = 8, .max_sge = 1,
+					   .threshold = threshold };
+
+	SAYS(fd, CREATE_SRQ, a, STATUS_SUCCESS);
+	return a;
+}
+
+static void test_srq_limits(void)
+{
+	int fd = opened(), other = opened();
+	struct vrdma_uapi_create_srq s = { .depth = 0, .max_sge = 1 };
+	uint32_t cq = make_cq(fd);
+	struct vrdma_uapi_create_qp q = {
+		.recv_cq = cq, .send_cq = cq, .send_depth = 1,
+		.max_send_sge = 1, .srq = cq,
+	};
+	struct vrdma_uapi_modify_srq m = { .depth = ~0u };
+
+	SAYS(fd, CREATE_SRQ, s, STATUS_INVALID_PARAMETER);
+	s.depth = ~0u;
+	SAYS(fd, CREATE_SRQ, s, STATUS_INVALID_PARAMETER);
+	s.depth = 1;
+	s.max_sge = 1000;
+	SAYS(fd, CREATE_SRQ, s, STATUS_INVALID_PARAMETER);
+	m.id = make_srq(fd, 0).id;
+	SAYS(fd, MODIFY_SRQ, m, STATUS_INVALID_PARAMETER);
+	SAYS(other, MODIFY_SRQ, m, STATUS_INVALID_HANDLE);
+	SAYS(fd, CREATE_QP, q, STATUS_INVALID_HANDLE);	/* that is a CQ */
+	q.srq = m.id;
+	q.recv_depth = 1;
+	SAYS(fd, CREATE_QP, q, STATUS_INVALID_PARAMETER);
+	q.recv_depth = 0;
+	SAYS(fd, CREATE_QP, q, STATUS_SUCCESS);
+	free_object(fd, m.id);		/* its end waits for the QP's */
+	free_object(fd, q.id);
+	close(other);
+	close(fd);
+}
+
+/* Another depth is another buffer, with what was queued */
+static void test_srq_mmap(void)
+{
+	int fd = opened();
+	struct vrdma_uapi_create_srq s = make_srq(fd, 0);
+	struct vrdma_uapi_modify_srq m = { .id = s.id };
+	struct virtio_rdma_srq_record *old, *new;
+	uint8_t *entry;
+
+	m.depth = 512;
+	FAILS(MAP(s.buffer_size, MAP_PRIVATE, s.buffer_offset), EINVAL);
+	FAILS(MAP(s.buffer_size + PAGE, MAP_SHARED, s.buffer_offset), EINVAL);
+	old = MAP(s.buffer_size, MAP_SHARED, s.buffer_offset);
+	check(old != MAP_FAILED, "map a shared receive queue", 0);
+	memset((char *)old + s.ring_offset, 0x11, 2 * s.stride);
+	old->tail = 2;
+	SAYS(fd, MODIFY_SRQ, m, STATUS_SUCCESS);
+	IS(m.depth, 512u);
+	check(m.buffer_size > s.buffer_size, "a larger buffer",
+	      (long)m.buffer_size);
+	memset(old, 0xff, s.buffer_size);
+	FAILS(MAP(s.buffer_size, MAP_SHARED, s.buffer_offset), EINVAL);
+	new = MAP(m.buffer_size, MAP_SHARED, s.buffer_offset);
+	check(new != MAP_FAILED, "map the other buffer", 0);
+	IS(new->tail, 2u);
+	IS(new->head, 0u);
+	entry = (uint8_t *)new + m.ring_offset;
+	IS(entry[0], 0x11);
+	IS(entry[2 * s.stride - 1], 0x11);
+	IS(entry[2 * s.stride], 0);
+	m.depth = 1;			/* fewer than are queued */
+	SAYS(fd, MODIFY_SRQ, m, STATUS_BUFFER_OVERFLOW);
+	new->tail = 0x80000000;		/* nonsense */
+	SAYS(fd, MODIFY_SRQ, m, STATUS_INVALID_PARAMETER);
+	free_object(fd, s.id);
+	FAILS(MAP(m.buffer_size, MAP_SHARED, s.buffer_offset), EINVAL);
+	memset(new, 0xee, m.buffer_size);
+	close(fd);
+	munmap(old, s.buffer_size);
+	munmap(new, m.buffer_size);
+}
+
+static void test_srq_notify(void)
+{
+	int fd = opened();
+	struct vrdma_uapi_request q = { .id = make_srq(fd, 0).id,
+					.overlapped = 21 };
+	struct vrdma_uapi_object o = { .id = q.id };
+	struct vrdma_uapi_modify_srq m = { .id = q.id, .threshold = 2 };
+	struct vrdma_uapi_event e;
+
+	/* without a threshold there is nothing to tell */
+	SAYS(fd, SRQ_NOTIFY, q, STATUS_PENDING);
+	SAYS(fd, CANCEL, o, STATUS_SUCCESS);
+	IS(event(fd).status, (uint32_t)STATUS_CANCELLED);
+	/* it comes while two wait; it is empty: fewer than two */
+	SAYS(fd, SRQ_NOTIFY, q, STATUS_PENDING);
+	q.overlapped = 22;
+	SAYS(fd, SRQ_NOTIFY, q, STATUS_PENDING);
+	SAYS(fd, MODIFY_SRQ, m, STATUS_SUCCESS);
+	e = event(fd);
+	IS(e.status, 0u);
+	IS(e.overlapped, 21u);
+	IS(e.id, q.id);
+	IS(event(fd).overlapped, 22u);
+	/* each Notify arms */
+	SAYS(fd, SRQ_NOTIFY, q, STATUS_PENDING);
+	IS(event(fd).status, 0u);
+	q.id = make_srq(fd, 0).id;
+	SAYS(fd, SRQ_NOTIFY, q, STATUS_PENDING);
+	free_object(fd, q.id);
+	IS(event(fd).status, (uint32_t)STATUS_CANCELLED);
+	q.id = make_srq(fd, 0).id;
+	SAYS(fd, SRQ_NOTIFY, q, STATUS_PENDING);
+	close(fd);
+}
+
+/* A nonsensical count is an error of that queue, which is told once waited for */
+static void test_srq_scribble(void)
+{
+	int fd = opened();
+	struct vrdma_uapi_create_srq s = make_srq(fd, 0);
+	struct vrdma_uapi_request q = { .id = s.id, .overlapped = 23 };
+	uint8_t *m = MAP(s.buffer_size, MAP_SHARED, s.buffer_offset);
+	struct virtio_rdma_context_page *c =
+		MAP(PAGE, MAP_SHARED, VRDMA_MMAP_CONTEXT);
+
+	SAYS(fd, SRQ_NOTIFY, q, STATUS_PENDING);
+	memset(m, 0xa5, s.buffer_size);
+	memset(c->summary, 0xff, sizeof(c->summary));
+	memset(c->work, 0xff, sizeof(c->work));
+	IS(ioctl(fd, VRDMA_IOC_KICK), 0);
+	IS(event(fd).status, (uint32_t)STATUS_INTERNAL_ERROR);
+	SAYS(fd, SRQ_NOTIFY, q, STATUS_INTERNAL_ERROR);
+	close(fd);
+	munmap(m, s.buffer_size);
+	munmap(c, PAGE);
+	fd = opened();
+	make_srq(fd, 1);
+	close(fd);
+}
+
+static void test_srq(void)
+{
+	struct vrdma_uapi_create_srq s = { .depth = 1 };
+	int fd = opened();
+	bool offered = info.config.max_srq_depth;
+
+	if (!offered)
+		SAYS(fd, CREATE_SRQ, s, STATUS_NOT_SUPPORTED);
+	close(fd);
+	if (!offered)
+		return;
+	test_srq_limits();
+	test_srq_mmap();
+	test_srq_notify();
+	test_srq_scribble();
 }
 
 /* --- memory ------------------------------------------------------------------------------ */
@@ -602,7 +772,7 @@ struct nonsense {
 
 static void *nonsense(void *arg)
 {
-	static const unsigned int size[25] = {
+	static const unsigned int size[28] = {
 		0, sizeof(struct vrdma_uapi_open),
 		sizeof(struct vrdma_uapi_create_cq),
 		sizeof(struct vrdma_uapi_create_qp),
@@ -626,13 +796,16 @@ static void *nonsense(void *arg)
 		sizeof(struct vrdma_uapi_get_request),
 		sizeof(struct vrdma_uapi_object), 0,
 		sizeof(struct vrdma_uapi_create_mw),
+		sizeof(struct vrdma_uapi_create_srq),
+		sizeof(struct vrdma_uapi_modify_srq),
+		sizeof(struct vrdma_uapi_request),
 	};
 	struct nonsense *t = arg;
 	uint32_t buf[256];
 	unsigned int i, k;
 
 	for (i = 0; i < 4000; i++) {
-		unsigned int nr = 1 + (unsigned int)rand_r(&t->seed) % 24;
+		unsigned int nr = 1 + (unsigned int)rand_r(&t->seed) % 27;
 
 		memset(buf, 0, sizeof(buf));
 		/* small numbers hit ids and counts; some words stay zero */
@@ -692,6 +865,7 @@ int main(int argc, char **argv)
 	test_limits();
 	test_mmap();
 	test_scribble();
+	test_srq();
 	test_register();
 	test_memlock();
 	test_connector();

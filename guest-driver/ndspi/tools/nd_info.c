@@ -44,10 +44,11 @@ struct row {
 static const struct row rows[] = {
 	ROW(max_context),	ROW(max_pd),
 	ROW(max_cq),		ROW(max_mr),
-	ROW(max_mw),
+	ROW(max_mw),		ROW(max_srq),
 	ROW(max_qp),		ROW(max_connector),
 	ROW(max_listener),	ROW(max_cq_depth),
 	ROW(max_send_depth),	ROW(max_recv_depth),
+	ROW(max_srq_depth),
 	ROW(max_send_sge),	ROW(max_recv_sge),
 	ROW(max_read_sge),	ROW(max_inline),
 	ROW(max_transfer),	ROW(max_inbound_reads),
