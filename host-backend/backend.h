@@ -173,6 +173,20 @@ struct be_bind {
 	uint32_t access;		/* VIRTIO_RDMA_ACCESS_REMOTE_xxx */
 };
 
+/*
+ * A shared receive queue that a host's RDMA device shall serve by itself.  The
+ * model embeds one in each of a guest whose backend has srq_create(); it fills
+ * the first block.  The device holds receives ahead of the messages that need
+ * them, so such a guest's queue pairs are all of this backend.
+ */
+struct be_srq {
+	struct be_pd *pd;
+	uint32_t window;		/* receives taken and not completed, at most */
+	uint32_t max_sge;
+
+	void *priv;			/* the backend's own */
+};
+
 /* Bytes of a region that lie together in this process and in a file */
 struct be_piece {
 	uint8_t *host;
@@ -249,6 +263,15 @@ struct backend {
 	 * not. */
 	void (*mw_destroy)(struct backend *be, struct be_mw *mw);
 
+	/* control thread; all three or none.  0, -ENOMEM or -ENODEV: the queue
+	 * serves no connection of this backend, then. */
+	int (*srq_create)(struct backend *be, struct be_srq *srq);
+	/* No queue pair uses it.  What it took is the model's again when it
+	 * returns. */
+	void (*srq_destroy)(struct backend *be, struct be_srq *srq);
+	/* worker thread: receives were posted to it, be_srq_next() has them */
+	void (*srq_posted)(struct backend *be, struct be_srq *srq);
+
 	/* worker thread */
 	/* Data may flow between qp and the connection.  Inbound data can come
 	 * before the peer's queue pair is attached, and waits. */
@@ -304,6 +327,7 @@ void be_log(enum be_level level, const char *fmt, ...)
 /* What a queue pair was made for.  Constant; control thread and worker */
 struct be_qp_attr {
 	struct be_pd *pd;		/* NULL without pd_create() */
+	struct be_srq *srq;		/* where its receives are, or NULL */
 	uint32_t sq_window;		/* requests taken and not completed, at most */
 	uint32_t rq_window;
 	uint32_t send_sge;
@@ -378,6 +402,14 @@ struct be_wr *be_rq_next(struct be_qp *qp);
 void be_rq_complete(struct be_qp *qp, struct be_wr *wr,
 		    enum virtio_rdma_wc_status status, uint32_t length,
 		    bool solicited);
+
+/* For a backend with srq_create(): the next receive of the shared queue, for
+ * whichever queue pair's message will need it; NULL: none now */
+struct be_wr *be_srq_next(struct be_srq *srq);
+/* It was qp's.  In any order; otherwise as be_rq_complete(). */
+void be_srq_complete(struct be_qp *qp, struct be_srq *srq, struct be_wr *wr,
+		     enum virtio_rdma_wc_status status, uint32_t length,
+		     bool solicited);
 
 /*
  * Memory windows.

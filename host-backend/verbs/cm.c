@@ -106,6 +106,7 @@ static void on_route_resolved(struct be_conn *c, const struct rdma_cm_event *ev)
 		.flow_control = 1,
 		.retry_count = 7,
 		.rnr_retry_count = 7,
+		.srq = c->shared,
 		.qp_num = c->qp->qp_num,
 	};
 
@@ -208,7 +209,7 @@ static void pass_disconnected(void *arg)
 {
 	struct be_conn *c = arg;
 
-	if (conn_barrier_back(c) && !is_over(c) && !c->failed)
+	if (conn_errand_back(c) && !is_over(c) && !c->failed)
 		c->vrb->ev->disconnected(c->cm);
 }
 
@@ -226,7 +227,6 @@ static void on_disconnected(struct be_conn *c, const struct rdma_cm_event *ev)
 	if (c->heard_disconnect)
 		return;
 	c->heard_disconnect = true;
-	c->asking = true;
 	data_barrier(c, pass_disconnected);
 }
 
@@ -355,6 +355,7 @@ int vrb_accept(struct be_conn *c, const struct be_read_limits *limits,
 		return -ECONNABORTED;
 	}
 	private_put(data, sizeof(data), priv);
+	param.srq = c->shared;
 	param.qp_num = c->qp->qp_num;
 	if (rdma_accept(c->id, &param))
 		return -ECONNABORTED;

@@ -123,16 +123,17 @@ static void destroyed(struct slow_job *job)
 	struct be_conn *c = conn_of(job);
 
 	c->ended = true;
-	if (!c->asking)
+	if (!c->errands)
 		free_conn(c);
 }
 
-bool conn_barrier_back(struct be_conn *c)
+bool conn_errand_back(struct be_conn *c)
 {
-	c->asking = false;
+	c->errands--;
 	if (!c->ended)
 		return true;
-	free_conn(c);
+	if (!c->errands)
+		free_conn(c);
 	return false;
 }
 
@@ -170,7 +171,7 @@ static int fifo_init(struct wr_fifo *f, uint32_t window)
 }
 
 /* Room in the completion queue for all that this one may have outstanding */
-static int take_credits(struct vrb *v, uint32_t wanted, uint32_t *got)
+int cq_take_credits(struct vrb *v, uint32_t wanted, uint32_t *got)
 {
 	uint32_t need = v->w.credits + wanted + CQ_SPARE, size = v->w.size;
 	int ret;
@@ -243,19 +244,22 @@ int conn_create_qp(struct be_conn *c, struct be_qp *qp)
 	be_qp_attr(qp, &want);
 	if (v->gone || !want.pd || !want.pd->pd)
 		return -ENODEV;
+	c->shared = want.srq;
 	if (fifo_init(&c->sq, want.sq_window) ||
-	    fifo_init(&c->rq, want.rq_window))
+	    fifo_init(&c->rq, c->shared ? 1 : want.rq_window))
 		return -ENOMEM;
-	if (take_credits(v, c->sq.size + c->rq.size, &c->credits))
+	if (cq_take_credits(v, c->sq.size + (c->shared ? 0 : c->rq.size),
+			    &c->credits))
 		return -ENOMEM;
 	init = (struct ibv_qp_init_attr){
 		.qp_context = c,
 		.send_cq = v->w.cq,
 		.recv_cq = v->w.cq,
+		.srq = c->shared ? srq_ibv(want.srq) : NULL,
 		.qp_type = IBV_QPT_RC,
 		.cap = {
 			.max_send_wr = c->sq.size,
-			.max_recv_wr = c->rq.size,
+			.max_recv_wr = c->shared ? 0 : c->rq.size,
 			.max_send_sge = want.send_sge ? want.send_sge : 1,
 			.max_recv_sge = want.recv_sge ? want.recv_sge : 1,
 			.max_inline_data = want.inline_data,
@@ -268,6 +272,7 @@ int conn_create_qp(struct be_conn *c, struct be_qp *qp)
 		return -ENOMEM;
 	}
 	c->port = c->id->port_num;
+	c->qpn = c->qp->qp_num;
 	return to_init(c);
 }
 

@@ -28,7 +28,6 @@
 #define DRAIN_MS	2000	/* in ERROR: a device that takes longer is cut */
 #define NS_PER_MS	1000000u
 
-#define TAG_RECV	(1ull << 63)
 #define TAG_SLOT_BITS	24
 
 /* ------------------------------------------------------------------- states */
@@ -235,11 +234,69 @@ static enum virtio_rdma_wc_status invalidated(struct be_conn *c,
 				wc->invalidated_rkey);
 }
 
+/* ------------------------------------------------------------ shared receives */
+
+static struct be_conn **bucket(struct vrb_worker *w, uint32_t qpn)
+{
+	return &w->by_qpn[qpn % QPN_BUCKETS];
+}
+
+static void qpn_enter(struct vrb_worker *w, struct be_conn *c)
+{
+	c->next_by_qpn = *bucket(w, c->qpn);
+	*bucket(w, c->qpn) = c;
+}
+
+static void qpn_leave(struct vrb_worker *w, struct be_conn *c)
+{
+	struct be_conn **at = bucket(w, c->qpn);
+
+	while (*at && *at != c)
+		at = &(*at)->next_by_qpn;
+	if (*at)
+		*at = c->next_by_qpn;
+}
+
+static struct be_conn *by_qpn(struct vrb_worker *w, uint32_t qpn)
+{
+	struct be_conn *c = *bucket(w, qpn);
+
+	while (c && c->qpn != qpn)
+		c = c->next_by_qpn;
+	return c;
+}
+
+/* A message used it, or the queue pair that had taken it died: then it ends
+ * cancelled, and is the first that tells where nothing was sent */
+static void handle_shared(struct vrb_worker *w, const struct ibv_wc *wc)
+{
+	struct be_srq *srq;
+	struct be_wr *wr = srq_take(w, wc->wr_id, &srq);
+	struct be_conn *c = by_qpn(w, wc->qp_num);
+	enum virtio_rdma_wc_status status = wc_status(wc->status);
+
+	if (!wr || !c)
+		return;
+	c->progress_ns = be_now();
+	if (!status && wc->wc_flags & IBV_WC_WITH_INV)
+		status = be_rq_invalidate(c->model_qp, wr,
+					  wc->invalidated_rkey);
+	if (status && status != VIRTIO_RDMA_WC_CANCELLED)
+		c->failed = true;
+	be_srq_complete(c->model_qp, srq, wr, status, wc->byte_len, true);
+	vrb_srq_posted(&c->vrb->be, srq);
+}
+
 static void handle_wc(struct vrb_worker *w, const struct ibv_wc *wc)
 {
-	struct be_conn *c = by_wr_id(w, wc->wr_id);
+	struct be_conn *c;
 	struct wr_fifo *f;
 
+	if (wc->wr_id & TAG_SRQ) {
+		handle_shared(w, wc);
+		return;
+	}
+	c = by_wr_id(w, wc->wr_id);
 	if (!c)
 		return;
 	f = wc->wr_id & TAG_RECV ? &c->rq : &c->sq;
@@ -263,8 +320,7 @@ static void handle_wc(struct vrb_worker *w, const struct ibv_wc *wc)
 
 /* --------------------------------------------------------------------- posts */
 
-/* Elements of one request; count or -EACCES */
-static int gather(struct be_wr *wr, struct ibv_sge *sge, bool *bytes)
+int data_gather(struct be_wr *wr, struct ibv_sge *sge, bool *bytes)
 {
 	struct be_key key;
 	int n = 0, ret;
@@ -360,7 +416,7 @@ static uint8_t make_send(const struct be_conn *c, struct be_wr *wr,
 			 struct ibv_send_wr *out, struct ibv_sge *sge)
 {
 	bool bytes;
-	int n = gather(wr, sge, &bytes);
+	int n = data_gather(wr, sge, &bytes);
 
 	if (n < 0 || is_lost(wr))
 		return VIRTIO_RDMA_WC_LOCAL_PROTECTION;
@@ -439,7 +495,7 @@ static bool post_receives(struct be_conn *c)
 
 	while (n < POST_BATCH && !c->rq.dead &&
 	       (be = be_rq_next(c->model_qp))) {
-		count = gather(be, sge[n], &bytes);
+		count = data_gather(be, sge[n], &bytes);
 		fifo_put(&c->rq, be,
 			 count < 0 ? VIRTIO_RDMA_WC_LOCAL_PROTECTION : 0);
 		if (count < 0)
@@ -491,7 +547,7 @@ bool vrb_run(struct be_conn *c)
 
 	if (c->data_state != DATA_OPEN || c->failed)
 		return false;
-	more = post_receives(c);
+	more = !c->shared && post_receives(c);
 	if (post_sends(c))
 		more = true;
 	watch_progress(c);
@@ -509,6 +565,8 @@ void vrb_attach(struct be_conn *c, struct be_qp *qp)
 		c->failed = true;
 		be_qp_fail(qp, VIRTIO_RDMA_R_LOCAL_ERROR);
 	}
+	if (c->shared)
+		qpn_enter(&c->vrb->w, c);
 }
 
 /* Its queue pair goes with the connection */
@@ -534,15 +592,20 @@ static void at_rest(struct slow_job *job)
 	struct be_qp *qp = c->model_qp;
 
 	slot_give(&c->vrb->w, c);
+	qpn_leave(&c->vrb->w, c);
 	data_set_state(c, DATA_APART);
 	c->model_qp = NULL;
 	be_qp_stopped(qp);
 }
 
+/* Of a shared queue, what was taken is not counted here: the device says when it
+ * was the last, and its completion is in the queue by then */
 static bool is_drained(const struct be_conn *c)
 {
-	return (!fifo_used(&c->sq) && !fifo_used(&c->rq)) ||
-	       be_qp_mute(c->model_qp);
+	if (be_qp_mute(c->model_qp))
+		return true;
+	return !fifo_used(&c->sq) && !fifo_used(&c->rq) &&
+	       (!c->shared || c->last_wqe);
 }
 
 static void leave(struct be_conn *c)
@@ -552,6 +615,8 @@ static void leave(struct be_conn *c)
 	c->job.done = at_rest;
 	slow_run(c->vrb->qp_helper, &c->job);
 }
+
+static void poll_all(struct vrb_worker *w);
 
 /* Those whose queues are empty, or whose time is up, leave */
 static bool drain(struct vrb_worker *w)
@@ -573,6 +638,8 @@ static bool drain(struct vrb_worker *w)
 			       "with them", c->vrb->name, fifo_used(&c->sq),
 			       fifo_used(&c->rq), DRAIN_MS);
 		*at = c->next_draining;
+		if (c->shared)
+			poll_all(w);
 		leave(c);
 		found = true;
 	}
@@ -650,6 +717,36 @@ void data_lose_ports(struct vrb *v, uint64_t ports)
 	atomic_store(&v->w.has_mail, true);
 	if (write(v->w.mail_fd, &one, sizeof(one)) < 0)
 		return;		/* as above */
+}
+
+static void last_back(void *arg)
+{
+	conn_errand_back(arg);
+}
+
+/* One that nobody is stopping went to ERROR by itself */
+static void last_in_worker(struct slow_job *job)
+{
+	struct be_conn *c = (struct be_conn *)(void *)((char *)job -
+						offsetof(struct be_conn, last));
+
+	c->last_wqe = true;
+	if (c->data_state == DATA_OPEN && !c->failed) {
+		c->failed = true;
+		if (be_qp_open(c->model_qp))
+			be_qp_fail(c->model_qp, VIRTIO_RDMA_R_RESET);
+	}
+	be_post(last_back, c);
+}
+
+void data_last_wqe(struct be_conn *c)
+{
+	if (c->last_sent)
+		return;
+	c->last_sent = true;
+	c->errands++;
+	c->last.done = last_in_worker;
+	data_mail(c->vrb, &c->last);
 }
 
 static void lose_ports(struct vrb_worker *w, uint64_t ports)
@@ -831,6 +928,7 @@ static void pass_barrier(struct slow_job *job)
 
 void data_barrier(struct be_conn *c, void (*done)(void *c))
 {
+	c->errands++;
 	c->after_barrier = done;
 	c->barrier.done = pass_barrier;
 	data_mail(c->vrb, &c->barrier);

@@ -465,6 +465,7 @@ void memory_lose_all(struct vrb *v, void (*done)(struct vrb *v))
 	struct losing *l = must_calloc(sizeof(*l));
 
 	for (struct be_pd *pd = v->pds; pd; pd = pd->next) {
+		srq_lose_all(pd);
 		window_lose_all(v, pd); /* a bound region cannot go */
 		for (struct vrb_mr *m = pd->mrs; m; m = m->next)
 			lose_mr(v, m);

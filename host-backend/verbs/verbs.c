@@ -111,6 +111,7 @@ static const struct {
 	enum ibv_event_type type;
 	void (*fn)(struct be_conn *c);
 } qp_events[] = {
+	{ IBV_EVENT_QP_LAST_WQE_REACHED, data_last_wqe },
 	{ IBV_EVENT_QP_FATAL, qp_broke },
 	{ IBV_EVENT_QP_REQ_ERR, qp_broke },
 	{ IBV_EVENT_QP_ACCESS_ERR, qp_broke },
@@ -209,6 +210,10 @@ static void ask_features(struct vrb *v)
 		v->be.features |= VIRTIO_RDMA_FEATURE(MW);
 		v->bind_right = IBV_ACCESS_MW_BIND;
 	}
+	if (v->attr.max_srq > 0)
+		v->be.features |= VIRTIO_RDMA_FEATURE(SRQ);
+	else
+		v->be.srq_create = NULL;
 	if (flags & IBV_DEVICE_MEM_MGT_EXTENSIONS)
 		v->be.features |= VIRTIO_RDMA_FEATURE(SEND_INVALIDATE);
 }
@@ -358,6 +363,9 @@ static const struct backend vrb_ops = {
 	.pd_destroy = vrb_pd_destroy,
 	.mr_register = vrb_mr_register,
 	.mr_deregister = vrb_mr_deregister,
+	.srq_create = vrb_srq_create,
+	.srq_destroy = vrb_srq_destroy,
+	.srq_posted = vrb_srq_posted,
 	.mw_create = vrb_mw_create,
 	.mw_destroy = vrb_mw_destroy,
 	.attach = vrb_attach,

@@ -93,7 +93,14 @@ struct be_pd {
 	struct be_pd *next;		/* vrb.pds */
 	struct vrb_mr *mrs;		/* registered, or about to be */
 	struct vrb_mw *mws;		/* the same of windows */
+	struct vrb_srq *srqs;
 };
+
+/* Marks in wr_id.  Without one: a send; the rest is the connection's tag. */
+#define TAG_RECV	(1ull << 63)
+#define TAG_SRQ		(1ull << 62)
+#define SRQ_SLOTS	4096		/* shared receive queues of a worker */
+#define QPN_BUCKETS	1024
 
 /* What the worker has of a device: one completion queue for all of its queue
  * pairs, with room for everything that they may have outstanding */
@@ -122,6 +129,9 @@ struct vrb_worker {
 	uint32_t *generation;		/* by slot: tells stale completions */
 	uint32_t slots, first_free;
 	uint32_t *next_free;
+	struct vrb_srq *srq[SRQ_SLOTS];
+	uint32_t srq_generation[SRQ_SLOTS];
+	struct be_conn *by_qpn[QPN_BUCKETS];	/* those with a shared queue */
 	struct be_conn *draining;
 	struct be_conn *flushed;	/* found without a cause in this poll */
 	bool armed;
@@ -152,6 +162,7 @@ struct vrb {
 	struct be_listener *listeners;
 	struct be_pd *pds;
 	uint32_t leaving;		/* listeners' identifiers being destroyed */
+	bool srq_used[SRQ_SLOTS];	/* vrb_worker.srq */
 	struct slow_job closing;	/* data_close_cq() */
 	void (*cq_closed)(struct vrb *v);
 
@@ -225,7 +236,7 @@ struct be_conn {
 	void *cm;			/* the model's */
 	bool said_disconnect;		/* disconnect() was called */
 	bool heard_disconnect;		/* DISCONNECTED came */
-	bool asking;			/* barrier is on its way */
+	unsigned int errands;		/* barrier and last, on their way */
 	bool ended;			/* conn_end() has done all but free it */
 	struct be_qp *want;		/* active: who will be attached */
 	struct be_private priv;		/* active: for the REQ */
@@ -233,11 +244,14 @@ struct be_conn {
 	uint32_t credits;		/* of the completion queue */
 	uint64_t rest_ns;		/* how long the number rests after it */
 	uint8_t port;			/* of the device */
+	bool shared;			/* its receives are in a shared queue */
 
 	/* made by control, destroyed by a helper */
 	struct ibv_qp *qp;		/* NULL before and after */
 	struct slow_job end;		/* abort() */
 	struct slow_job barrier;	/* data_barrier() */
+	struct slow_job last;		/* data_last_wqe() */
+	bool last_sent;
 	void (*after_barrier)(void *c);
 
 	/* worker */
@@ -246,11 +260,14 @@ struct be_conn {
 	uint32_t slot;
 	uint64_t tag;			/* of wr_id: slot and generation */
 	struct wr_fifo sq, rq;
+	bool last_wqe;			/* it takes no shared receive any more */
 	bool failed;			/* the model was told of a failure */
 	bool in_flushed;		/* in vrb_worker.flushed */
 	struct be_conn *next_flushed;
 	uint64_t progress_ns;		/* last completion, or first post since */
 	uint64_t timer_ns;		/* be_qp_wake_at() is set for then; 0: no */
+	struct be_conn *next_by_qpn;	/* in vrb_worker.by_qpn */
+	uint32_t qpn;
 	uint64_t drain_until_ns;
 	struct be_conn *next_draining;
 	struct slow_job job;		/* to ERROR, then destruction */
@@ -262,11 +279,13 @@ void conn_destroy_qp(struct be_conn *c);
 struct be_conn *conn_new(struct vrb *v, void *cm);
 /* Frees it, with all that it has; no upcall for it any more */
 void conn_end(struct be_conn *c);
-/* The barrier is back; false: c was waiting for nothing else and is gone */
-bool conn_barrier_back(struct be_conn *c);
+/* An errand is back; false: c was waiting for nothing else and is gone */
+bool conn_errand_back(struct be_conn *c);
 void cm_set_state(struct be_conn *c, enum cm_state to);
 /* The hardware queue pair, in INIT.  -ENOMEM: no resources; -ENODEV */
 int conn_create_qp(struct be_conn *c, struct be_qp *qp);
+/* Room in the completion queue; 0 or -ENOMEM */
+int cq_take_credits(struct vrb *v, uint32_t wanted, uint32_t *got);
 /* From INIT to where it may be posted to and hear the peer.  0 or -errno */
 int conn_connect_qp(struct be_conn *c, const struct be_read_limits *limits);
 
@@ -291,6 +310,25 @@ void data_close_cq(struct vrb *v, void (*done)(struct vrb *v));
 void data_lose_ports(struct vrb *v, uint64_t ports);
 /* data.c, any thread: the job goes to the worker, which calls job->done() */
 void data_mail(struct vrb *v, struct slow_job *job);
+
+/* The device says that a queue pair in ERROR takes no shared receive any more.
+ * Control thread, once. */
+void data_last_wqe(struct be_conn *c);
+/* Elements of one request; count or -EACCES.  Worker. */
+int data_gather(struct be_wr *wr, struct ibv_sge *sge, bool *bytes);
+
+/* srq.c, control thread */
+int vrb_srq_create(struct backend *be, struct be_srq *srq);
+void vrb_srq_destroy(struct backend *be, struct be_srq *srq);
+struct ibv_srq *srq_ibv(const struct be_srq *srq);
+/* Of one domain, as the device goes */
+void srq_lose_all(struct be_pd *pd);
+/* srq.c, worker */
+void vrb_srq_posted(struct backend *be, struct be_srq *srq);
+/* The receive that a completion names, which is the device's no more; NULL: it
+ * is stale */
+struct be_wr *srq_take(struct vrb_worker *w, uint64_t wr_id,
+		       struct be_srq **srq);
 
 /* listen.c, cm.c: control thread */
 int vrb_listen(struct backend *be, const struct be_addr *addr, uint32_t backlog,

@@ -42,13 +42,14 @@ static bool backend_complete(const struct backend *be)
 	bool windows = be->mw_create && be->mw_destroy && memory;
 	bool no_windows = !be->mw_create && !be->mw_destroy;
 	bool polls = be->poll && be->arm && be->poll_fd;
+	bool shares = be->srq_create && be->srq_destroy && be->srq_posted;
 
 	return be->start && be->shutdown && be->listen && be->unlisten &&
 	       be->connect && be->accept && be->reject && be->complete &&
 	       be->disconnect && be->abort && be->attach && be->absent &&
 	       be->run && be->stop && (memory || no_memory) &&
 	       (windows || no_windows) &&
-	       (polls || !be->poll);
+	       (polls || !be->poll) && (shares || !be->srq_create);
 }
 
 static int start_one(struct model *m, struct backend *be)

@@ -175,6 +175,14 @@ static uint32_t configured(const struct guest_conf *conf)
 	return mask;
 }
 
+/* A device that serves shared queues has receives ahead of the messages, which
+ * connections of the other kind would miss */
+static uint32_t mixed(const struct guest *g)
+{
+	return g->fabric && g->fabric->srq_create && g->conf->local
+		       ? ~VIRTIO_RDMA_FEATURE(SRQ) : UINT32_MAX;
+}
+
 static uint32_t carried(const struct backend *be)
 {
 	return be ? be->features : UINT32_MAX;
@@ -183,7 +191,7 @@ static uint32_t carried(const struct backend *be)
 uint32_t guest_offered_features(const struct guest *g)
 {
 	return configured(g->conf) & carried(g->model->local) &
-	       carried(g->fabric);
+	       carried(g->fabric) & mixed(g);
 }
 
 void guest_set_features(struct guest *g, uint32_t negotiated)

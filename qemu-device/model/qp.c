@@ -487,6 +487,7 @@ void be_qp_attr(const struct be_qp *be, struct be_qp_attr *out)
 
 	*out = (struct be_qp_attr){
 		.pd = qp->pd->be,
+		.srq = qp->srq && qp->srq->lends ? &qp->srq->be : NULL,
 		.sq_window = qp->sq.window,
 		.rq_window = qp->rq.window,
 		.send_sge = qp->sq.max_sge,

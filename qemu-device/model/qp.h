@@ -268,5 +268,12 @@ void wr_flush(struct vr_qp *qp, struct qp_queue *q);
 bool wr_flush_some(struct vr_qp *qp, struct qp_queue *q, uint32_t max);
 /* The same without a word to the guest */
 void wr_drop(struct qp_queue *q);
+/* Copies and checks the next receive of srq, which is there, for nobody yet */
+void wr_take_lent(struct vr_srq *srq, struct vr_wr *wr);
+/* ...and it was qp's in the end */
+void wr_end_lent(struct vr_qp *qp, struct vr_wr *wr, uint8_t status,
+		 uint32_t length, bool solicited);
+/* What wr holds is given back, without a word */
+void wr_put(struct vr_wr *wr);
 
 #endif /* VRDMA_QP_H */

@@ -2,6 +2,7 @@
 /*
  * srq.c - shared receive queues
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,19 +18,28 @@ static uint32_t queued(const struct vr_srq *srq)
 	return srq->tail - srq->taken;
 }
 
-/* A tail that went back, or ahead of what the ring can hold */
-static void srq_die(struct vr_srq *srq, uint32_t tail)
+void srq_fail(struct vr_srq *srq, const char *why)
 {
 	struct list_head *pos;
 
 	srq->dead = true;
 	glog(srq->guest, VL_WARN,
-	     "srq[%u]: tail %u with %u taken and depth %u: it is dead, with its queue pairs",
-	     handle_index(srq->handle), tail, srq->taken, srq->ring.depth);
+	     "srq[%u]: %s: it is dead, with its queue pairs",
+	     handle_index(srq->handle), why);
 	list_for_each(pos, &srq->qps)
 		qp_fail(container_of(pos, struct vr_qp, on_srq),
 			VIRTIO_RDMA_R_LOCAL_ERROR);
 	loop_post_work(srq->guest->loop, &srq->error_work);
+}
+
+/* A tail that went back, or ahead of what the ring can hold */
+static void srq_die(struct vr_srq *srq, uint32_t tail)
+{
+	char why[96];
+
+	snprintf(why, sizeof(why), "tail %u with %u taken and depth %u", tail,
+		 srq->taken, srq->ring.depth);
+	srq_fail(srq, why);
 }
 
 static bool tail_fits(const struct vr_srq *srq, const struct srq_ring *ring,
@@ -60,13 +70,19 @@ static bool read_tail(struct vr_srq *srq)
 	return true;
 }
 
-/* Once per arm */
-static void check_limit(struct vr_srq *srq)
+/* Those that no message has used: a fabric may have some of them */
+static uint32_t left(const struct vr_srq *srq)
 {
-	if (!srq->armed || queued(srq) >= srq->threshold)
+	return queued(srq) + srq_lent(srq);
+}
+
+/* Once per arm */
+void srq_check_limit(struct vr_srq *srq)
+{
+	if (!srq->armed || left(srq) >= srq->threshold)
 		return;
 	/* more may have been posted since the tail was last read */
-	if (!read_tail(srq) || queued(srq) >= srq->threshold)
+	if (!read_tail(srq) || left(srq) >= srq->threshold)
 		return;
 	srq->armed = false;
 	loop_post_work(srq->guest->loop, &srq->limit_work);
@@ -89,11 +105,16 @@ static void wait_for_one(struct vr_srq *srq, struct vr_qp *qp)
 	list_add_tail(&qp->hungry, pos);	/* before it, or at the end */
 }
 
+bool srq_has_entry(struct vr_srq *srq)
+{
+	return queued(srq) || (read_tail(srq) && queued(srq));
+}
+
 bool srq_ready(struct vr_qp *qp)
 {
 	struct vr_srq *srq = qp->srq;
 
-	if (queued(srq) || (read_tail(srq) && queued(srq)))
+	if (srq_has_entry(srq))
 		return true;
 	if (!srq->dead && list_empty(&qp->hungry))
 		wait_for_one(srq, qp);
@@ -108,17 +129,20 @@ const uint8_t *srq_entry(const struct vr_srq *srq)
 			     srq->stride);
 }
 
-void srq_took(struct vr_qp *qp)
+void srq_advance(struct vr_srq *srq)
 {
-	struct vr_srq *srq = qp->srq;
-
-	qp->ticket = 0;
-	list_del(&qp->hungry);
 	srq->taken++;
 	/* the driver may overwrite the entry from here on */
 	atomic_store_explicit(srq->ring.head_le, vr_to_le32(srq->taken),
 			      memory_order_release);
-	check_limit(srq);
+}
+
+void srq_took(struct vr_qp *qp)
+{
+	qp->ticket = 0;
+	list_del(&qp->hungry);
+	srq_advance(qp->srq);
+	srq_check_limit(qp->srq);
 }
 
 void srq_forget(struct vr_qp *qp)
@@ -150,6 +174,12 @@ bool srq_offer(struct vr_srq *srq)
 /* The driver posted */
 static void look(struct vr_srq *srq)
 {
+	struct backend *fabric = srq->guest->fabric;
+
+	if (srq->lends) {
+		fabric->srq_posted(fabric, &srq->be);
+		return;
+	}
 	if (read_tail(srq) && queued(srq) && !list_empty(&srq->hungry))
 		worker_offer(srq->data->worker, srq);
 }
@@ -311,12 +341,17 @@ static enum virtio_rdma_status srq_create(struct guest *g,
 	atomic_store_explicit(srq->ring.head_le, 0, memory_order_relaxed);
 	if (!bell_hook_init(&h, context, srq->slot, &srq->bell))
 		goto err_handle;
+	if (srq_lend(srq))
+		goto err_bell;
 	worker_call(g->data.worker, join, &h);
 	bell_hook_fini(&h);
 	pd->users++;
 	*out = srq;
 	return VIRTIO_RDMA_S_OK;
 
+err_bell:
+	context_give_slot(context, srq->slot);
+	bell_hook_fini(&h);
 err_handle:
 	handle_free(&g->srqs, srq->handle);
 err_free:
@@ -372,7 +407,7 @@ static void modify_in_worker(void *arg)
 	if (m->threshold) {
 		srq->threshold = m->threshold;
 		srq->armed = true;
-		check_limit(srq);
+		srq_check_limit(srq);
 	}
 }
 
@@ -433,6 +468,7 @@ static void srq_remove(struct guest *g, struct vr_srq *srq)
 	srq->gone = true;
 	srq->pd->users--;
 	worker_call(g->data.worker, leave, srq);
+	srq_reclaim(srq);
 	context_give_slot(srq->context, srq->slot);
 	guest_drop_events(g, srq->handle, EVENTS_OF_SRQ);
 	loop_post_work(g->loop, &srq->free_work);

@@ -15,6 +15,9 @@
  * had one.  A turn is not a promise.  Whoever comes first takes the receive, and
  * who was offered one need not want it any more.  One that came too late keeps
  * its place among those who wait, by its ticket.
+ *
+ * A fabric whose device serves shared queues is lent receives ahead of the
+ * messages (srq_fabric.c); then nobody else takes from the ring.
  */
 #ifndef VRDMA_SRQ_H
 #define VRDMA_SRQ_H
@@ -56,6 +59,8 @@ struct vr_srq {
 	uint64_t cookie;		/* as the guest gave it, little-endian */
 	struct vr_pd *pd;
 	struct vr_context *context;
+	bool lends;			/* to the fabric, which has it */
+	struct be_srq be;
 
 	/* control thread only */
 	uint32_t users;			/* queue pairs */
@@ -72,6 +77,7 @@ struct vr_srq {
 	struct list_head hungry;	/* vr_qp.hungry, by ticket */
 	uint64_t tickets;		/* ever given */
 	struct list_head offering;	/* in the worker's list */
+	struct srq_loans *loans;	/* srq_fabric.c; NULL without lends */
 
 	/* worker to control */
 	struct loop_work limit_work;
@@ -97,5 +103,20 @@ void srq_took(struct vr_qp *qp);
 void srq_forget(struct vr_qp *qp);
 /* One round of turns for the hungry; true: somebody got one */
 bool srq_offer(struct vr_srq *srq);
+/* Something is there; the event when too little is left */
+bool srq_has_entry(struct vr_srq *srq);
+void srq_check_limit(struct vr_srq *srq);
+/* A malformed entry that no queue pair can be blamed for */
+void srq_fail(struct vr_srq *srq, const char *why);
+/* The entry was copied: its place is free */
+void srq_advance(struct vr_srq *srq);
+
+/* srq_fabric.c, control thread: with the guest's fabric, if that serves shared
+ * queues.  0, or -ENOMEM */
+int srq_lend(struct vr_srq *srq);
+/* No queue pair uses it, the worker does not hear of posts any more */
+void srq_reclaim(struct vr_srq *srq);
+/* srq_fabric.c, worker: how many receives the fabric has */
+uint32_t srq_lent(const struct vr_srq *srq);
 
 #endif /* VRDMA_SRQ_H */

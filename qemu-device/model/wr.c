@@ -161,7 +161,8 @@ static inline void copy_once(void *to, const void *from, size_t len)
 }
 
 /* Adds the elements of one entry to wr, each checked */
-static enum virtio_rdma_wc_status add_elements(struct vr_qp *qp,
+static enum virtio_rdma_wc_status add_elements(struct guest_data *data,
+					       const struct vr_pd *pd,
 					       struct vr_wr *wr,
 					       const uint8_t *from,
 					       uint32_t count, uint32_t need)
@@ -178,8 +179,8 @@ static enum virtio_rdma_wc_status add_elements(struct vr_qp *qp,
 		if (!len)
 			continue;
 		addr = vr_from_le64(sge.addr);
-		s = mr_get_local(qp->data, qp->pd, vr_from_le32(sge.token),
-				 addr, len, need, &mr);
+		s = mr_get_local(data, pd, vr_from_le32(sge.token), addr, len,
+				 need, &mr);
 		if (s)
 			return s;
 		sg_add(&wr->sg, mr, addr - mr->addr, len);
@@ -232,7 +233,7 @@ parse_data(struct vr_qp *qp, struct vr_wr *wr,
 	} else {
 		if (inline_length || w->num_sge > limit)
 			return VIRTIO_RDMA_WC_LOCAL_REQUEST;
-		s = add_elements(qp, wr, rest, w->num_sge,
+		s = add_elements(qp->data, qp->pd, wr, rest, w->num_sge,
 				 op_rules[w->opcode].need);
 	}
 	if (!s && wr->be.length > qp->data->max_transfer)
@@ -288,9 +289,9 @@ static enum virtio_rdma_wc_status parse_send(struct vr_qp *qp,
 	return rule->parse(qp, wr, &w, entry + sizeof(w));
 }
 
-static enum virtio_rdma_wc_status parse_recv(struct vr_qp *qp,
-					     struct vr_wr *wr,
-					     const uint8_t *entry)
+static enum virtio_rdma_wc_status
+parse_recv_for(struct guest_data *data, const struct vr_pd *pd,
+	       uint32_t max_sge, struct vr_wr *wr, const uint8_t *entry)
 {
 	static const uint8_t zero[sizeof(((struct virtio_rdma_recv_wqe *)
 					  NULL)->reserved)];
@@ -299,10 +300,17 @@ static enum virtio_rdma_wc_status parse_recv(struct vr_qp *qp,
 	copy_once(&w, entry, sizeof(w));
 	wr->wr_id = vr_from_le64(w.wr_id);
 	wr->be.opcode = VIRTIO_RDMA_OP_RECEIVE;
-	if (w.num_sge > qp->rq.max_sge || memcmp(w.reserved, zero, sizeof(zero)))
+	if (w.num_sge > max_sge || memcmp(w.reserved, zero, sizeof(zero)))
 		return VIRTIO_RDMA_WC_LOCAL_REQUEST;
-	return add_elements(qp, wr, entry + sizeof(w), w.num_sge,
+	return add_elements(data, pd, wr, entry + sizeof(w), w.num_sge,
 			    VIRTIO_RDMA_ACCESS_LOCAL_WRITE);
+}
+
+static enum virtio_rdma_wc_status parse_recv(struct vr_qp *qp,
+					     struct vr_wr *wr,
+					     const uint8_t *entry)
+{
+	return parse_recv_for(qp->data, qp->pd, qp->rq.max_sge, wr, entry);
 }
 
 static void wr_init(struct vr_wr *wr)
@@ -321,7 +329,7 @@ static void wr_init(struct vr_wr *wr)
 }
 
 /* What it held, it holds no more */
-static void wr_put(struct vr_wr *wr)
+void wr_put(struct vr_wr *wr)
 {
 	sg_put_all(&wr->sg);
 	if (wr->be.bind)
@@ -345,6 +353,14 @@ static void take_shared(struct vr_qp *qp, struct vr_wr *wr)
 	wr->index = (uint16_t)qp->srq->taken;
 	wr->bad = (uint8_t)parse_recv(qp, wr, srq_entry(qp->srq));
 	srq_took(qp);
+}
+
+void wr_take_lent(struct vr_srq *srq, struct vr_wr *wr)
+{
+	wr_init(wr);
+	wr->index = (uint16_t)srq->taken;
+	wr->bad = (uint8_t)parse_recv_for(srq->data, srq->pd, srq->max_sge, wr,
+					  srq_entry(srq));
 }
 
 static void end_bad(struct vr_qp *qp, struct qp_queue *q);
@@ -499,6 +515,15 @@ static void complete(struct vr_qp *qp, struct qp_queue *q, struct be_wr *be,
 	end_wr(qp, q, wr, status, length, solicited);
 	if (!status && q->closed)
 		end_bad(qp, q);
+}
+
+void wr_end_lent(struct vr_qp *qp, struct vr_wr *wr, uint8_t status,
+		 uint32_t length, bool solicited)
+{
+	if (status)	/* before the completion, see end_bad() */
+		qp_fail(qp, reason_of(status));
+	qp->rq.taken++;
+	end_wr(qp, &qp->rq, wr, status, length, solicited);
 }
 
 void be_sq_complete(struct be_qp *be, struct be_wr *wr,
