@@ -5,6 +5,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
+. "$here/lib/initramfs.sh"
 
 usage() {
 	cat <<END
@@ -84,7 +85,7 @@ key=$(
 	{
 		echo "$release $bare ${modules[*]}"
 		# shellcheck disable=SC2086 # one path a word is meant
-		cat "$0" "$root"/tests/guest/* "$busybox" $kos $bins
+		cat "$0" "$here/lib/initramfs.sh" "$root"/tests/guest/* "$busybox" $kos $bins
 	} | sha256sum | cut -d' ' -f1
 )
 if [ -f "$out" ] && [ "$(cat "$out.key" 2>/dev/null)" = "$key" ]; then
@@ -97,39 +98,17 @@ mkdir -p "$(dirname "$out")"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tree=$work/root
-mkdir -p "$tree"/{bin,usr/bin,proc,sys,dev,tmp,run,lib/modules/"$release"}
-
-cp "$busybox" "$tree/bin/busybox"
-for applet in $("$busybox" --list); do
-	[ "$applet" = busybox ] || ln -sf busybox "$tree/bin/$applet"
-done
+initramfs_busybox "$tree"
 cp "$root/tests/guest/init" "$tree/init"
-"${CC:-cc}" -std=gnu11 -Wall -Wextra -O2 -static -o "$tree/bin/vragent" \
-	"$root/tests/guest/vragent.c"
-
-# A module's file may be packed, or the kernel may have it built in.
-add_kernel_module() {
-	local f dst=$tree/lib/modules/$release
-	! grep -qs "/$1\.ko\$" "$moddir/modules.builtin" || return 0
-	f=$(find "$moddir/" -name "$1.ko*" | head -n 1)
-	case $f in
-	'') die "$1.ko is not under $moddir" ;;
-	*.xz) xz -dc "$f" >"$dst/$1.ko" ;;
-	*.zst) zstd -qdc "$f" >"$dst/$1.ko" ;;
-	*) cp "$f" "$dst/$1.ko" ;;
-	esac
-}
+initramfs_agent "$tree" "$root/tests/guest/vragent.c"
 
 for m in "${modules[@]}"; do
-	add_kernel_module "$m"
+	initramfs_module "$tree" "$moddir" "$m"
 done
 for f in $kos; do
 	cp "$f" "$tree/lib/modules/$release/"
 done
-for f in modules.builtin modules.builtin.modinfo modules.order; do
-	[ ! -f "$moddir/$f" ] || cp "$moddir/$f" "$tree/lib/modules/$release/"
-done
-depmod -b "$tree" "$release"
+initramfs_depmod "$tree" "$moddir"
 
 # A tool's libraries go where its interpreter looks for them.
 add_tool() {
@@ -146,11 +125,7 @@ for f in $bins; do
 done
 
 # --- image ------------------------------------------------------------------
-(cd "$tree" && find . -print0 | sort -z |
-	cpio --quiet --null --create --format=newc --owner=0:0 --reproducible) |
-	gzip -1n >"$work/image"
-mv "$work/image" "$out"
-chmod 0644 "$out"
+initramfs_pack "$tree" "$out"
 echo "$key" >"$out.key"
 echo "guest-image: $out for $release, $(wc -c <"$out") bytes" >&2
 printf '%s\t%s\n' "$vmlinuz" "$out"

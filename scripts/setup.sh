@@ -3,12 +3,13 @@
 #
 # Install the Debian packages that building, testing and linting need.
 #
-# Usage: setup.sh [-h] [-n] [build|guest|lint|bench|all]...
+# Usage: setup.sh [-h] [-n] [build|guest|nested|lint|bench|all]...
 #
 #   build   compiler, libraries and tools for vrdmad, the libraries, the unit
 #           tests and QEMU
 #   guest   what boots two guests: firmware, initramfs tools, libvirt, and the
 #           guest kernels with their headers (scripts/kernel-fetch.sh)
+#   nested  what makes the machine of `make nested`: a guest with guests of its own
 #   lint    clang-format, clang-tidy, cppcheck, shellcheck, sparse
 #   bench   libfabric's fi_pingpong, a peer that `make bench` measures beside us
 #   all     all of these (default)
@@ -58,6 +59,8 @@ guest|libvirt-daemon-system|-|the demo attaches guests by libvirt
 guest|libvirt-daemon-driver-qemu|-|libvirt's QEMU driver, apart since Debian 12
 guest|libvirt-clients|-|virsh
 bench|libfabric-bin|-|fi_pingpong
+nested|debootstrap|-|the root file system of the machine of `make nested`
+nested|e2fsprogs|-|mke2fs makes its disk
 lint|clang-format|-|make format
 lint|clang-tidy|-|static checks
 lint|cppcheck|-|static checks
@@ -117,13 +120,13 @@ main() {
 		case $1 in
 		-h | --help) usage_from_header "$0"; exit 0 ;;
 		-n) DRY=yes ;;
-		build | guest | lint | bench) groups+=("$1") ;;
-		all) groups+=(build guest lint bench) ;;
+		build | guest | nested | lint | bench) groups+=("$1") ;;
+		all) groups+=(build guest nested lint bench) ;;
 		*) die "'$1' is no group; see $0 -h" ;;
 		esac
 		shift
 	done
-	[ "${#groups[@]}" -gt 0 ] || groups=(build guest lint bench)
+	[ "${#groups[@]}" -gt 0 ] || groups=(build guest nested lint bench)
 	debian_codename >/dev/null
 	take_lock setup
 	for group in "${groups[@]}"; do

@@ -170,14 +170,19 @@ class Agent:
         """Waits until the guest answers; gives its kernel's release.
 
         The greeting of an agent that came up before we connected is lost, so
-        ask until it answers.
+        ask until it answers; less and less often, for every answer to a
+        question of the time of booting goes over a slow line.
         """
+        pause = 0.2
+
         def ask() -> bool:
+            nonlocal pause
             if self._dead:
                 raise VmError(f"{self.name}: QEMU closed the agent's line "
                               "before the guest was up")
             self.send("PING")
-            return self._hello.wait(0.2)
+            pause = min(pause * 1.3, 3)
+            return self._hello.wait(pause)
 
         wait_until(f"{self.name}: answer of the guest's agent", ask, timeout, 0)
         assert self.release is not None

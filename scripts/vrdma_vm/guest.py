@@ -55,6 +55,10 @@ class Guest:
         for what in ("console", "agent", "qmp", "pid"):
             Path(self.spec.path(what)).unlink(missing_ok=True)
         self._launcher.launch(self.spec, self._log_qemu)
+        self.attach()
+
+    def attach(self) -> None:
+        """Takes over a guest that its launcher has started."""
         pid = wait_until(f"{self.name}: QEMU's pid file", self._read_pid, 30)
         self._qemu = Stranger(pid)
         wait_until(f"{self.name}: QEMU's sockets", self._listens, 30)
@@ -76,6 +80,13 @@ class Guest:
         self.launch()
         self.connect(timeout)
         return time.monotonic() - start
+
+    def leave(self) -> None:
+        """Lets go of a guest that is to go on by itself."""
+        if self._qemu is not None:
+            self._qemu.close()
+            self._qemu = None
+        self._close_lines()
 
     def kill(self) -> None:
         """As a host that loses power: QEMU gets no chance to say goodbye."""
@@ -186,9 +197,12 @@ class Guest:
             self._qemu.gone(10)
         self._qemu.close()
         self._qemu = None
+        self._close_lines()
+        self._launcher.forget(self.spec)
+        self._log("[guest is off]")
+
+    def _close_lines(self) -> None:
         for line in (self._agent, self._console_line):
             if line is not None:
                 line.close()
         self._agent = None
-        self._launcher.forget(self.spec)
-        self._log("[guest is off]")

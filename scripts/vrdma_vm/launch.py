@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import List, Optional, Protocol
 
 from vrdma_host.domain import Device
 
-from .process import Child, LineSink
+from .process import Child, LineSink, run
+from .wait import VmError
 
 
 @dataclass
@@ -26,6 +27,9 @@ class MachineSpec:
     cpus: int = 2
     memory_mib: int = 512
     append: str = "console=ttyS0 loglevel=7 panic=-1 printk.time=1"
+    cpu_model: str = ""             # empty: all that the accelerator has
+    console_log: str = ""           # a file of QEMU's own, where nobody listens
+    extra: List[str] = field(default_factory=list)  # PlainLauncher: more words
 
     def path(self, what: str) -> str:
         """Sockets and files of this guest; short, as socket names must be."""
@@ -33,7 +37,7 @@ class MachineSpec:
 
     @property
     def cpu(self) -> str:
-        return "host" if self.accel == "kvm" else "max"
+        return self.cpu_model or ("host" if self.accel == "kvm" else "max")
 
     def control_args(self) -> List[str]:
         return ["-qmp", f"unix:{self.path('qmp')},server=on,wait=off",
@@ -72,12 +76,13 @@ class PlainLauncher:
                            f"size={spec.memory_mib}M",
                 "-kernel", spec.kernel, "-initrd", spec.image,
                 "-append", spec.append]
-        for line in ("console", "agent"):
+        for line, log in (("console", spec.console_log), ("agent", "")):
             argv += ["-chardev", f"socket,id={line},path={spec.path(line)},"
-                                 "server=on,wait=off",
+                                 "server=on,wait=off"
+                                 + (f",logfile={log}" if log else ""),
                      "-device", f"isa-serial,chardev={line}"]
         rdma = spec.rdma.arguments() if spec.rdma else []
-        return argv + spec.control_args() + rdma
+        return argv + spec.control_args() + rdma + spec.extra
 
     def launch(self, spec: MachineSpec, log: LineSink) -> None:
         self._children[spec.name] = Child(self.argv(spec), log)
@@ -98,3 +103,15 @@ class PlainLauncher:
         for child in self._children.values():
             child.end()
         self._children.clear()
+
+
+class DetachedLauncher(PlainLauncher):
+    """QEMU by itself: it goes on when we end."""
+
+    def launch(self, spec: MachineSpec, log: LineSink) -> None:
+        status, text = run([*self.argv(spec), "-daemonize"], 60)
+        if status:
+            raise VmError(f"{spec.name}: QEMU does not start: {text}")
+
+    def explain(self, spec: MachineSpec) -> str:
+        return f"see {spec.console_log}"

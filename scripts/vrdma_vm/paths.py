@@ -59,11 +59,17 @@ class Artifacts:
 
     @staticmethod
     def make(flavour: str, bare: bool = False) -> "Artifacts":
-        """Builds or finds the guest's parts; `bare`: no driver, no tools."""
+        """Builds or finds the guest's parts; `bare`: no driver, no tools.
+
+        VRDMA_KERNEL and VRDMA_IMAGE name them where nothing can be built.
+        """
         build = build_dir()
-        kernel, image = ask(str(SCRIPTS / "guest-image.sh"),
-                            *(["-n"] if bare else []), flavour,
-                            str(build / f"guest-{flavour}.cpio.gz"))
+        kernel, image = (os.environ.get(f"VRDMA_{v}", "")
+                         for v in ("KERNEL", "IMAGE"))
+        if not (kernel and image):
+            kernel, image = ask(str(SCRIPTS / "guest-image.sh"),
+                                *(["-n"] if bare else []), flavour,
+                                str(build / f"guest-{flavour}.cpio.gz"))
         qemu = os.environ.get("VRDMA_QEMU")
         return Artifacts(
             flavour=flavour,
