@@ -60,12 +60,11 @@ tests: $(TEST_PROGRAMS) vrdmad ndspi explorer
 unit: $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI)
 	$(Q)tests/run.py $(RUN_ARGS) $^
 e2e: $(E2E) vrdmad
-	$(Q)tests/run.py $(RUN_ARGS) $(E2E)
+	$(Q)tests/run.py $(RUN_ARGS) $(foreach b,$(BACKENDS),$(E2E:%=%@$(b)))
 # What joins two guests: each runs the same tests
-BACKENDS ?= local
+BACKENDS ?= local iwarp
 conformance: $(CONFORMANCE) vrdmad ## the disconnect scheme over each of BACKENDS
-	$(Q)set -e; for b in $(BACKENDS); do \
-		VRDMA_BACKEND=$$b tests/run.py $(RUN_ARGS) $(CONFORMANCE); done
+	$(Q)tests/run.py $(RUN_ARGS) $(foreach b,$(BACKENDS),$(CONFORMANCE:%=%@$(b)))
 hostile: $(HOSTILE) vrdmad ndspi
 	$(Q)tests/run.py $(RUN_ARGS) $(HOSTILE)
 script-tests: $(SCRIPT_TESTS) vrdmad
@@ -74,7 +73,8 @@ SOAK_CYCLES ?= 1000000
 soak: $(SOAK) vrdmad ## a million connections, kills and resets (SOAK_CYCLES=)
 	$(Q)VRDMAD=$(O)/bin/vrdmad $(SOAK) -n $(SOAK_CYCLES)
 check-run: tests
-	$(Q)tests/run.py $(RUN_ARGS) $(TEST_PROGRAMS)
+	$(Q)tests/run.py $(RUN_ARGS) $(TEST_PROGRAMS) \
+		$(E2E:%=%@iwarp) $(CONFORMANCE:%=%@iwarp)
 bench-run: $(BENCH) vrdmad
 	$(Q)set -e; for b in $(BENCH); do VRDMAD=$(O)/bin/vrdmad $$b; done
 

@@ -42,7 +42,7 @@ static int iw_start(struct backend *be, const struct be_cm_events *ev)
 	err = iw_worker_init(iw);
 	if (err)
 		goto err_watch;
-	be_log(BE_INFO, "%s: ready, CRC32C %s", iw->name,
+	be_log(BE_DEBUG, "%s: ready, CRC32C %s", iw->name,
 	       iw->opts.crc ? crc32c_name() : "only where a peer asks");
 	return 0;
 
