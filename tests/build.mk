@@ -11,6 +11,7 @@ CHECK_LIBS = $(shell pkg-config --libs check)
 CHECK_CFLAGS = $(shell pkg-config --cflags check)
 
 TEST_INC := -Iqemu-device/include -Ihost-backend -Ihost-backend/local \
+	-Ihost-backend/iwarp \
 	-Iqemu-device/model -Iguest-driver/core -Iguest-driver/ndspi \
 	-Iguest-driver/linux -Itests/lib
 TEST_CFLAGS = $(CFLAGS_COMMON) -O1 $(TEST_INC) $(CHECK_CFLAGS)
