@@ -33,7 +33,7 @@
 
 #define IW_REQUEST_MS	5000	/* T_req: for a whole MPA Request */
 #define IW_FIRST_MS	200	/* T_first: silence that ends our own */
-#define IW_LINGER_MS	1000	/* for our last words to arrive */
+#define IW_LINGER_MS	1000	/* without a sign that our last words arrive */
 #define IW_TICK_MS	10	/* looks at what waits to be closed */
 #define IW_DEAD_MS	10000	/* unanswered for so long: the peer is dead */
 #define IW_HALF_OPEN	128	/* requests not yet whole, per listener */
@@ -234,6 +234,8 @@ struct iw_wire {
 	bool aborted;			/* the model has let go */
 	bool closed;			/* nothing is left but mail */
 	uint64_t linger_until;		/* ns; 0: not yet */
+	uint64_t linger_end;		/* ns: whatever signs there are */
+	uint32_t unacked;		/* at the last look */
 	uint64_t patience;		/* ns: of a peer that asks a queue pair which
 					 * was stopped; 0: without end */
 	bool asked;			/* it does */

@@ -160,16 +160,17 @@ static void last_words(struct be_conn *c, unsigned int said)
 
 	w->aborted = true;
 	if (reason != VIRTIO_RDMA_R_NONE && reason != VIRTIO_RDMA_R_RESET) {
-		if (w->fin_sent)
-			w->lost = true;	/* only a reset can say it now */
-		else
+		if (!w->fin_sent)
 			put_reason(c, reason);
+		else if (!w->term_sent && !w->dead)
+			w->lost = true;	/* only a reset can say it now */
 	} else if (reason == VIRTIO_RDMA_R_RESET && !w->eof &&
 		   !(said & IW_SAID_DISCONNECT)) {
 		put_reason(c, reason);
 	}
 	w->fin_wanted = true;
 	w->linger_until = be_now() + IW_LINGER_MS * MS;
+	w->linger_end = be_now() + IW_DEAD_MS * MS;
 	iw_closing(c);
 }
 
@@ -272,11 +273,24 @@ static void lose_patience(struct be_conn *c)
 		iw_fail_plain(c, ERR_NO_BUFFER);
 }
 
+/* A peer that takes what we have to say gets more time for it */
+static bool lingered(struct be_conn *c)
+{
+	struct iw_wire *w = &c->w;
+	uint32_t unacked = iw_sock_unacked(c->fd);
+	uint64_t now = be_now();
+
+	if (unacked != w->unacked)
+		w->linger_until = now + IW_LINGER_MS * MS;
+	w->unacked = unacked;
+	return now >= w->linger_until || now >= w->linger_end;
+}
+
 void iw_tick(struct be_conn *c)
 {
 	struct iw_wire *w = &c->w;
 
-	if (w->linger_until && be_now() >= w->linger_until) {
+	if (w->linger_until && lingered(c)) {
 		iw_forget(c, false);
 		return;
 	}
