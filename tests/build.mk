@@ -80,6 +80,7 @@ bench-run: $(BENCH) vrdmad
 	$(Q)set -e; for b in $(BENCH); do VRDMAD=$(O)/bin/vrdmad $$b; done
 
 include tests/explorer/build.mk
+include tests/fuzz/build.mk
 
 -include $(shell find $(O)/tests -name '*.d' 2>/dev/null)
 .PHONY: tests unit e2e conformance hostile script-tests soak check-run bench-run

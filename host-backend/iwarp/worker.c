@@ -81,7 +81,8 @@ void iw_mail(struct be_conn *c)
 	if (!c->mailed) {
 		c->mailed = true;
 		first = STAILQ_EMPTY(&iw->mail);
-		STAILQ_INSERT_TAIL(&iw->mail, iw_conn_get(c), mail);
+		iw_conn_get(c);
+		STAILQ_INSERT_TAIL(&iw->mail, c, mail);
 		atomic_store(&iw->has_mail, true);
 	}
 	pthread_mutex_unlock(&iw->lock);
@@ -161,7 +162,8 @@ static void admit(struct be_conn *c)
 	w->rx.msn_send = w->rx.msn_read = 1;
 	w->tx.msn_send = 1;
 	w->tx.msn_read++;
-	TAILQ_INSERT_TAIL(&c->iw->all, iw_conn_get(c), w.all);
+	iw_conn_get(c);
+	TAILQ_INSERT_TAIL(&c->iw->all, c, w.all);
 	c->iw->watched++;
 	if (add_fd(c->iw, c->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
 		   &w->item))
