@@ -357,6 +357,9 @@ struct be_sg;
  * when the memory is no longer registered.  The pointer is good until the
  * backend returns to the worker's loop. */
 int be_sg_next(struct be_sg *sg, size_t max, void **ptr, size_t *len);
+/* The last bytes that it gave were not used: they come once more.  A socket
+ * takes and gives less than it was offered. */
+void be_sg_back(struct be_sg *sg, uint64_t bytes);
 /* The same for a backend with mr_register(): where the next element is to the
  * host's device.  1, 0 at the end, or -EACCES (no longer registered, or not
  * with this backend).  is_bytes: inline bytes, addr is a pointer. */
@@ -458,6 +461,16 @@ enum virtio_rdma_wc_status be_remote_sg(struct be_qp *qp, uint32_t token,
 					uint64_t addr, uint64_t length,
 					uint32_t access, struct be_sg **out);
 void be_sg_put(struct be_sg *sg);
+/* Why be_remote_sg() has just said REMOTE_ACCESS to the same question, for a
+ * wire that has words for it */
+enum be_refusal {
+	BE_REFUSED_TOKEN,	/* nothing has it */
+	BE_REFUSED_OWNER,	/* another domain's, or queue pair's */
+	BE_REFUSED_RIGHT,
+	BE_REFUSED_RANGE,
+};
+enum be_refusal be_remote_refusal(const struct be_qp *qp, uint32_t token,
+				  uint32_t access);
 
 /* run() shall be called soon, as after a post */
 void be_qp_wake(struct be_qp *qp);

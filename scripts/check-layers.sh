@@ -22,7 +22,7 @@ allowed() {
 	case $1 in
 	qemu-device/include) echo "" ;;
 	qemu-device/frontend) echo "qemu-device/include" ;;
-	qemu-device/model) echo "qemu-device/include host-backend host-backend/local host-backend/verbs" ;;
+	qemu-device/model) echo "qemu-device/include host-backend host-backend/local host-backend/iwarp host-backend/verbs" ;;
 	host-backend) echo "qemu-device/include" ;;
 	host-backend/*) echo "qemu-device/include host-backend" ;;
 	guest-driver/core | guest-driver/core/freestanding) echo "qemu-device/include" ;;

@@ -38,6 +38,7 @@ build|check|-|unit test framework
 build|libinih-dev|-|vrdmad's configuration file
 build|libibverbs-dev|-|the verbs backend
 build|librdmacm-dev|-|the verbs backend
+build|libisal-dev|-|fast CRC32C for iWARP
 build|python3|-|VM orchestration, QEMU's configure
 build|python3-venv|-|QEMU's configure makes a virtual environment
 build|dpkg-dev|-|unpacks QEMU's source package

@@ -11,6 +11,7 @@ CHECK_LIBS = $(shell pkg-config --libs check)
 CHECK_CFLAGS = $(shell pkg-config --cflags check)
 
 TEST_INC := -Iqemu-device/include -Ihost-backend -Ihost-backend/local \
+	-Ihost-backend/iwarp \
 	-Iqemu-device/model -Iguest-driver/core -Iguest-driver/ndspi \
 	-Iguest-driver/linux -Itests/lib
 TEST_CFLAGS = $(CFLAGS_COMMON) -O1 $(TEST_INC) $(CHECK_CFLAGS)
@@ -60,12 +61,11 @@ tests: $(TEST_PROGRAMS) vrdmad ndspi explorer
 unit: $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI)
 	$(Q)tests/run.py $(RUN_ARGS) $^
 e2e: $(E2E) vrdmad
-	$(Q)tests/run.py $(RUN_ARGS) $(E2E)
+	$(Q)tests/run.py $(RUN_ARGS) $(foreach b,$(BACKENDS),$(E2E:%=%@$(b)))
 # What joins two guests: each runs the same tests
-BACKENDS ?= local
+BACKENDS ?= local iwarp
 conformance: $(CONFORMANCE) vrdmad ## the disconnect scheme over each of BACKENDS
-	$(Q)set -e; for b in $(BACKENDS); do \
-		VRDMA_BACKEND=$$b tests/run.py $(RUN_ARGS) $(CONFORMANCE); done
+	$(Q)tests/run.py $(RUN_ARGS) $(foreach b,$(BACKENDS),$(CONFORMANCE:%=%@$(b)))
 hostile: $(HOSTILE) vrdmad ndspi
 	$(Q)tests/run.py $(RUN_ARGS) $(HOSTILE)
 script-tests: $(SCRIPT_TESTS) vrdmad
@@ -74,11 +74,13 @@ SOAK_CYCLES ?= 1000000
 soak: $(SOAK) vrdmad ## a million connections, kills and resets (SOAK_CYCLES=)
 	$(Q)VRDMAD=$(O)/bin/vrdmad $(SOAK) -n $(SOAK_CYCLES)
 check-run: tests
-	$(Q)tests/run.py $(RUN_ARGS) $(TEST_PROGRAMS)
+	$(Q)tests/run.py $(RUN_ARGS) $(TEST_PROGRAMS) \
+		$(E2E:%=%@iwarp) $(CONFORMANCE:%=%@iwarp)
 bench-run: $(BENCH) vrdmad
 	$(Q)set -e; for b in $(BENCH); do VRDMAD=$(O)/bin/vrdmad $$b; done
 
 include tests/explorer/build.mk
+include tests/fuzz/build.mk
 
 -include $(shell find $(O)/tests -name '*.d' 2>/dev/null)
 .PHONY: tests unit e2e conformance hostile script-tests soak check-run bench-run

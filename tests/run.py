@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Run test programs, a few at a time, and add up what Check reports.
 
-usage: run.py [-j N] [-t SECONDS] [-k TEXT] PROGRAM...
+usage: run.py [-j N] [-t SECONDS] [-k TEXT] PROGRAM[@BACKEND]...
+
+  BACKEND     what joins the guests of its tests (VRDMA_BACKEND)
 
   -j N        programs at a time (default 2)
   -t SECONDS  longest time for one program (default 300)
@@ -41,8 +43,10 @@ def build_dir() -> pathlib.Path:
     return pathlib.Path(os.environ.get("O", "build"))
 
 
-def environment() -> dict[str, str]:
+def environment(backend: str) -> dict[str, str]:
     env = dict(os.environ)
+    if backend:
+        env["VRDMA_BACKEND"] = backend
     env.setdefault("VRDMAD", str(build_dir() / "bin" / "vrdmad"))
     env.setdefault("CK_VERBOSITY", "normal")
     # A sanitizer makes everything slower; Check's own limit must not decide.
@@ -64,14 +68,15 @@ def kill_session(session: int) -> None:
 
 
 def run_one(program: str, limit: int) -> Result:
+    path, _, backend = program.partition("@")
     log = build_dir() / "log" / (pathlib.Path(program).name + ".log")
     log.parent.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     why = ""
     with log.open("wb") as out:
         # A session of its own: Check's children go with it on a time-out.
-        proc = subprocess.Popen([program], stdout=out, stderr=subprocess.STDOUT,
-                                stdin=subprocess.DEVNULL, env=environment(),
+        proc = subprocess.Popen([path], stdout=out, stderr=subprocess.STDOUT,
+                                stdin=subprocess.DEVNULL, env=environment(backend),
                                 start_new_session=True)
         try:
             status = proc.wait(timeout=limit)
@@ -104,8 +109,10 @@ def report(result: Result) -> None:
     text = result.log.read_text(errors="replace")
     for line in FAILED_CASE.findall(text):
         print("     " + line)
+    path, _, backend = result.program.partition("@")
+    again = f"VRDMA_BACKEND={backend} {path}" if backend else path
     print(f"     log: {result.log}; again: O={build_dir()} "
-          f"VRDMAD={build_dir()}/bin/vrdmad {result.program}", flush=True)
+          f"VRDMAD={build_dir()}/bin/vrdmad {again}", flush=True)
 
 
 def main() -> int:

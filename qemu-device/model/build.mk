@@ -5,9 +5,13 @@
 
 VRDMAD_DIR := qemu-device/model
 VRDMAD_SRC := $(filter-out $(VRDMAD_DIR)/main.c,$(wildcard $(VRDMAD_DIR)/*.c)) \
-	$(wildcard host-backend/local/*.c) $(wildcard host-backend/verbs/*.c)
+	$(wildcard host-backend/local/*.c host-backend/iwarp/*.c \
+	host-backend/verbs/*.c)
 VRDMAD_OBJ = $(VRDMAD_SRC:%.c=$(O)/%.o) $(O)/libvhost-user.o
-VRDMAD_LIBS := -linih -lrdmacm -libverbs
+# ISA-L has the CRC of iWARP; without it a table does
+ISAL := $(shell pkg-config --exists libisal && echo yes)
+VRDMAD_LIBS := -linih -lrdmacm -libverbs \
+	$(if $(ISAL),$(shell pkg-config --libs libisal))
 VRDMAD_VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
 # The library's folder is known before the script has run; the script fills it
@@ -15,7 +19,7 @@ LIBVHOST_USER := $(VRDMA_CACHE)/libvhost-user
 
 VRDMAD_CFLAGS = $(CFLAGS_COMMON) -Iqemu-device/include -Iqemu-device/model \
 	-Ihost-backend -isystem $(LIBVHOST_USER) \
-	-DVRDMAD_VERSION='"$(VRDMAD_VERSION)"'
+	-DVRDMAD_VERSION='"$(VRDMAD_VERSION)"' $(if $(ISAL),-DIWARP_ISAL)
 
 vrdmad: $(O)/bin/vrdmad
 

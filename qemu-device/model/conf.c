@@ -60,8 +60,9 @@ static const struct key keys[] = {
 	{ "address", KEY_ADDRESS, GUEST(addr), 0, 0, 0,
 	  "RDMA address, IPv4 or IPv6; several: repeat, or separate by commas" },
 	{ "fabric", KEY_FABRIC, GUEST(fabric), 0, 0, 0,
-	  "the way to other hosts: none, or verbs:DEVICE (as ibv_devices lists"
-	  " them)" },
+	  "the way to other hosts: iwarp, over TCP (iwarp:OPTION=VALUE,...: crc,"
+	  " confirm = yes|no, large = auto|always|never, mpa = 2|1), verbs:DEVICE"
+	  " (as ibv_devices lists them), or none" },
 	{ "local", KEY_BOOL, GUEST(local), 1, 0, 1,
 	  "reach guests of this vrdmad memory to memory, not by the fabric" },
 	{ "num-ceq", KEY_U32, GUEST(num_ceq), 4, 1, 64,
@@ -161,7 +162,7 @@ static void set_number(const struct key *k, void *base, uint64_t v)
 		*(enum vlog_level *)p = (enum vlog_level)v;
 		break;
 	case KEY_FABRIC:
-		memcpy(p, "none", sizeof("none"));
+		memcpy(p, "iwarp", sizeof("iwarp"));
 		break;
 	case KEY_SOCKET:
 	case KEY_ADDRESS:
@@ -278,15 +279,16 @@ static int parse_socket(struct guest_conf *g, const char *value,
 static int parse_fabric(struct guest_conf *g, const char *value,
 			char err[CONF_ERR_LEN])
 {
-	static const char verbs[] = "verbs:";
-	bool ok = strcmp(value, "none") == 0 ||
+	static const char verbs[] = "verbs:", iwarp[] = "iwarp:";
+	bool ok = strcmp(value, "none") == 0 || strcmp(value, "iwarp") == 0 ||
+		  strncmp(value, iwarp, strlen(iwarp)) == 0 ||
 		  (strncmp(value, verbs, strlen(verbs)) == 0 &&
 		   value[strlen(verbs)]);
 
 	if (!ok || strlen(value) >= sizeof(g->fabric))
 		return conf_error(err,
-				  "fabric = %s: give none, or verbs:DEVICE with "
-				  "a device that ibv_devices lists",
+				  "fabric = %s: give iwarp, verbs:DEVICE with a "
+				  "device that ibv_devices lists, or none",
 				  value);
 	snprintf(g->fabric, sizeof(g->fabric), "%s", value);
 	return 0;
@@ -491,7 +493,7 @@ void conf_print_keys(void)
 			if (k->kind == KEY_BOOL)
 				printf(" (%s)", k->def ? "yes" : "no");
 			else if (k->kind == KEY_FABRIC)
-				printf(" (none)");
+				printf(" (iwarp)");
 			else if (k->max && k->kind != KEY_MODE)
 				printf(" (%" PRIu64 "; %" PRIu64 "..%" PRIu64
 				       ")",

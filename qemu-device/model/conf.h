@@ -20,7 +20,7 @@
 struct guest_conf {
 	char name[CONF_NAME_LEN];
 	char socket[CONF_PATH_LEN]; /* "" with --fd */
-	char fabric[CONF_FABRIC_LEN]; /* "none", "verbs:DEVICE" */
+	char fabric[CONF_FABRIC_LEN]; /* "iwarp", "verbs:DEVICE", "none" */
 	bool local; /* guests of this vrdmad are reached memory to memory */
 	uint32_t naddr;
 	struct be_addr addr[VIRTIO_RDMA_MAX_ADDRESSES]; /* port 0 */

@@ -201,11 +201,14 @@ void cn_broken(struct connector *c, const struct connector_event *ev)
 }
 
 /* A broken connection ends for the peer, too, without waiting for our
- * consumer; a graceful one waits for its Disconnect or close. */
+ * consumer; a graceful one waits for its Disconnect or close.  The peer of a
+ * vrdmad that is told to end hears of that: it may be told the same. */
 void cn_stopped(struct connector *c, const struct connector_event *ev)
 {
 	(void)ev;
-	if (c->broken != VIRTIO_RDMA_R_NONE)
+	if (c->broken == VIRTIO_RDMA_R_ADMINISTRATOR)
+		connector_drop_conn(c, c->broken);
+	else if (c->broken != VIRTIO_RDMA_R_NONE)
 		connector_drop_conn(c, VIRTIO_RDMA_R_LOCAL_ERROR);
 }
 

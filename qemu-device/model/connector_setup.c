@@ -99,28 +99,33 @@ read_connect(struct connector *c, const struct virtio_rdma_cmd_connect *req,
 	return cm_private_in(&out->priv, &req->priv, c->be->limits.caller_data);
 }
 
-/* Takes what a request needs; undone by let_go() and endpoint_put() */
-static enum virtio_rdma_status start_connect(struct connector *c, uint32_t qp,
-					     struct be_request *req)
-{
-	enum virtio_rdma_status status;
-	int err;
-
-	err = ports_take(guest_ports(c->guest), &req->local, &c->endpoint);
-	if (err)
-		return cm_status(err);
-	req->local = c->endpoint->addr;
-	status = qp_reserve(c->guest, qp, c, &c->qp);
-	if (status != VIRTIO_RDMA_S_OK)
-		return status;
-	err = c->be->connect(c->be, req, &c->qp->be, c, &c->conn);
-	return err ? cm_status(err) : VIRTIO_RDMA_S_OK;
-}
-
 static void free_endpoint(struct connector *c)
 {
 	endpoint_put(c->endpoint);
 	c->endpoint = NULL;
+}
+
+/* Takes what a request needs; undone by let_go() and endpoint_put() */
+static enum virtio_rdma_status start_connect(struct connector *c, uint32_t qp,
+					     struct be_request *req)
+{
+	int tries = req->local.port ? 1 : PORTS_TRIES, err = -EADDRINUSE;
+	const struct be_addr asked = req->local;
+	enum virtio_rdma_status status;
+
+	status = qp_reserve(c->guest, qp, c, &c->qp);
+	if (status != VIRTIO_RDMA_S_OK)
+		return status;
+	/* a port that is free for the guest may be taken on the fabric */
+	while (tries-- && err == -EADDRINUSE) {
+		free_endpoint(c);
+		err = ports_take(guest_ports(c->guest), &asked, &c->endpoint);
+		if (err)
+			break;
+		req->local = c->endpoint->addr;
+		err = c->be->connect(c->be, req, &c->qp->be, c, &c->conn);
+	}
+	return err ? cm_status(err) : VIRTIO_RDMA_S_OK;
 }
 
 void cn_connect(struct connector *c, const struct connector_event *ev)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../../host-backend/iwarp/iwarp.h"
 #include "../../host-backend/local/local.h"
 #include "../../host-backend/verbs/verbs.h"
 #include "connector.h"
@@ -20,6 +21,7 @@ static const struct kind {
 				  size_t err_size);
 	void (*destroy)(struct backend *be);
 } kinds[] = {
+	{"iwarp", iwarp_create, iwarp_destroy},
 	{"verbs:", verbs_backend, verbs_backend_free},
 	{NULL, NULL, NULL},
 };

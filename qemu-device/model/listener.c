@@ -49,8 +49,13 @@ static int add_address(struct listener *l, const struct be_addr *ip)
 	addr.port = l->endpoint->addr.port;
 	if (g->conf->local)
 		err = add_part(l, g->model->local, &addr);
-	if (!err && g->fabric)
-		err = add_part(l, g->fabric, &addr);
+	if (err || !g->fabric)
+		return err;
+	err = add_part(l, g->fabric, &addr);
+	/* The fabric has said why.  Guests of this vrdmad reach it all the
+	 * same, and a port that somebody else has is the consumer's business. */
+	if (err && err != -EADDRINUSE && g->conf->local)
+		return 0;
 	return err;
 }
 
@@ -79,6 +84,10 @@ static enum virtio_rdma_status start_listening(struct listener *l)
 		if (!covers(&l->endpoint->addr, &conf->addr[i]))
 			continue;
 		err = add_address(l, &conf->addr[i]);
+		/* an address that is the guest's but not the host's, or a port
+		 * that the host does not give: there is no port left to pick */
+		if (err == -EADDRNOTAVAIL || err == -EACCES)
+			return VIRTIO_RDMA_S_INVALID_ADDRESS;
 		if (err)
 			return cm_status(err);
 	}
@@ -94,20 +103,36 @@ static bool is_ours(const struct guest *g, const struct be_addr *addr)
 	return false;
 }
 
+/* A port that is free for the guest may be taken on the fabric, by whoever else
+ * the host has: then another one does, if the guest wants none in particular */
+static enum virtio_rdma_status take_endpoint(struct listener *l,
+					     const struct be_addr *addr)
+{
+	enum virtio_rdma_status status = VIRTIO_RDMA_S_ADDRESS_IN_USE;
+	int tries = addr->port ? 1 : PORTS_TRIES, err;
+
+	while (tries-- && status == VIRTIO_RDMA_S_ADDRESS_IN_USE) {
+		stop_listening(l);
+		endpoint_put(l->endpoint);
+		l->endpoint = NULL;
+		err = ports_take(guest_ports(l->guest), addr, &l->endpoint);
+		if (err)
+			return cm_status(err);
+		status = start_listening(l);
+	}
+	return status;
+}
+
 static enum virtio_rdma_status open_listener(struct listener *l,
 					     const struct be_addr *addr)
 {
 	struct guest *g = l->guest;
-	int err;
 
 	if (!is_ours(g, addr))
 		return VIRTIO_RDMA_S_INVALID_ADDRESS;
-	err = ports_take(guest_ports(g), addr, &l->endpoint);
-	if (err)
-		return cm_status(err);
 	if (handle_alloc(&g->listeners, l, &l->handle))
 		return VIRTIO_RDMA_S_NO_RESOURCES;
-	return start_listening(l);
+	return take_endpoint(l, addr);
 }
 
 /* 0: the device's own, which is also the most */

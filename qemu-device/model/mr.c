@@ -64,6 +64,20 @@ enum virtio_rdma_wc_status mr_get_remote(const struct vr_qp *qp, uint32_t token,
 	return VIRTIO_RDMA_WC_SUCCESS;
 }
 
+enum be_refusal mr_refusal(const struct vr_qp *qp, uint32_t token,
+			   uint32_t need)
+{
+	const struct vr_grant *g = token_get(&qp->data->tokens, token);
+
+	if (!g)
+		return BE_REFUSED_TOKEN;
+	if (g->pd != qp->pd || (g->qp && g->qp != qp))
+		return BE_REFUSED_OWNER;
+	if ((g->access & need) != need)
+		return BE_REFUSED_RIGHT;
+	return BE_REFUSED_RANGE;
+}
+
 void mr_maybe_unnamed(struct vr_mr *mr)
 {
 	if (mr->dead && !mr->users)

@@ -198,6 +198,9 @@ enum virtio_rdma_wc_status mr_get_remote(const struct vr_qp *qp, uint32_t token,
 					 uint64_t addr, uint64_t length,
 					 uint32_t need,
 					 const struct vr_grant **out);
+/* Why it said REMOTE_ACCESS: be_remote_refusal() */
+enum be_refusal mr_refusal(const struct vr_qp *qp, uint32_t token,
+			   uint32_t need);
 void mr_put(struct vr_mr *mr);
 /* Up to max bytes at offset off of the region that lie together: the pointer
  * and their number, or NULL when the region is dead.  off was checked. */

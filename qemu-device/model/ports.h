@@ -19,6 +19,7 @@
 #define PORTS_BUCKETS	      256
 #define PORTS_EPHEMERAL_FIRST 49152u
 #define PORTS_EPHEMERAL_LAST  65535u
+#define PORTS_TRIES	      64 /* of those, where a fabric has its own idea */
 
 struct ports {
 	struct list_head bucket[PORTS_BUCKETS]; /* by port */

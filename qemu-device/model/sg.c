@@ -120,6 +120,17 @@ int be_sg_key(struct be_sg *sg, struct be_key *out)
 	return 1;
 }
 
+void be_sg_back(struct be_sg *sg, uint64_t bytes)
+{
+	sg->left += bytes;
+	while (bytes > sg->pos) {
+		bytes -= sg->pos;
+		sg->cur--;
+		sg->pos = sg->seg[sg->cur].len;
+	}
+	sg->pos -= bytes;
+}
+
 int64_t be_sg_copy(struct be_sg *dst, struct be_sg *src, uint64_t max,
 		   bool *dst_bad)
 {
@@ -211,6 +222,14 @@ void remote_sg_revoke(struct vr_qp *qp, const struct vr_grant *grant)
 		r->seg.mr = NULL;
 		r->grant = NULL;
 	}
+}
+
+enum be_refusal be_remote_refusal(const struct be_qp *be, uint32_t token,
+				  uint32_t access)
+{
+	const struct vr_qp *qp = vr_qp_of_const(be);
+
+	return mr_refusal(qp, token, access);
 }
 
 /* Only what be_remote_sg() gave has an owner to go back to */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fixture.h"
+#include "transport.h"
 
 enum stage {
 	CONNECTING, /* A's Connect pends, B has the request */
@@ -144,7 +145,7 @@ START_TEST(daemon_in_each_state)
 	struct run r;
 
 	reach(&r, (enum stage)_i);
-	daemon_kill(&fx.daemon);
+	test_daemons_kill();
 	if (_i != CONNECTED && _i != DISCONNECTED)
 		assert_status(pending_of(&r), STATUS_DEVICE_REMOVED);
 	if (_i == CONNECTED) {
@@ -153,7 +154,7 @@ START_TEST(daemon_in_each_state)
 		ck_assert_uint_eq(r.p.a.reason, VIRTIO_RDMA_R_DEVICE_RESET);
 		ck_assert_uint_eq(r.p.b.reason, VIRTIO_RDMA_R_DEVICE_RESET);
 	}
-	ck_assert(daemon_restart(&fx.daemon));
+	ck_assert(test_daemons_restart());
 	ck_assert(tguest_wait_recoveries(fx.g[0], 1));
 	ck_assert(tguest_wait_recoveries(fx.g[1], 1));
 	ck_assert_uint_eq(r.p.a.indications, _i == CONNECTED);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fixture.h"
+#include "transport.h"
 
 #define PIECE 64u /* bytes of a transfer */
 
@@ -168,7 +169,7 @@ START_TEST(storm_of_a_killed_daemon)
 	for (int i = 0; i < 100; i++)
 		c.sa[i] = ep_disconnect_start(&c.a[i], &c.oa[i]);
 	expect_one_each(c.b, 100, VIRTIO_RDMA_R_GRACEFUL);
-	daemon_kill(&fx.daemon);
+	test_daemons_kill();
 	for (int i = 0; i < 100; i++) {
 		assert_status(op_wait(&c.oa[i], c.sa[i]),
 			      STATUS_DEVICE_REMOVED);
@@ -178,7 +179,7 @@ START_TEST(storm_of_a_killed_daemon)
 	expect_one_each(c.b + 100, c.n - 100, VIRTIO_RDMA_R_DEVICE_RESET);
 	expect_one_each(c.b, 100, VIRTIO_RDMA_R_GRACEFUL);
 	crowd_fini(&c);
-	ck_assert(daemon_restart(&fx.daemon));
+	ck_assert(test_daemons_restart());
 	ck_assert(tguest_wait_recoveries(fx.g[0], 1));
 	ck_assert(tguest_wait_recoveries(fx.g[1], 1));
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fixture.h"
+#include "transport.h"
 
 START_TEST(peer_guest_is_killed)
 {
@@ -24,7 +25,7 @@ START_TEST(peer_guest_is_killed)
 	pair_close(&p);
 	tguest_stop(fx.g[1]);
 	/* a new guest takes the place; A's device works on */
-	fx.g[1] = tguest_start(fx.daemon.socket[1], FX_MEM);
+	fx.g[1] = tguest_start(test_backend()->daemon(1)->socket[1], FX_MEM);
 	ck_assert_ptr_nonnull(fx.g[1]);
 	pair_open(&p, 0, 1, NULL);
 	ep_disconnect_both(&p.a, &p.b);
@@ -118,13 +119,13 @@ START_TEST(daemon_is_killed_and_comes_back)
 	post_some(&p.b, 4, 200);
 	sa = ep_disconnect_start(&p.a, &oa);
 	assert_status(sa, STATUS_PENDING);
-	daemon_kill(&fx.daemon);
+	test_daemons_kill();
 	/* ends with a status though nobody is there */
 	assert_status(op_wait(&oa, sa), STATUS_DEVICE_REMOVED);
 	ck_assert(wait_count(&p.b.indications, 1, TEST_TIMEOUT_MS));
 	expect_cancelled(&p.a, 8, 100);
 	expect_cancelled(&p.b, 4, 200);
-	ck_assert(daemon_restart(&fx.daemon));
+	ck_assert(test_daemons_restart());
 	ck_assert(tguest_wait_recoveries(fx.g[0], 1));
 	ck_assert(tguest_wait_recoveries(fx.g[1], 1));
 	/* the old objects fail and close */
@@ -164,13 +165,13 @@ START_TEST(daemon_is_killed_under_traffic)
 				ended++;
 			}
 		}
-		daemon_kill(&fx.daemon);
+		test_daemons_kill();
 		ck_assert(wait_count(&p.a.indications, 1, TEST_TIMEOUT_MS));
 		while (ended < posted)
 			ck_assert_ptr_eq(ep_next(&p.a).RequestContext,
 					 ID(ended++));
 		ck_assert(ep_idle(&p.a));
-		ck_assert(daemon_restart(&fx.daemon));
+		ck_assert(test_daemons_restart());
 		ck_assert(tguest_wait_recoveries(fx.g[0], round + 1));
 		ck_assert(tguest_wait_recoveries(fx.g[1], round + 1));
 		pair_close(&p);
@@ -203,7 +204,7 @@ START_TEST(clean_shutdown_under_load)
 
 	pair_open(&p, 0, 1, NULL);
 	post_some(&p.a, 8, 0);
-	ck_assert_int_eq(daemon_stop(&fx.daemon), 0);
+	ck_assert(test_daemons_stop());
 	expect_cancelled(&p.a, 8, 0);
 	pair_close(&p);
 }

@@ -2,12 +2,14 @@
 /*
  * transport.c - the transports that tests can run over
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "transport.h"
 #include "fixture.h"
+#include "netns.h"
+#include "transport.h"
 
 /* --- local: two guests of one vrdmad ------------------------------------------ */
 
@@ -30,10 +32,64 @@ static bool local_stop(void)
 	return ok;
 }
 
+/* --- iwarp: a vrdmad for each guest, TCP between them ----------------------- */
+
+static struct daemon second;
+
+/* What iwarp_start() adds to each guest; VRDMA_FABRIC has other options */
+static const char *fabric(const char *section)
+{
+	static char lines[1024];
+	const char *name = getenv("VRDMA_FABRIC");
+
+	snprintf(lines, sizeof(lines), "fabric = %s\n%s",
+		 name && name[0] ? name : "iwarp", section ? section : "");
+	return lines;
+}
+
+static bool iwarp_start(const struct daemon_opts *opts)
+{
+	struct daemon_opts o = *opts;
+
+	o.guest_section = fabric(opts->guest_section);
+	if (!netns_enter())
+		return false;
+	if (opts->guests < 2)
+		return daemon_start(&fx.daemon, &o);
+	/* any further ones are neighbours of the second */
+	o.guests = 1;
+	if (!daemon_start(&fx.daemon, &o))
+		return false;
+	o.first = 1;
+	o.guests = opts->guests - 1;
+	return daemon_start(&second, &o);
+}
+
+static struct daemon *iwarp_daemon(int guest)
+{
+	return guest ? &second : &fx.daemon;
+}
+
+static bool stop_one(struct daemon *d)
+{
+	bool ok = !daemon_alive(d) || !daemon_stop(d);
+
+	daemon_cleanup(d);
+	return ok;
+}
+
+static bool iwarp_stop(void)
+{
+	bool ok = stop_one(&fx.daemon);
+
+	return (!second.guests || stop_one(&second)) && ok;
+}
+
 /* --- all of them ---------------------------------------------------------------- */
 
 static const struct test_backend backends[] = {
 	{ "local", true, local_start, local_daemon, local_stop },
+	{ "iwarp", false, iwarp_start, iwarp_daemon, iwarp_stop },
 };
 
 const struct test_backend *test_backend(void)
@@ -52,4 +108,37 @@ const struct test_backend *test_backend(void)
 		fprintf(stderr, " %s", backends[i].name);
 	fputc('\n', stderr);
 	exit(2);
+}
+
+static int daemons(void)
+{
+	return test_backend()->one_daemon ? 1 : 2;
+}
+
+void test_daemons_kill(void)
+{
+	/* at once: none of them sees another one go */
+	for (int i = 0; i < daemons(); i++)
+		if (daemon_alive(test_backend()->daemon(i)))
+			kill(test_backend()->daemon(i)->pid, SIGSTOP);
+	for (int i = 0; i < daemons(); i++)
+		daemon_kill(test_backend()->daemon(i));
+}
+
+bool test_daemons_restart(void)
+{
+	bool ok = true;
+
+	for (int i = 0; i < daemons() && ok; i++)
+		ok = daemon_restart(test_backend()->daemon(i));
+	return ok;
+}
+
+bool test_daemons_stop(void)
+{
+	bool ok = true;
+
+	for (int i = 0; i < daemons(); i++)
+		ok = !daemon_stop(test_backend()->daemon(i)) && ok;
+	return ok;
 }

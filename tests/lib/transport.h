@@ -27,6 +27,12 @@ struct test_backend {
 	bool (*stop)(void);
 };
 
+/* All of them, as if their host had died, and came back */
+void test_daemons_kill(void);
+bool test_daemons_restart(void);
+/* SIGTERM; true: each ended with status 0 */
+bool test_daemons_stop(void);
+
 /* Exits with status 2 when VRDMA_BACKEND names none */
 const struct test_backend *test_backend(void);
 

@@ -37,7 +37,7 @@ static bool write_config(struct daemon *d, const struct daemon_opts *o)
 	if (!f)
 		return false;
 	fprintf(f, "[vrdmad]\n%s\n", o->vrdmad_section ? o->vrdmad_section : "");
-	for (int i = 0; i < o->guests; i++)
+	for (int i = d->first; i < d->first + d->guests; i++)
 		fprintf(f, "[guest g%d]\nsocket = %s\naddress = 10.0.0.%d\n"
 			"address = fd00::%d\n%s\n%s\n", i, d->socket[i], 1 + i,
 			1 + i, o->guest_section ? o->guest_section : "",
@@ -89,7 +89,7 @@ static bool wait_listening(struct daemon *d)
 {
 	int waited = 0;
 
-	for (int i = 0; i < d->guests; waited++) {
+	for (int i = d->first; i < d->first + d->guests; waited++) {
 		if (listens(d->socket[i])) {
 			i++;
 			continue;
@@ -129,6 +129,7 @@ bool daemon_start(struct daemon *d, const struct daemon_opts *opts)
 	const char *tmp = getenv("TMPDIR");
 
 	memset(d, 0, sizeof(*d));
+	d->first = opts->first;
 	d->guests = opts->guests;
 	snprintf(d->dir, sizeof(d->dir), "%.40s/vrdma-test-XXXXXX",
 		 tmp && strlen(tmp) < 40 ? tmp : "/tmp");
@@ -136,7 +137,7 @@ bool daemon_start(struct daemon *d, const struct daemon_opts *opts)
 		return false;
 	snprintf(d->config, sizeof(d->config), "%s/vrdmad.conf", d->dir);
 	snprintf(d->log, sizeof(d->log), "%s/vrdmad.log", d->dir);
-	for (int i = 0; i < d->guests; i++)
+	for (int i = d->first; i < d->first + d->guests; i++)
 		snprintf(d->socket[i], sizeof(d->socket[i]), "%s/g%d.sock",
 			 d->dir, i);
 	return write_config(d, opts) && daemon_restart(d);
@@ -186,7 +187,7 @@ void daemon_cleanup(struct daemon *d)
 {
 	if (daemon_alive(d))
 		daemon_stop(d);
-	for (int i = 0; i < d->guests; i++)
+	for (int i = d->first; i < d->first + d->guests; i++)
 		unlink(d->socket[i]);
 	unlink(d->config);
 	unlink(d->log);

@@ -11,7 +11,8 @@
 #define DAEMON_MAX_GUESTS 8
 
 struct daemon_opts {
-	int guests;			/* "g0", "g1", ... */
+	int first;			/* serves guests from this one on */
+	int guests;			/* so many: "g0", "g1", ... */
 	const char *vrdmad_section;	/* lines for [vrdmad], or NULL */
 	const char *guest_section;	/* lines for every [guest], or NULL */
 	const char *own[DAEMON_MAX_GUESTS];	/* more for one, behind those */
@@ -19,7 +20,7 @@ struct daemon_opts {
 
 struct daemon {
 	pid_t pid;			/* 0: not running */
-	int guests;
+	int first, guests;
 	char dir[64];
 	char socket[DAEMON_MAX_GUESTS][96];
 	char config[96];

@@ -24,6 +24,7 @@ static struct {
 	struct be_request request;
 	struct be_read_limits limits;
 	int fail; /* the next op answers this */
+	unsigned int fail_more; /* and so many after it */
 } wire;
 
 struct be_conn {
@@ -34,7 +35,10 @@ static int wire_fail(void)
 {
 	int err = wire.fail;
 
-	wire.fail = 0;
+	if (wire.fail_more)
+		wire.fail_more--;
+	else
+		wire.fail = 0;
 	return err;
 }
 
@@ -659,6 +663,8 @@ START_TEST(backend_errors)
 	to_idle();
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		wire.fail = cases[i].err;
+		if (cases[i].err == -EADDRINUSE)
+			wire.fail_more = PORTS_TRIES - 1;
 		world_connect(A, handle, QP, "10.0.0.2", 7);
 		world_expect(cases[i].said);
 		ck_assert_int_eq(conn()->state, CONN_IDLE);
@@ -667,6 +673,34 @@ START_TEST(backend_errors)
 	}
 	world_connect(A, handle, QP, "10.0.0.2", 7);
 	ck_assert_int_eq(conn()->state, CONN_CONNECTING);
+}
+END_TEST
+
+/* A port that the guest has free and the fabric not: the next one, unless the
+ * consumer wants this one */
+START_TEST(ports_of_the_fabric)
+{
+	struct command *cmd;
+	struct be_addr local = world_addr("10.0.0.1", 4000);
+	struct be_addr peer = world_addr("10.0.0.2", 7);
+
+	to_idle();
+	wire.fail = -EADDRINUSE;
+	wire.fail_more = 2;
+	world_connect(A, handle, QP, "10.0.0.2", 7);
+	ck_assert_int_eq(conn()->state, CONN_CONNECTING);
+	ck_assert_uint_eq(wire.request.local.port, PORTS_EPHEMERAL_FIRST + 3);
+	ck_assert_uint_eq(guest_ports(A)->count, 1);
+
+	handle = world_connector(A, 5);
+	wire.fail = -EADDRINUSE;
+	cmd = world_cmd(A, handle);
+	cmd->req.connect.qp = vr_to_le32(QP + 1);
+	addr_to_abi(&local, &cmd->req.connect.local);
+	addr_to_abi(&peer, &cmd->req.connect.peer);
+	cmd_connect(cmd);
+	world_expect("ADDRESS_IN_USE");
+	ck_assert_uint_eq(guest_ports(A)->count, 1);
 }
 END_TEST
 
@@ -868,6 +902,7 @@ int main(void)
 	tcase_add_test(t, early_disconnect_establishes_first);
 	tcase_add_test(t, close_drops_events);
 	tcase_add_test(t, backend_errors);
+	tcase_add_test(t, ports_of_the_fabric);
 	tcase_add_test(t, late_legs_fail);
 	tcase_add_test(t, late_accept_fails);
 	tcase_add_test(t, retry_after_refusal);
