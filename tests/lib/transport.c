@@ -32,28 +32,23 @@ static bool local_stop(void)
 	return ok;
 }
 
-/* --- iwarp: a vrdmad for each guest, TCP between them ----------------------- */
+/* --- a vrdmad for each guest --------------------------------------------------- */
 
 static struct daemon second;
 
-/* What iwarp_start() adds to each guest; VRDMA_FABRIC has other options */
-static const char *fabric(const char *section)
+/* o->own is written to: lines[i] come first in guest i's section */
+static bool two_start(const struct daemon_opts *opts, const char *const lines[2])
 {
-	static char lines[1024];
-	const char *name = getenv("VRDMA_FABRIC");
-
-	snprintf(lines, sizeof(lines), "fabric = %s\n%s",
-		 name && name[0] ? name : "iwarp", section ? section : "");
-	return lines;
-}
-
-static bool iwarp_start(const struct daemon_opts *opts)
-{
+	static char own[2][1024];
 	struct daemon_opts o = *opts;
 
-	o.guest_section = fabric(opts->guest_section);
-	if (!netns_enter())
-		return false;
+	for (int i = 0; i < 2; i++) {
+		snprintf(own[i], sizeof(own[i]), "%s%s", lines[i],
+			 opts->own[i] ? opts->own[i] : "");
+		o.own[i] = own[i];
+	}
+	for (int i = 2; i < opts->guests; i++)
+		o.own[i] = own[1];
 	if (opts->guests < 2)
 		return daemon_start(&fx.daemon, &o);
 	/* any further ones are neighbours of the second */
@@ -65,7 +60,7 @@ static bool iwarp_start(const struct daemon_opts *opts)
 	return daemon_start(&second, &o);
 }
 
-static struct daemon *iwarp_daemon(int guest)
+static struct daemon *two_daemon(int guest)
 {
 	return guest ? &second : &fx.daemon;
 }
@@ -78,18 +73,53 @@ static bool stop_one(struct daemon *d)
 	return ok;
 }
 
-static bool iwarp_stop(void)
+static bool two_stop(void)
 {
 	bool ok = stop_one(&fx.daemon);
 
 	return (!second.guests || stop_one(&second)) && ok;
 }
 
+/* --- iwarp: TCP between them ----------------------------------------------------- */
+
+static const char *setting(const char *name, const char *otherwise)
+{
+	const char *value = getenv(name);
+
+	return value && value[0] ? value : otherwise;
+}
+
+/* VRDMA_FABRIC has other options than the default's */
+static bool iwarp_start(const struct daemon_opts *opts)
+{
+	char line[256];
+
+	snprintf(line, sizeof(line), "fabric = %s\n",
+		 setting("VRDMA_FABRIC", "iwarp"));
+	return netns_enter() &&
+	       two_start(opts, (const char *const[2]){line, line});
+}
+
+/* --- verbs: an RDMA device for each --------------------------------------------- */
+
+/* The devices are there, with the guests' addresses, and a way between them */
+static bool verbs_start(const struct daemon_opts *opts)
+{
+	char a[256], b[256];
+
+	snprintf(a, sizeof(a), "fabric = verbs:%s\nlocal = no\n",
+		 setting("VRDMA_VERBS_A", "rxe0"));
+	snprintf(b, sizeof(b), "fabric = verbs:%s\nlocal = no\n",
+		 setting("VRDMA_VERBS_B", "rxe1"));
+	return two_start(opts, (const char *const[2]){a, b});
+}
+
 /* --- all of them ---------------------------------------------------------------- */
 
 static const struct test_backend backends[] = {
-	{ "local", true, local_start, local_daemon, local_stop },
-	{ "iwarp", false, iwarp_start, iwarp_daemon, iwarp_stop },
+	{ "local", true, true, local_start, local_daemon, local_stop },
+	{ "iwarp", false, true, iwarp_start, two_daemon, two_stop },
+	{ "verbs", false, false, verbs_start, two_daemon, two_stop },
 };
 
 const struct test_backend *test_backend(void)

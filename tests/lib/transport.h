@@ -18,6 +18,8 @@ struct test_backend {
 	const char *name;
 	/* The death of one guest's vrdmad is the death of the other's */
 	bool one_daemon;
+	/* The peer can tell an abort from a disconnect: see docs/verbs.md */
+	bool tells_aborts;
 	/* False: stderr says why */
 	bool (*start)(const struct daemon_opts *opts);
 	/* The vrdmad that serves guest i */
