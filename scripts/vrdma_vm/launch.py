@@ -25,7 +25,10 @@ class MachineSpec:
     rdma: Optional[Device]      # None: no RDMA device
     cpus: int = 2
     memory_mib: int = 512
-    append: str = "console=ttyS0 loglevel=7 panic=-1 printk.time=1"
+    # no_timer_check: a kernel that is emulated on a busy machine waits in vain
+    # for ten ticks of its timer, and panics
+    append: str = ("console=ttyS0 loglevel=7 panic=-1 printk.time=1 "
+                   "no_timer_check")
 
     def path(self, what: str) -> str:
         """Sockets and files of this guest; short, as socket names must be."""
