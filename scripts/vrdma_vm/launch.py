@@ -26,7 +26,10 @@ class MachineSpec:
     rdma: Optional[Device]      # None: no RDMA device
     cpus: int = 2
     memory_mib: int = 512
-    append: str = "console=ttyS0 loglevel=7 panic=-1 printk.time=1"
+    # no_timer_check: a kernel that is emulated on a busy machine waits in vain
+    # for ten ticks of its timer, and panics
+    append: str = ("console=ttyS0 loglevel=7 panic=-1 printk.time=1 "
+                   "no_timer_check")
     cpu_model: str = ""             # empty: all that the accelerator has
     console_log: str = ""           # a file of QEMU's own, where nobody listens
     extra: List[str] = field(default_factory=list)  # PlainLauncher: more words

@@ -150,9 +150,14 @@ static void check_a(const struct event *e, struct scene *s)
 {
 	NTSTATUS st = op_wait(&s->op, s->st);
 	uint64_t took = now_ms() - s->since;
+	/* a wire that has one word for all ends says that B has answered */
+	bool answered = !test_backend()->tells_aborts &&
+			e->a == STATUS_CONNECTION_ABORTED &&
+			st == STATUS_SUCCESS;
 
-	ck_assert_msg(st == e->a, "%s: A's Disconnect says 0x%x, not 0x%x",
-		      e->name, (uint32_t)st, (uint32_t)e->a);
+	ck_assert_msg(st == e->a || answered,
+		      "%s: A's Disconnect says 0x%x, not 0x%x", e->name,
+		      (uint32_t)st, (uint32_t)e->a);
 	/* the deadline, and what a busy machine takes to say so */
 	ck_assert_msg(took < DEADLINE_MS + 3000, "%s: A waited %lu ms", e->name,
 		      (unsigned long)took);
