@@ -62,22 +62,13 @@ static void iw_shutdown(struct backend *be)
 	close(iw->ctl_epoll);
 }
 
+#define FEATURES                                                               \
+	(VIRTIO_RDMA_FEATURE(SRQ) | VIRTIO_RDMA_FEATURE(MW) |                  \
+	 VIRTIO_RDMA_FEATURE(SEND_INVALIDATE))
+
 static const struct backend table = {
-	.limits = {
-		.caller_data = MPA_MAX_PRIVATE,
-		.callee_data = MPA_MAX_PRIVATE,
-		.qp = UINT32_MAX,
-		.mr = UINT32_MAX,
-		.send_sge = UINT32_MAX,
-		.recv_sge = UINT32_MAX,
-		.read_sge = UINT32_MAX,
-		.inline_data = UINT32_MAX,
-		.transfer = UINT32_MAX,
-		.inbound_reads = IW_MAX_READS,
-		.outbound_reads = IW_MAX_READS,
-		.mr_size = UINT64_MAX,
-		.technology = 1,	/* iWARP */
-	},
+	.limits = BE_LIMITS_NONE,
+	.features = FEATURES,
 	.start = iw_start,
 	.shutdown = iw_shutdown,
 	.listen = iw_listen,
@@ -111,6 +102,10 @@ struct backend *iwarp_create(const char *name, const char *rest, char *err,
 		return NULL;
 	}
 	iw->be = table;
+	iw->be.limits.caller_data = MPA_MAX_PRIVATE;
+	iw->be.limits.callee_data = MPA_MAX_PRIVATE;
+	iw->be.limits.inbound_reads = IW_MAX_READS;
+	iw->be.limits.outbound_reads = IW_MAX_READS;
 	snprintf(iw->name, sizeof(iw->name), "%s", name);
 	iw->be.name = iw->name;
 	TAILQ_INIT(&iw->listeners);

@@ -492,6 +492,13 @@ struct be_wr *iw_sq_next(struct be_conn *c);
 bool iw_sq_may_begin(const struct be_conn *c, const struct be_wr *wr);
 /* It is the Send of that number, for iw_sq_blamed() */
 void iw_sq_number(struct be_conn *c, uint32_t msn);
+/* It has no message and was executed: ends so, when its turn has come */
+void iw_sq_executed(struct be_conn *c, enum virtio_rdma_wc_status status);
+static inline bool iw_is_send(const struct be_wr *wr)
+{
+	return wr->opcode == VIRTIO_RDMA_OP_SEND ||
+	       wr->opcode == VIRTIO_RDMA_OP_SEND_INVALIDATE;
+}
 /* All of it is in TCP's hands */
 void iw_sq_sent(struct be_conn *c);
 /* A Read Request is; returns what its answer must look like */

@@ -71,6 +71,16 @@ void iw_sq_number(struct be_conn *c, uint32_t msn)
 	sqe_at(&c->w, c->w.sent)->msn = msn;
 }
 
+void iw_sq_executed(struct be_conn *c, enum virtio_rdma_wc_status status)
+{
+	struct iw_sqe *e = sqe_at(&c->w, c->w.sent++);
+
+	e->done = true;
+	e->status = (uint8_t)status;
+	if (status)
+		c->w.tx.stuck = true;
+}
+
 void iw_sq_sent(struct be_conn *c)
 {
 	struct iw_wire *w = &c->w;
@@ -264,10 +274,11 @@ static bool is_meant(const struct iw_sqe *e, const struct rdmap_terminate *t)
 	const uint8_t *h = t->header;
 	uint8_t op = e->wr->opcode;
 
+	if (op == VIRTIO_RDMA_OP_BIND || op == VIRTIO_RDMA_OP_INVALIDATE)
+		return false;
 	if (!t->has_header)
-		return t->error.layer == 1 && t->error.type == 2 ?
-			       op == VIRTIO_RDMA_OP_SEND :
-			       op != VIRTIO_RDMA_OP_SEND;
+		return (t->error.layer == 1 && t->error.type == 2) ==
+		       iw_is_send(e->wr);
 	switch (h[1] & 0xf) {
 	case RDMAP_WRITE:
 		return op == VIRTIO_RDMA_OP_WRITE &&
@@ -278,7 +289,7 @@ static bool is_meant(const struct iw_sqe *e, const struct rdmap_terminate *t)
 	case RDMAP_READ_RESPONSE:
 		return false;
 	default:
-		return op == VIRTIO_RDMA_OP_SEND && get32(h + 10) == e->msn;
+		return iw_is_send(e->wr) && get32(h + 10) == e->msn;
 	}
 }
 

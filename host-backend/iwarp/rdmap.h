@@ -69,7 +69,7 @@ struct rdmap_error {
 #define ERR_VERSION		RDMAP_ERR(0, 2, 0x05)
 #define ERR_OPCODE		RDMAP_ERR(0, 2, 0x06)
 #define ERR_STREAM		RDMAP_ERR(0, 2, 0x07)
-#define ERR_INVALIDATE		RDMAP_ERR(0, 2, 0x09)
+#define ERR_INVALIDATE		RDMAP_ERR(0, 1, 0x09)
 #define ERR_UNSPECIFIED		RDMAP_ERR(0, 2, 0xff)
 #define ERR_DDP_LOCAL		RDMAP_ERR(1, 0, 0x00)
 #define ERR_STAG		RDMAP_ERR(1, 1, 0x00)

@@ -155,8 +155,6 @@ static enum iw_open open_send(struct be_conn *c)
 	struct iw_rx *rx = &c->w.rx;
 	const struct rdmap_header *h = &rx->h;
 
-	if (h->opcode == RDMAP_SEND_INV || h->opcode == RDMAP_SEND_SE_INV)
-		return refuse(c, ERR_INVALIDATE);
 	if (h->msn != rx->msn_send)
 		return refuse(c, ERR_MSN);
 	if (h->mo != rx->mo)
@@ -319,12 +317,21 @@ void iw_sink_unused(struct be_conn *c, size_t bytes)
 
 /* ------------------------------------------------------------------ delivery */
 
+static bool solicits(uint8_t opcode)
+{
+	return opcode == RDMAP_SEND_SE || opcode == RDMAP_SEND_SE_INV;
+}
+
+static bool invalidates(uint8_t opcode)
+{
+	return opcode == RDMAP_SEND_INV || opcode == RDMAP_SEND_SE_INV;
+}
+
 static void deliver_send(struct be_conn *c)
 {
+	enum virtio_rdma_wc_status s = VIRTIO_RDMA_WC_SUCCESS;
 	struct iw_rx *rx = &c->w.rx;
 	struct be_wr *wr = rx->rwr;
-	bool solicited = rx->h.opcode == RDMAP_SEND_SE ||
-			 rx->h.opcode == RDMAP_SEND_SE_INV;
 	uint32_t length;
 
 	rx->mo += rx->h.payload;
@@ -334,7 +341,13 @@ static void deliver_send(struct be_conn *c)
 	rx->rwr = NULL;
 	rx->mo = 0;
 	rx->msn_send++;
-	be_rq_complete(c->w.qp, wr, VIRTIO_RDMA_WC_SUCCESS, length, solicited);
+	/* the last that the message does is to end the use of a token */
+	if (invalidates(rx->h.opcode))
+		s = be_rq_invalidate(c->w.qp, wr, rx->h.stag);
+	be_rq_complete(c->w.qp, wr, s, s ? 0 : length,
+		       !s && solicits(rx->h.opcode));
+	if (s)
+		iw_fail(c, ERR_INVALIDATE);
 }
 
 static void deliver_read_request(struct be_conn *c)

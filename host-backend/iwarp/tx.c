@@ -203,7 +203,11 @@ static bool batch_send(struct be_conn *c, struct iw_batch *b)
 
 static uint8_t send_opcode(const struct be_wr *wr)
 {
-	return wr->flags & VIRTIO_RDMA_WR_SOLICIT ? RDMAP_SEND_SE : RDMAP_SEND;
+	bool solicit = wr->flags & VIRTIO_RDMA_WR_SOLICIT;
+
+	if (wr->opcode == VIRTIO_RDMA_OP_SEND_INVALIDATE)
+		return solicit ? RDMAP_SEND_SE_INV : RDMAP_SEND_INV;
+	return solicit ? RDMAP_SEND_SE : RDMAP_SEND;
 }
 
 static void request_failed(struct be_conn *c, struct be_wr *wr,
@@ -238,6 +242,8 @@ static bool add_segment(struct be_conn *c, struct iw_batch *b)
 		h.to = wr->remote_addr + tx->off;
 	} else {
 		h.opcode = send_opcode(wr);
+		if (wr->opcode == VIRTIO_RDMA_OP_SEND_INVALIDATE)
+			h.stag = wr->remote_token;
 		h.msn = tx->msn_send;
 		h.mo = tx->off;
 	}
@@ -268,6 +274,15 @@ static void add_read(struct be_conn *c, struct iw_batch *b,
 	batch_add(c, b, &h);
 }
 
+/* Windows are the model's.  What was sent before is in TCP's hands, which is
+ * all that a request without READ_FENCE may rely on. */
+static bool execute(struct be_conn *c, const struct be_wr *wr)
+{
+	iw_sq_executed(c, be_sq_apply(c->w.qp, wr));
+	iw_sq_complete(c);
+	return true;
+}
+
 static bool begin_request(struct be_conn *c, struct iw_batch *b)
 {
 	struct iw_tx *tx = &c->w.tx;
@@ -283,13 +298,16 @@ static bool begin_request(struct be_conn *c, struct iw_batch *b)
 	if (!iw_sq_may_begin(c, wr))
 		return false;
 	tx->next = NULL;
+	if (wr->opcode == VIRTIO_RDMA_OP_BIND ||
+	    wr->opcode == VIRTIO_RDMA_OP_INVALIDATE)
+		return execute(c, wr);
 	if (wr->opcode == VIRTIO_RDMA_OP_READ) {
 		add_read(c, b, iw_sq_asked(c, wr), wr);
 		return true;
 	}
 	tx->wr = wr;
 	tx->off = 0;
-	if (wr->opcode == VIRTIO_RDMA_OP_SEND)
+	if (iw_is_send(wr))
 		iw_sq_number(c, tx->msn_send);
 	return true;
 }

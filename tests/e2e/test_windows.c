@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fixture.h"
+#include "transport.h"
 
 #define READ	NDK_OP_FLAG_ALLOW_REMOTE_READ
 #define WRITE	NDK_OP_FLAG_ALLOW_REMOTE_WRITE
@@ -515,7 +516,7 @@ START_TEST(daemon_is_killed)
 		assert_status(post_invalidate(&w.p.b, w.mw, i + 1),
 			      STATUS_SUCCESS);
 	}
-	daemon_kill(&fx.daemon);
+	test_daemons_kill();
 	ck_assert(wait_count(&w.p.b.indications, 1, TEST_TIMEOUT_MS));
 	for (; ended < N; ended++) {
 		NDK_RESULT_EX r = ep_next(&w.p.b);
@@ -527,7 +528,7 @@ START_TEST(daemon_is_killed)
 	}
 	ck_assert(ep_idle(&w.p.b));
 	close_all(&w);
-	ck_assert(daemon_restart(&fx.daemon));
+	ck_assert(test_daemons_restart());
 	ck_assert(tguest_wait_recoveries(fx.g[0], 1));
 	ck_assert(tguest_wait_recoveries(fx.g[1], 1));
 }

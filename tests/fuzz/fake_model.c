@@ -323,6 +323,22 @@ void be_rq_complete(struct be_qp *qp, struct be_wr *wr,
 		be_qp_fail(qp, VIRTIO_RDMA_R_LOCAL_ERROR);
 }
 
+enum virtio_rdma_wc_status be_sq_apply(struct be_qp *qp,
+				       const struct be_wr *wr)
+{
+	must(qp->open && wr->opcode == VIRTIO_RDMA_OP_INVALIDATE);
+	return wr->length & 1 ? VIRTIO_RDMA_WC_LOCAL_PROTECTION
+			      : VIRTIO_RDMA_WC_SUCCESS;
+}
+
+enum virtio_rdma_wc_status be_rq_invalidate(struct be_qp *qp, struct be_wr *wr,
+					    uint32_t token)
+{
+	must(qp->open && wr == &recv_wr[qp->recv_ends]);
+	return token == FAKE_TOKEN ? VIRTIO_RDMA_WC_SUCCESS
+				   : VIRTIO_RDMA_WC_LOCAL_PROTECTION;
+}
+
 bool be_qp_open(const struct be_qp *qp)
 {
 	return qp->open;

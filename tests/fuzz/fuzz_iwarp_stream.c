@@ -37,22 +37,24 @@ static void post(const uint8_t *head)
 	static const uint8_t kinds[] = {VIRTIO_RDMA_OP_SEND,
 					VIRTIO_RDMA_OP_WRITE,
 					VIRTIO_RDMA_OP_READ,
-					VIRTIO_RDMA_OP_READ};
+					VIRTIO_RDMA_OP_READ,
+					VIRTIO_RDMA_OP_SEND_INVALIDATE,
+					VIRTIO_RDMA_OP_INVALIDATE,
+					VIRTIO_RDMA_OP_WRITE,
+					VIRTIO_RDMA_OP_SEND};
 
 	fake.qp.open = true;
 	fake.qp.recvs = head[2] & 7;
 	fake.qp.sends = head[2] >> 3 & 7;
 	for (int i = 0; i < 8; i++) {
-		fake.qp.send_kind[i] = kinds[head[4 + i] & 3];
-		fake.qp.lengths[i] = (uint32_t)(head[4 + i] >> 2) * 50;
+		fake.qp.send_kind[i] = kinds[head[4 + i] & 7];
+		fake.qp.lengths[i] = (uint32_t)(head[4 + i] >> 3) * 101;
 	}
 }
 
 /* The worker's part, and the burial of a queue pair that failed */
 static void turn(struct iw *iw, struct be_conn *c)
 {
-	uint8_t sink[65536];
-
 	for (int i = 0; i < 4; i++) {
 		bool more = false;
 
@@ -64,7 +66,6 @@ static void turn(struct iw *iw, struct be_conn *c)
 		if (!more)
 			break;
 	}
-	(void)sink;
 }
 
 static void drain(int fd)
