@@ -48,7 +48,8 @@ out=$2
 build=${O:-$root/build}
 
 # What the guest has of the kernel and of ours.
-modules=(virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci)
+modules=(virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci
+	virtio_console)
 tools=(nd_info nd_ping ndk_ping vrdma_uapi nd_conform)
 
 line=$("$here/kernel-fetch.sh" "$flavour" | tail -n 1)

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from typing import Callable, Dict, IO
 
-from vrdma_vm import Transcript, VmError
-from vrdma_vm.level1 import HOME, Level1, Parts, new_rundir
+from vrdma_vm import Artifacts, Transcript, VmError
+from vrdma_vm.level1 import HOME, Level1, Parts, payload
 from vrdma_vm.paths import build_dir
 
 HELP = f"""
@@ -44,29 +44,16 @@ def _place() -> Path:
     return build_dir() / "nested-lab"
 
 
-def _lab(detached: bool = True, new: bool = False,
-         opts: argparse.Namespace = argparse.Namespace()) -> Level1:
-    transcript = Transcript(show=False)
-    if new:
-        rundir = new_rundir()
-        lab = Level1(Parts.make(), rundir, transcript, detached,
-                     opts.memory, int(opts.hours * 3600))
-        return lab
+def _attached() -> Level1:
     try:
         rundir = Path(_place().read_text(encoding="utf-8").strip())
     except OSError as err:
         raise VmError(f"no machine of {build_dir()} runs: "
                       "scripts/nested.py up") from err
-    return Level1(Parts.make(), rundir, transcript, detached)
-
-
-def _attached() -> Level1:
-    lab = _lab()
     try:
-        lab.attach()
+        return Level1.running(rundir, Transcript(show=False))
     except (VmError, OSError) as err:
         raise VmError(f"{err}; if it is gone: scripts/nested.py down") from err
-    return lab
 
 
 def _run(lab: Level1, command: str, timeout: float) -> int:
@@ -97,17 +84,18 @@ def _run(lab: Level1, command: str, timeout: float) -> int:
 def up(opts: argparse.Namespace) -> int:
     if _place().exists():
         raise VmError(f"one was booted ({_place()}): scripts/nested.py down")
-    lab = _lab(new=True, opts=opts)
+    parts = Parts.make()
+    lab = Level1.new(parts, Transcript(show=False), True, opts.memory,
+                     int(opts.hours * 3600))
     try:
         lab.boot()
         _place().write_text(f"{lab.rundir}\n", encoding="utf-8")
-        lab.push()
+        lab.push(payload(parts.guest))
         status = _run(lab, "python3 tests/nested/link.py up", 120)
     except BaseException:
+        _keep_console(lab)
         lab.close()
         _place().unlink(missing_ok=True)
-        _keep_console(lab)
-        shutil.rmtree(lab.rundir, ignore_errors=True)
         raise
     lab.leave()
     print(f"up; its console: {lab.rundir}/console.log", flush=True)
@@ -118,16 +106,20 @@ def _keep_console(lab: Level1) -> None:
     kept = build_dir() / "log" / "nested-console.log"
     kept.parent.mkdir(parents=True, exist_ok=True)
     try:
-        shutil.move(str(lab.rundir / "console.log"), kept)
+        shutil.copy(lab.rundir / "console.log", kept)
         print(f"nested: its console: {kept}", file=sys.stderr)
     except OSError:
         pass    # it never had one
 
 
 def push(opts: argparse.Namespace) -> int:
+    files = [(Path(p), Path(p).name) for p in opts.words] or \
+        payload(Artifacts.make("6.12"))
     lab = _attached()
-    lab.push([(Path(p), Path(p).name) for p in opts.words] or None)
-    lab.leave()
+    try:
+        lab.push(files)
+    finally:
+        lab.leave()
     return 0
 
 
@@ -143,20 +135,22 @@ def shell(opts: argparse.Namespace) -> int:
 
 def pull(opts: argparse.Namespace) -> int:
     lab = _attached()
-    lab.pull(opts.words, Path(opts.d or build_dir() / "log"))
-    lab.leave()
+    try:
+        lab.pull(opts.words, Path(opts.d or build_dir() / "log"))
+    finally:
+        lab.leave()
     return 0
 
 
 def down(_: argparse.Namespace) -> int:
-    lab = _lab()
     try:
-        lab.attach()
-        lab.close()
-    except (VmError, OSError) as err:
+        _attached().close()
+    except VmError as err:
         print(f"nested: it was gone already: {err}", file=sys.stderr)
+        if _place().exists():
+            shutil.rmtree(_place().read_text(encoding="utf-8").strip(),
+                          ignore_errors=True)
     _place().unlink(missing_ok=True)
-    shutil.rmtree(lab.rundir, ignore_errors=True)
     return 0
 
 

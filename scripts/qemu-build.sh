@@ -193,11 +193,12 @@ build_qemu() {
 
 qemu() {
 	local ver out
-	take_lock qemu-build
 	fetch_source
 	ver=$(source_version)
 	check_series "$ver"
 	out=$VRDMA_CACHE/qemu-${ver%%+*}-$(build_key)
+	# one that is there need not wait for another that is being built
+	[ -x "$out/qemu-system-x86_64" ] || take_lock qemu-build
 	if [ ! -x "$out/qemu-system-x86_64" ]; then
 		"$VR_ROOT/scripts/setup.sh" build
 		build_qemu "$out" "$ver"

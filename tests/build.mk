@@ -5,7 +5,8 @@
 # the device model.  tests/e2e: the real core against the real vrdmad.
 # tests/conformance: the disconnect scheme, rule by rule, likewise.
 # tests/hostile: wrong things said to the real vrdmad.  tests/scripts: what of
-# scripts/ is for operators, in Python.  Each file is a program.
+# scripts/ is for operators, in Python.  tests/nested: with a real RDMA device; the
+# reader of captures is tested here.  Each file is a program.
 
 CHECK_LIBS = $(shell pkg-config --libs check)
 CHECK_CFLAGS = $(shell pkg-config --cflags check)
@@ -26,7 +27,7 @@ UNIT_MODEL := $(filter-out $(UNIT_CORE) $(UNIT_NDSPI),\
 E2E := $(patsubst %.c,$(O)/%,$(wildcard tests/e2e/test_*.c))
 CONFORMANCE := $(patsubst %.c,$(O)/%,$(wildcard tests/conformance/test_*.c))
 HOSTILE := $(patsubst %.c,$(O)/%,$(wildcard tests/hostile/test_*.c))
-SCRIPT_TESTS := $(wildcard tests/scripts/test_*.py)
+SCRIPT_TESTS := $(wildcard tests/scripts/test_*.py tests/nested/test_*.py)
 SOAK := $(O)/tests/soak/soak
 BENCH := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
 TEST_PROGRAMS = $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(E2E) \

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import List, Mapping, Optional, Sequence
 
@@ -31,6 +31,7 @@ class GuestConfig:
     name: str
     socket: str
     addresses: Sequence[str]
+    keys: Mapping[str, str] = field(default_factory=dict)   # its own, beside
 
 
 class Vrdmad:
@@ -41,17 +42,19 @@ class Vrdmad:
 
     def __init__(self, program: str, guests: Sequence[GuestConfig],
                  rundir: Path, transcript: Transcript,
-                 limits: Optional[Mapping[str, int]] = None) -> None:
+                 limits: Optional[Mapping[str, int]] = None,
+                 name: str = "vrdmad") -> None:
+        self.name = name
         self.guests = list(guests)
         self.log: List[str] = []
         self._program = program
         self._prefix: List[str] = []
         if os.geteuid() == 0:
             # where nobody can run it, wherever it was built
-            self._program = shutil.copy(program, rundir / "vrdmad")
+            self._program = shutil.copy(program, rundir / name)
             self._prefix = _UNPRIVILEGED
         self._limits = dict(limits or {})
-        self._config = rundir / "vrdmad.conf"
+        self._config = rundir / f"{name}.conf"
         self._transcript = transcript
         self._child: Optional[Child] = None
 
@@ -71,7 +74,7 @@ class Vrdmad:
             lines += [f"[guest {guest.name}]", f"socket = {guest.socket}"]
             lines += [f"address = {address}" for address in guest.addresses]
             lines += [f"{key} = {value}" for key, value in
-                      self._limits.items()]
+                      (*self._limits.items(), *guest.keys.items())]
             lines.append("")
         return "\n".join(lines)
 
@@ -80,13 +83,13 @@ class Vrdmad:
         self._config.write_text(self.config_text(), encoding="utf-8")
         self._child = Child([*self._prefix, self._program, "--config",
                              str(self._config)], self._take)
-        wait_until("vrdmad to listen", self._listens, timeout, 0.02)
+        wait_until(f"{self.name} to listen", self._listens, timeout, 0.02)
 
     def _listens(self) -> bool:
         assert self._child is not None
         if self._child.status is not None:
             self._child.wait(1)
-            raise VmError(f"vrdmad ended with {self._child.status}: "
+            raise VmError(f"{self.name} ended with {self._child.status}: "
                           f"{self._child.last}")
         listening = Host().listening()
         return all(g.socket in listening for g in self.guests)
@@ -120,9 +123,9 @@ class Vrdmad:
             child.signal(signal.SIGKILL)
             child.wait(timeout)
             raise
-        self._transcript.add("vrdmad", f"[ended: {status}]")
+        self._transcript.add(self.name, f"[ended: {status}]")
         return status
 
     def _take(self, line: str) -> None:
         self.log.append(line)
-        self._transcript.add("vrdmad", line)
+        self._transcript.add(self.name, line)

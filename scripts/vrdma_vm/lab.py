@@ -49,8 +49,8 @@ class Lab:
         sockets = Vrdmad.folder(self.rundir)
         configs = [GuestConfig(name, str(sockets / f"{name}.vhost"), ips)
                    for name, ips in ADDRESSES.items()]
-        self.vrdmad = Vrdmad(
-            art.vrdmad, configs, self.rundir, transcript,
+        self.daemons = self._daemons(
+            configs,
             limits or {"disconnect-timeout-ms": DISCONNECT_TIMEOUT_MS})
         self._sockets = {c.name: c.socket for c in configs}
         self.guests: Dict[str, Guest] = {}
@@ -69,6 +69,18 @@ class Lab:
                  trace: Optional[TracebackType]) -> None:
         self._close()
 
+    def _daemons(self, configs: List[GuestConfig],
+                 limits: Mapping[str, int]) -> Dict[str, Vrdmad]:
+        """By guest, whose it is."""
+        one = Vrdmad(self.art.vrdmad, configs, self.rundir, self.transcript,
+                     limits)
+        return {config.name: one for config in configs}
+
+    @property
+    def vrdmad(self) -> Vrdmad:
+        """Guest a's, which here is also b's."""
+        return self.daemons["a"]
+
     @property
     def a(self) -> Guest:
         return self.guests["a"]
@@ -85,11 +97,14 @@ class Lab:
         self.say(f"accelerator: {accel} ({why})")
         self._choose_launcher()
         for name, socket in self._sockets.items():
-            spec = MachineSpec(
-                name=name, qemu=self.art.qemu, kernel=self.art.kernel,
-                image=self.art.image, rundir=self.rundir, accel=accel,
-                rdma=Device(name, socket))
+            spec = self._spec(name, socket, accel)
             self.guests[name] = Guest(spec, self.launcher, self.transcript)
+
+    def _spec(self, name: str, socket: str, accel: str) -> MachineSpec:
+        return MachineSpec(
+            name=name, qemu=self.art.qemu, kernel=self.art.kernel,
+            image=self.art.image, rundir=self.rundir, accel=accel,
+            rdma=Device(name, socket))
 
     def _choose_launcher(self) -> None:
         if isinstance(self.launcher, LibvirtLauncher):
@@ -126,8 +141,9 @@ class Lab:
         for guest in self.guests.values():
             if guest.running:
                 _anyway(guest.kill)
-        if self.vrdmad.running:
-            _anyway(self.vrdmad.stop)
+        for daemon in self.daemons.values():
+            if daemon.running:
+                _anyway(daemon.stop)
         _anyway(self.launcher.close)
         shutil.rmtree(self.rundir, ignore_errors=True)
 

@@ -31,6 +31,7 @@ class MachineSpec:
     append: str = ("console=ttyS0 loglevel=7 panic=-1 printk.time=1 "
                    "no_timer_check")
     cpu_model: str = ""             # empty: all that the accelerator has
+    agent_port: bool = True         # its image knows of virtio ports
     console_log: str = ""           # a file of QEMU's own, where nobody listens
     extra: List[str] = field(default_factory=list)  # PlainLauncher: more words
 
@@ -44,7 +45,32 @@ class MachineSpec:
 
     def control_args(self) -> List[str]:
         return ["-qmp", f"unix:{self.path('qmp')},server=on,wait=off",
-                "-pidfile", self.path("pid")]
+                "-pidfile", self.path("pid"), *self._agent_args()]
+
+    @property
+    def _agent_by_port(self) -> bool:
+        """Under KVM every byte of a serial line is some exits of the guest,
+        and where KVM itself is emulated an exit is half a millisecond."""
+        return self.accel == "kvm" and self.agent_port
+
+    def _agent_args(self) -> List[str]:
+        if not self._agent_by_port:
+            return []
+        return ["-device", "virtio-serial-pci,id=ports,bus=pcie.0,addr=0x1d",
+                "-chardev", f"socket,id=port,path={self.path('agent')},"
+                            "server=on,wait=off",
+                "-device", "virtserialport,bus=ports.0,chardev=port,"
+                           "name=vrdma.agent"]
+
+    @property
+    def serial_agent(self) -> str:
+        """The socket of the second serial line, which is always there."""
+        return self.path("serial" if self._agent_by_port else "agent")
+
+    @property
+    def cmdline(self) -> str:
+        return self.append + \
+            (" vrdma.agent=port" if self._agent_by_port else "")
 
 
 class Launcher(Protocol):
@@ -78,9 +104,11 @@ class PlainLauncher:
                 "-object", "memory-backend-memfd,id=ram,share=on,"
                            f"size={spec.memory_mib}M",
                 "-kernel", spec.kernel, "-initrd", spec.image,
-                "-append", spec.append]
-        for line, log in (("console", spec.console_log), ("agent", "")):
-            argv += ["-chardev", f"socket,id={line},path={spec.path(line)},"
+                "-append", spec.cmdline]
+        for line, path, log in (
+                ("console", spec.path("console"), spec.console_log),
+                ("agent", spec.serial_agent, "")):
+            argv += ["-chardev", f"socket,id={line},path={path},"
                                  "server=on,wait=off"
                                  + (f",logfile={log}" if log else ""),
                      "-device", f"isa-serial,chardev={line}"]

@@ -16,7 +16,7 @@ import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, Tuple
 
 from .accel import choose
 from .agent import Command
@@ -102,61 +102,59 @@ def accelerator(guest: Artifacts, rundir: Path) -> Tuple[str, str]:
 class Level1:
     """One boot of it."""
 
-    def __init__(self, parts: Parts, rundir: Path, transcript: Transcript,
-                 detached: bool = False, memory_mib: int = MEMORY_MIB,
-                 life: int = LIFE_SECONDS) -> None:
-        self.parts = parts
-        self.rundir = rundir
+    def __init__(self, spec: MachineSpec, launcher: Launcher,
+                 transcript: Transcript) -> None:
+        self.rundir = spec.rundir
+        self.guest = Guest(spec, launcher, transcript)
+        self._launcher = launcher
         self._say: Callable[[str], None] = \
             lambda text: transcript.add("host", text)
-        self._launcher: Launcher = DetachedLauncher() if detached \
-            else PlainLauncher()
-        accel, self.why = accelerator(parts.guest, rundir)
+
+    @classmethod
+    def new(cls, parts: Parts, transcript: Transcript, detached: bool = False,
+            memory_mib: int = MEMORY_MIB,
+            life: int = LIFE_SECONDS) -> "Level1":
+        """To be booted; `detached`: it goes on when we end."""
+        rundir = Path(tempfile.mkdtemp(prefix="vrdma-nested-"))
+        accel, why = accelerator(parts.guest, rundir)
+        transcript.add("host", f"level 1 under {accel} ({why})")
         spec = MachineSpec(
             name="level1", qemu=parts.guest.qemu, kernel=parts.vmlinuz,
             image=parts.initrd, rundir=rundir, accel=accel,
-            vhost_socket=None, memory_mib=memory_mib,
+            rdma=None, memory_mib=memory_mib, agent_port=False,
             cpu_model="" if accel == "kvm" else "EPYC,svm=on,npt=on",
             console_log=str(rundir / "console.log") if detached else "",
             append="console=ttyS0 loglevel=4 panic=-1 printk.time=1 "
                    f"vrdma.life={life}",
-            extra=self._disks())
-        self.guest = Guest(spec, self._launcher, transcript)
+            extra=_disks(parts.root, rundir))
+        return cls(spec, DetachedLauncher() if detached else PlainLauncher(),
+                   transcript)
 
-    def _disks(self) -> List[str]:
-        words: List[str] = []
-        for number, (file, mode) in enumerate((
-                (Path(self.parts.root), "readonly=on"),
-                (self.rundir / "in", "readonly=on"),
-                (self.rundir / "out", "readonly=off"))):
-            words += ["-drive", f"if=none,id=disk{number},file={file},"
-                                f"format=raw,file.locking=off,{mode}",
-                      "-device", f"virtio-blk-pci,drive=disk{number},"
-                                 f"bus=pcie.0,addr={number + 4:#x}"]
-        return words
+    @classmethod
+    def running(cls, rundir: Path, transcript: Transcript) -> "Level1":
+        """One that another process booted."""
+        spec = MachineSpec(name="level1", qemu="", kernel="", image="",
+                           rundir=rundir, accel="", rdma=None,
+                           console_log=str(rundir / "console.log"))
+        lab = cls(spec, DetachedLauncher(), transcript)
+        lab.guest.attach()
+        lab.guest.connect(60)
+        return lab
 
     def boot(self) -> None:
         for name in ("in", "out"):
             with (self.rundir / name).open("wb") as disk:
                 disk.truncate(DISK_BYTES)
-        self._say(f"level 1 under {self.guest.spec.accel} ({self.why})")
         took = self.guest.boot()
         self._say(f"level 1 runs Linux {self.guest.release}, up in {took:.1f} s")
 
-    def attach(self) -> None:
-        """To one that another process booted in the same folder."""
-        self.guest.attach()
-        self.guest.connect(60)
-
-    def push(self, files: Optional[Iterable[Tuple[Path, str]]] = None) -> None:
-        """The present build, or some files, below HOME."""
-        chosen = list(payload(self.parts.guest) if files is None else files)
+    def push(self, files: Iterable[Tuple[Path, str]]) -> None:
+        """Files, and the names they get below HOME."""
         with (self.rundir / "in").open("r+b") as disk, \
                 tarfile.open(fileobj=disk, mode="w") as tar:
-            for path, name in chosen:
+            for path, name in files:
                 tar.add(path.resolve(), name)
-            if files is None:
-                _add_environment(tar, self.rundir)
+            _add_environment(tar, self.rundir)
             _check_size(disk.tell())
         self.guest.run("blockdev --flushbufs /dev/vdb && "
                        f"tar -x --no-same-owner -f /dev/vdb -C {HOME}", 120)
@@ -186,9 +184,23 @@ class Level1:
         self.guest.leave()
 
     def close(self) -> None:
+        """Ends it; its folder goes."""
         if self.guest.running:
             self.guest.kill()
         self._launcher.close()
+        shutil.rmtree(self.rundir, ignore_errors=True)
+
+
+def _disks(root: str, rundir: Path) -> List[str]:
+    words: List[str] = []
+    for number, (file, mode) in enumerate(((root, "readonly=on"),
+                                           (rundir / "in", "readonly=on"),
+                                           (rundir / "out", "readonly=off"))):
+        words += ["-drive", f"if=none,id=disk{number},file={file},"
+                            f"format=raw,file.locking=off,{mode}",
+                  "-device", f"virtio-blk-pci,drive=disk{number},"
+                             f"bus=pcie.0,addr={number + 4:#x}"]
+    return words
 
 
 def _add_environment(tar: tarfile.TarFile, rundir: Path) -> None:
@@ -203,8 +215,3 @@ def _check_size(used: int) -> None:
     if used > DISK_BYTES:
         raise VmError(f"{used} bytes do not fit on the disk of {DISK_BYTES} "
                       "bytes that level 1 takes its files from")
-
-
-def new_rundir() -> Path:
-    """A short name: there are sockets in it."""
-    return Path(tempfile.mkdtemp(prefix="vrdma-nested-"))

@@ -140,9 +140,9 @@ class LibvirtLauncher:
             "CPU": "host-passthrough" if spec.accel == "kvm" else "maximum",
             "NAME": self._domain(spec), "MEMORY": str(spec.memory_mib),
             "VCPUS": str(spec.cpus), "KERNEL": spec.kernel,
-            "INITRD": spec.image, "CMDLINE": spec.append,
+            "INITRD": spec.image, "CMDLINE": spec.cmdline,
             "EMULATOR": spec.qemu, "CONSOLE": spec.path("console"),
-            "AGENT": spec.path("agent"),
+            "AGENT": spec.serial_agent,
         }
         labels = "\n".join(self._seclabel(model)
                            for model in self.daemon.security_models())

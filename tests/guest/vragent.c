@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * vragent: runs commands inside a test guest for the host, over a serial line.
+ * vragent: runs commands inside a test guest for the host, over a serial line or
+ * a virtio port.
  *
  * DOC: protocol, one line per message, text up to the newline
  *
@@ -284,8 +285,10 @@ static int open_tty(const char *path)
 	struct termios t;
 	int fd = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
 
-	if (fd < 0 || tcgetattr(fd, &t) < 0)
+	if (fd < 0)
 		return -1;
+	if (tcgetattr(fd, &t) < 0)
+		return errno == ENOTTY || errno == EINVAL ? fd : -1;
 	cfmakeraw(&t);
 	cfsetspeed(&t, B115200);
 	t.c_cflag |= CLOCAL;
@@ -323,8 +326,10 @@ static void loop_once(int sigfd)
 			job_read(&jobs[i]);
 	if (pfd[1].revents)
 		reap(sigfd);
-	if (pfd[0].revents)
+	if (pfd[0].revents & POLLIN)
 		read_requests();
+	else if (pfd[0].revents & POLLHUP)
+		poll(NULL, 0, 100);	/* a port whose host end is closed */
 }
 
 int main(int argc, char **argv)

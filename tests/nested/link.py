@@ -14,7 +14,9 @@ come in by the other's; the kernel would hand it over without a packet otherwise
   30  to a side's addresses: out by the other end   (lookup 100 + side)
   100 everything else as always                     (was 0)
 
-Each side has some addresses, for some guests of its host.
+Each side has some addresses, for some guests of its host.  They are those that
+tests give their guests anyway: 10.0.0.1 and .2 (tests/lib/vrdmad.h), 10.77.0.1 and
+.2 (scripts/vrdma_vm/lab.py), likewise fd00:: and fd77::.  The odd ones are rxe0's.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Dict, List
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent
                        / "scripts"))
@@ -31,7 +33,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent
 from vrdma_vm.wait import VmError, wait_until    # noqa: E402
 
 MTU = 9000          # of the cable; an RDMA packet carries 4096 bytes of it
-ADDRESSES = 4       # of each family and side
+NETWORKS = {"-4": ("10.0.0.", "10.77.0."), "-6": ("fd00::", "fd77::")}
+ADDRESSES = 2       # of each of them on each side
 MODULES = ("crc32_generic", "veth", "rdma_rxe", "ib_uverbs", "rdma_ucm")
 
 
@@ -62,19 +65,18 @@ class Side:
     def other(self) -> "Side":
         return SIDES[1 - self.number]
 
+    def all(self, family: str) -> List[str]:
+        last = 1 + self.number
+        return [f"{network}{last + 2 * n}" for network in NETWORKS[family]
+                for n in range(ADDRESSES)]
+
     @property
-    def networks(self) -> Tuple[Tuple[str, str], Tuple[str, str]]:
-        return (("-4", f"10.78.{self.number}.0/24"),
-                ("-6", f"fd78:0:0:{self.number}::/64"))
+    def ipv4(self) -> str:
+        return self.all("-4")[0]
 
-    def ipv4(self, n: int = 1) -> str:
-        return f"10.78.{self.number}.{n}"
-
-    def ipv6(self, n: int = 1) -> str:
-        return f"fd78:0:0:{self.number}::{n}" if self.number else f"fd78::{n}"
-
-    def addresses(self, n: int = 1) -> List[str]:
-        return [self.ipv4(n), self.ipv6(n)]
+    @property
+    def ipv6(self) -> str:
+        return self.all("-6")[0]
 
 
 SIDES = (Side(0), Side(1))
@@ -98,8 +100,15 @@ def run(*argv: str, check: bool = True) -> str:
     return done.stdout
 
 
-def ip(words: str) -> None:
-    run("ip", *words.split())
+def ip(family: str, *lines: str) -> None:
+    """All lines by one `ip`."""
+    done = subprocess.run(["ip", family, "-batch", "-"], timeout=30, text=True,
+                          input="".join(f"{line}\n" for line in lines),
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          check=False)
+    if done.returncode:
+        raise VmError(f"`ip {family}`: exit {done.returncode}: "
+                      f"{done.stdout.strip()}; of: {'; '.join(lines)}")
 
 
 def _ready() -> bool:
@@ -111,24 +120,24 @@ def is_up() -> bool:
     return Path("/sys/class/infiniband/rxe1").exists() and _ready()
 
 
-def _addresses(side: Side) -> None:
-    for n in range(1, ADDRESSES + 1):
-        ip(f"addr add {side.ipv4(n)}/24 dev {side.netdev}")
-        ip(f"-6 addr add {side.ipv6(n)}/64 dev {side.netdev} nodad")
-        for address in side.addresses(n):
-            ip(f"neigh add {address} lladdr {side.mac} "
-               f"dev {side.other.netdev} nud permanent")
+def _addresses(family: str, side: Side) -> List[str]:
+    length = "32" if family == "-4" else "128 nodad"
+    return [line for address in side.all(family) for line in (
+        f"addr add {address}/{length} dev {side.netdev}",
+        f"neigh add {address} lladdr {side.mac} dev {side.other.netdev} "
+        "nud permanent")]
 
 
-def _rules(side: Side) -> None:
-    for family, network in side.networks:
-        out = side.other.netdev
-        ip(f"{family} rule add pref 10 iif {side.netdev} lookup local")
-        ip(f"{family} rule add pref 20 from {network} to {network} lookup local")
-        ip(f"{family} rule add pref 30 to {network} lookup {side.table}")
-        source = side.other.addresses()[family == "-6"]
-        ip(f"{family} route add {network} dev {out} src {source} "
-           f"table {side.table}")
+def _rules(family: str, side: Side) -> List[str]:
+    mine, theirs = side.all(family), side.other.all(family)
+    lines = [f"rule add pref 10 iif {side.netdev} lookup local"]
+    for to in mine:
+        lines += [f"rule add pref 20 from {by} to {to} lookup local"
+                  for by in mine]
+        lines += [f"rule add pref 30 to {to} lookup {side.table}",
+                  f"route add {to} dev {side.other.netdev} src {theirs[0]} "
+                  f"table {side.table}"]
+    return lines
 
 
 def up() -> None:
@@ -138,23 +147,30 @@ def up() -> None:
     down()
     for module in MODULES:
         run("modprobe", module)
-    ip(f"link add {SIDES[0].netdev} mtu {MTU} type veth "
+    ip("-4", f"link add {SIDES[0].netdev} mtu {MTU} type veth "
        f"peer name {SIDES[1].netdev} mtu {MTU}")
     for side in SIDES:
         for name, value in _SETTINGS.items():
             Path("/proc/sys/net", name.format(dev=side.netdev)).write_text(value)
-        ip(f"link set {side.netdev} address {side.mac} up")
-    for side in SIDES:
-        _addresses(side)
-    for side in SIDES:
-        _rules(side)
+        ip("-4", f"link set {side.netdev} address {side.mac} up")
     for family in ("-4", "-6"):
-        ip(f"{family} rule add pref 100 lookup local")
-        ip(f"{family} rule del pref 0")
+        ip(family, *[w for s in SIDES for w in _addresses(family, s)])
+        ip(family, *[w for s in SIDES for w in _rules(family, s)],
+           "rule add pref 100 lookup local", "rule del pref 0")
     for side in SIDES:
         run("rdma", "link", "add", side.device, "type", "rxe", "netdev",
             side.netdev)
     wait_until("both RDMA devices to be active", _ready, 20)
+    # udev's work, and a group's on a real host: vrdmad has no privilege
+    for node in Path("/dev/infiniband").iterdir():
+        node.chmod(0o666)
+
+
+def _prefs(family: str) -> List[str]:
+    """Of the rules that are ours."""
+    known = (line.split(":")[0] for line in
+             run("ip", family, "rule").splitlines())
+    return [pref for pref in known if pref in ("10", "20", "30", "100")]
 
 
 def down() -> None:
@@ -163,17 +179,15 @@ def down() -> None:
         run("rdma", "link", "del", side.device, check=False)
     for family in ("-4", "-6"):
         if "100:" in run("ip", family, "rule"):
-            ip(f"{family} rule add pref 0 lookup local")
-        for pref in ("10", "20", "30", "100"):
-            while run("ip", family, "rule", "list", "pref", pref):
-                ip(f"{family} rule del pref {pref}")
+            ip(family, "rule add pref 0 lookup local")
+        ip(family, *[f"rule del pref {pref}" for pref in _prefs(family)])
     run("ip", "link", "del", SIDES[0].netdev, check=False)
 
 
 def show() -> None:
     print(run("rdma", "link"), end="")
     for side in SIDES:
-        print(f"{side.device}: {' '.join(side.addresses())}")
+        print(f"{side.device}: {' '.join(side.all('-4') + side.all('-6'))}")
 
 
 def main() -> int:
