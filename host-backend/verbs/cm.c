@@ -61,7 +61,7 @@ static void rejected(struct be_conn *c, const void *data, size_t length)
 {
 	struct be_private priv;
 
-	private_get(&priv, data, length);
+	private_get_reject(&priv, data, length);
 	cm_set_state(c, CM_OVER);
 	c->vrb->ev->rejected(c->cm, &priv);
 }

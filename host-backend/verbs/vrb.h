@@ -63,6 +63,8 @@ void slow_stop(struct slow *s);
 void private_put(uint8_t *to, size_t room, const struct be_private *priv);
 /* From what the manager gave; without a trailer all of it is data */
 void private_get(struct be_private *priv, const void *from, size_t length);
+/* ...of a REJ: zeros are no data */
+void private_get_reject(struct be_private *priv, const void *from, size_t length);
 
 /* -------------------------------------------------- queue pair numbers, qpn.c */
 

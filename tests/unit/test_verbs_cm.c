@@ -545,6 +545,7 @@ START_TEST(closed_during_setup)
 		rig_abort(b);
 		rig_settle();
 		ck_assert_uint_eq(a->rejected, 1);
+		ck_assert_uint_eq(a->priv.length, 0);
 		return;
 	}
 	ck_assert_int_eq(rig_accept(b, rig_qp(1, 4), &none), 0);
