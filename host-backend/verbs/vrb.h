@@ -310,6 +310,9 @@ int vrb_disconnect(struct be_conn *c);
 void vrb_abort(struct be_conn *c, enum virtio_rdma_reason reason);
 /* The event channel is readable */
 void cm_events(void *vrb);
+/* What the manager could not do, in the contract's words; logged, if those say
+ * less */
+int cm_error(const struct vrb *v, const char *what, int err);
 /* Ends c for the model, which has not heard the end yet */
 void cm_break(struct be_conn *c, enum virtio_rdma_reason reason);
 
