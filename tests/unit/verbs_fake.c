@@ -113,6 +113,15 @@ void fv_await_held(enum fv_call call)
  * Linked with --wrap: what the backend calls comes here first.
  */
 
+static bool fails(enum fv_call call)
+{
+	int err = fv_fault(call);
+
+	if (err)
+		errno = err;
+	return err;
+}
+
 #define WRAP(type, name, ...)                                                  \
 	type __real_##name(__VA_ARGS__);                                       \
 	type __wrap_##name(__VA_ARGS__);                                       \
@@ -120,20 +129,17 @@ void fv_await_held(enum fv_call call)
 
 WRAP(void *, calloc, size_t n, size_t size)
 {
-	errno = fv_fault(FV_calloc);
-	return errno ? NULL : __real_calloc(n, size);
+	return fails(FV_calloc) ? NULL : __real_calloc(n, size);
 }
 
 WRAP(void *, mmap, void *at, size_t len, int prot, int flags, int fd, off_t off)
 {
-	errno = fv_fault(FV_mmap);
-	return errno ? MAP_FAILED : __real_mmap(at, len, prot, flags, fd, off);
+	return fails(FV_mmap) ? MAP_FAILED : __real_mmap(at, len, prot, flags, fd, off);
 }
 
 WRAP(int, eventfd, unsigned int count, int flags)
 {
-	errno = fv_fault(FV_eventfd);
-	return errno ? -1 : __real_eventfd(count, flags);
+	return fails(FV_eventfd) ? -1 : __real_eventfd(count, flags);
 }
 
 int fk_eventfd(void)
@@ -143,14 +149,12 @@ int fk_eventfd(void)
 
 WRAP(int, epoll_create1, int flags)
 {
-	errno = fv_fault(FV_epoll_create1);
-	return errno ? -1 : __real_epoll_create1(flags);
+	return fails(FV_epoll_create1) ? -1 : __real_epoll_create1(flags);
 }
 
 WRAP(int, epoll_ctl, int epoll, int op, int fd, struct epoll_event *ev)
 {
-	errno = fv_fault(FV_epoll_ctl);
-	return errno ? -1 : __real_epoll_ctl(epoll, op, fd, ev);
+	return fails(FV_epoll_ctl) ? -1 : __real_epoll_ctl(epoll, op, fd, ev);
 }
 
 WRAP(int, fcntl, int fd, int cmd, ...)
@@ -161,8 +165,7 @@ WRAP(int, fcntl, int fd, int cmd, ...)
 	va_start(ap, cmd);
 	arg = va_arg(ap, int);
 	va_end(ap);
-	errno = fv_fault(FV_fcntl);
-	return errno ? -1 : __real_fcntl(fd, cmd, arg);
+	return fails(FV_fcntl) ? -1 : __real_fcntl(fd, cmd, arg);
 }
 
 WRAP(int, pthread_create, pthread_t *t, const pthread_attr_t *attr,

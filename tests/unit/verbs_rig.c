@@ -649,6 +649,7 @@ static void stop_memory(struct rig_host *h)
 		rig_deregister(&h->mr);
 		rig_settle();
 		ck_assert_uint_eq(h->mr.answers, answers + 1);
+		h->mr.mr.priv = NULL;
 	}
 	if (h->pd)
 		h->be->pd_destroy(h->pd);
