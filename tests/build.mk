@@ -22,7 +22,8 @@ TEST_LIB_OBJ = $(TEST_LIB_SRC:%.c=$(O)/%.o)
 
 UNIT_CORE := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_core_*.c))
 UNIT_NDSPI := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_ndspi_*.c))
-UNIT_MODEL := $(filter-out $(UNIT_CORE) $(UNIT_NDSPI),\
+UNIT_VERBS := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_verbs_*.c))
+UNIT_MODEL := $(filter-out $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS),\
 	$(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c)))
 E2E := $(patsubst %.c,$(O)/%,$(wildcard tests/e2e/test_*.c))
 CONFORMANCE := $(patsubst %.c,$(O)/%,$(wildcard tests/conformance/test_*.c))
@@ -30,7 +31,7 @@ HOSTILE := $(patsubst %.c,$(O)/%,$(wildcard tests/hostile/test_*.c))
 SCRIPT_TESTS := $(wildcard tests/scripts/test_*.py tests/nested/test_*.py)
 SOAK := $(O)/tests/soak/soak
 BENCH := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
-TEST_PROGRAMS = $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(E2E) \
+TEST_PROGRAMS = $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS) $(E2E) \
 	$(CONFORMANCE) $(HOSTILE) $(SCRIPT_TESTS) $(SOAK)
 
 $(O)/tests/%.o: tests/%.c
@@ -44,6 +45,14 @@ $(UNIT_CORE): %: %.o $(O)/libvrdmacore.a
 UNIT_NDSPI_LIB := $(patsubst %.c,$(O)/%.o,$(wildcard tests/unit/nd_fake*.c))
 $(UNIT_NDSPI): %: %.o $(UNIT_NDSPI_LIB) $(O)/libndping.a $(O)/libndspi.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
+# The backend alone: what it calls of the two libraries, and what of the C
+# library a test may want to fail, is the fake's
+UNIT_VERBS_OBJ := $(patsubst %.c,$(O)/%.o,$(wildcard tests/unit/verbs_*.c \
+	host-backend/verbs/*.c))
+UNIT_VERBS_WRAP := $(foreach f,calloc mmap eventfd epoll_create1 epoll_ctl \
+	fcntl pthread_create,-Wl,--wrap=$(f))
+$(UNIT_VERBS): %: %.o $(UNIT_VERBS_OBJ)
+	$(Q)$(CC) $(LDFLAGS_COMMON) $(UNIT_VERBS_WRAP) -o $@ $^ $(CHECK_LIBS)
 $(E2E) $(CONFORMANCE) $(HOSTILE) $(SOAK): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
 $(BENCH): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
@@ -59,7 +68,7 @@ $(ND_CONFORM): $(O)/tests/guest/nd_conform.o \
 all: $(ND_CONFORM)
 
 tests: $(TEST_PROGRAMS) vrdmad ndspi explorer
-unit: $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI)
+unit: $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS)
 	$(Q)tests/run.py $(RUN_ARGS) $^
 e2e: $(E2E) vrdmad
 	$(Q)tests/run.py $(RUN_ARGS) $(foreach b,$(BACKENDS),$(E2E:%=%@$(b)))

@@ -61,7 +61,7 @@ static void rejected(struct be_conn *c, const void *data, size_t length)
 {
 	struct be_private priv;
 
-	private_get(&priv, data, length);
+	private_get_reject(&priv, data, length);
 	cm_set_state(c, CM_OVER);
 	c->vrb->ev->rejected(c->cm, &priv);
 }
@@ -283,25 +283,38 @@ void cm_events(void *arg)
 
 /* ------------------------------------------------------------------------ ops */
 
+static const struct {
+	int from, to;
+} errors[] = {
+	{ EADDRINUSE, -EADDRINUSE },
+	{ EHOSTUNREACH, -EHOSTUNREACH },
+	{ ENOMEM, -ENOMEM },
+	{ EAGAIN, -ENOMEM },
+	{ EMFILE, -ENOMEM },
+	{ ENFILE, -ENOMEM },
+	{ ENOSPC, -ENOMEM },
+};
+
+int cm_error(const struct vrb *v, const char *what, int err)
+{
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+		if (errors[i].from == err)
+			return errors[i].to;
+	be_log(BE_INFO, "%s: cannot %s: %s", v->name, what, strerror(err));
+	return -ENETUNREACH;
+}
+
 static int start_connect(struct be_conn *c, const struct be_request *req)
 {
 	struct sockaddr_storage from, to;
-	char text[VRB_ADDR_LEN];
-	int err;
 
 	addr_to_sockaddr(&req->local, &from);
 	addr_to_sockaddr(&req->peer, &to);
-	if (rdma_create_id(c->vrb->cm, &c->id, c, RDMA_PS_TCP))
-		return -errno;
-	if (!rdma_resolve_addr(c->id, (struct sockaddr *)&from,
-			       (struct sockaddr *)&to, RESOLVE_MS))
-		return 0;
-	err = errno;
-	if (err == EADDRINUSE)
-		return -EADDRINUSE;
-	be_log(BE_INFO, "%s: no way from %s: %s", c->vrb->name,
-	       addr_text(&req->local, text), strerror(err));
-	return err == EHOSTUNREACH ? -EHOSTUNREACH : -ENETUNREACH;
+	if (rdma_create_id(c->vrb->cm, &c->id, c, RDMA_PS_TCP) ||
+	    rdma_resolve_addr(c->id, (struct sockaddr *)&from,
+			      (struct sockaddr *)&to, RESOLVE_MS))
+		return cm_error(c->vrb, "connect", errno);
+	return 0;
 }
 
 int vrb_connect(struct backend *be, const struct be_request *req,

@@ -106,14 +106,23 @@ static void destroy(struct slow_job *job)
 		rdma_destroy_id(c->id);
 }
 
+/* Back to the others: also of a queue pair that could not be made, since an
+ * accept may be tried again, with another shape */
+static void give_room(struct be_conn *c)
+{
+	c->vrb->w.credits -= c->credits;
+	c->credits = 0;
+	free(c->sq.entry);
+	free(c->rq.entry);
+	c->sq.entry = c->rq.entry = NULL;
+}
+
 static void free_conn(struct be_conn *c)
 {
 	struct vrb *v = c->vrb;
 
-	v->w.credits -= c->credits;
+	give_room(c);
 	unlink_conn(c);
-	free(c->sq.entry);
-	free(c->rq.entry);
 	free(c);
 	device_check_gone(v);
 }
@@ -235,6 +244,18 @@ static int to_init(struct be_conn *c)
 	return -ibv_modify_qp(c->qp, &attr, mask);
 }
 
+/* What a queue pair of this shape needs; -ENOMEM */
+static int take_room(struct be_conn *c, const struct be_qp_attr *want)
+{
+	c->shared = want->srq;
+	if (fifo_init(&c->sq, want->sq_window) ||
+	    fifo_init(&c->rq, c->shared ? 1 : want->rq_window))
+		return -ENOMEM;
+	return cq_take_credits(c->vrb,
+			       c->sq.size + (c->shared ? 0 : c->rq.size),
+			       &c->credits);
+}
+
 int conn_create_qp(struct be_conn *c, struct be_qp *qp)
 {
 	struct vrb *v = c->vrb;
@@ -244,13 +265,10 @@ int conn_create_qp(struct be_conn *c, struct be_qp *qp)
 	be_qp_attr(qp, &want);
 	if (v->gone || !want.pd || !want.pd->pd)
 		return -ENODEV;
-	c->shared = want.srq;
-	if (fifo_init(&c->sq, want.sq_window) ||
-	    fifo_init(&c->rq, c->shared ? 1 : want.rq_window))
+	if (take_room(c, &want)) {
+		give_room(c);
 		return -ENOMEM;
-	if (cq_take_credits(v, c->sq.size + (c->shared ? 0 : c->rq.size),
-			    &c->credits))
-		return -ENOMEM;
+	}
 	init = (struct ibv_qp_init_attr){
 		.qp_context = c,
 		.send_cq = v->w.cq,
@@ -269,6 +287,7 @@ int conn_create_qp(struct be_conn *c, struct be_qp *qp)
 	if (!c->qp) {
 		be_log(BE_WARN, "%s: cannot create a queue pair: %s", v->name,
 		       strerror(errno));
+		give_room(c);
 		return -ENOMEM;
 	}
 	c->port = c->id->port_num;

@@ -878,8 +878,10 @@ int data_start(struct vrb *v)
 	pthread_mutex_init(&w->lock, NULL);
 	w->last_mail = &w->mail;
 	w->mail_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (w->mail_fd < 0)
+		return -errno;
 	w->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (w->mail_fd < 0 || w->epoll < 0)
+	if (w->epoll < 0)
 		return -errno;
 	ret = open_slots(w, v->be.limits.qp);
 	if (!ret)

@@ -71,15 +71,14 @@ static int open_listener(struct be_listener *l, const struct be_addr *addr,
 
 	addr_to_sockaddr(addr, &sa);
 	if (rdma_create_id(v->cm, &l->id, l, RDMA_PS_TCP))
-		return -errno;
+		return cm_error(v, "listen", errno);
 	if (rdma_bind_addr(l->id, (struct sockaddr *)&sa)) {
-		err = errno;
-		if (err == EADDRINUSE)
-			return -EADDRINUSE;
-		be_log(BE_WARN, "%s: cannot listen on %s: %s; the guest's "
-		       "address must be one of %s's network interface", v->name,
-		       addr_text(addr, text), strerror(err), v->device);
-		return -ENETUNREACH;
+		err = cm_error(v, "listen", errno);
+		if (err == -ENETUNREACH)
+			be_log(BE_WARN, "%s: cannot listen on %s: the guest's "
+			       "address must be one of %s's network interface",
+			       v->name, addr_text(addr, text), v->device);
+		return err;
 	}
 	if (!l->id->verbs ||
 	    strcmp(ibv_get_device_name(l->id->verbs->device), v->device) != 0) {
@@ -89,7 +88,8 @@ static int open_listener(struct be_listener *l, const struct be_addr *addr,
 				    : "no RDMA device");
 		return -ENETUNREACH;
 	}
-	return rdma_listen(l->id, (int)backlog) ? -errno : 0;
+	return rdma_listen(l->id, (int)backlog) ? cm_error(v, "listen", errno)
+						: 0;
 }
 
 int vrb_listen(struct backend *be, const struct be_addr *addr, uint32_t backlog,

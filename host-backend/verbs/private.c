@@ -55,3 +55,14 @@ void private_get(struct be_private *priv, const void *from, size_t length)
 	priv->length = (uint16_t)length;
 	memcpy(priv->data, from, length);
 }
+
+/* The manager rejects by itself, too, when an identifier that has not answered
+ * is destroyed, and then with no data: which comes as zeros */
+void private_get_reject(struct be_private *priv, const void *from, size_t length)
+{
+	static const uint8_t zero[PRIVATE_REJ];
+
+	if (from && length <= sizeof(zero) && memcmp(from, zero, length) == 0)
+		length = 0;
+	private_get(priv, from, length);
+}

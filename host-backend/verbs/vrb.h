@@ -63,6 +63,8 @@ void slow_stop(struct slow *s);
 void private_put(uint8_t *to, size_t room, const struct be_private *priv);
 /* From what the manager gave; without a trailer all of it is data */
 void private_get(struct be_private *priv, const void *from, size_t length);
+/* ...of a REJ: zeros are no data */
+void private_get_reject(struct be_private *priv, const void *from, size_t length);
 
 /* -------------------------------------------------- queue pair numbers, qpn.c */
 
@@ -348,6 +350,9 @@ int vrb_disconnect(struct be_conn *c);
 void vrb_abort(struct be_conn *c, enum virtio_rdma_reason reason);
 /* The event channel is readable */
 void cm_events(void *vrb);
+/* What the manager could not do, in the contract's words; logged, if those say
+ * less */
+int cm_error(const struct vrb *v, const char *what, int err);
 /* Ends c for the model, which has not heard the end yet */
 void cm_break(struct be_conn *c, enum virtio_rdma_reason reason);
 
