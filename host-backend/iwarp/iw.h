@@ -289,6 +289,7 @@ struct be_conn {
 
 TAILQ_HEAD(iw_conns, be_conn);
 STAILQ_HEAD(iw_mail, be_conn);
+TAILQ_HEAD(iw_listeners, be_listener);
 
 /* ----------------------------------------------------------------- the fabric */
 
@@ -325,7 +326,7 @@ struct iw {
 
 	/* control thread only */
 	int ctl_epoll;
-	TAILQ_HEAD(, be_listener) listeners;
+	struct iw_listeners listeners;
 
 	/* any thread */
 	pthread_mutex_t lock;

@@ -325,7 +325,7 @@ static void replied(struct be_conn *c, const struct mpa_frame *r)
 
 static void reply_event(struct be_conn *c, uint32_t events)
 {
-	struct mpa_frame r;
+	struct mpa_frame r = {0};
 	int err;
 
 	(void)events;

@@ -94,7 +94,7 @@ int iw_connect_to(int fd, const struct be_addr *a)
 
 int iw_accept(int listener, struct be_addr *peer)
 {
-	union sa sa;
+	union sa sa = {.sa.sa_family = AF_INET};
 	socklen_t len = sizeof(sa);
 	int fd = accept4(listener, &sa.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 

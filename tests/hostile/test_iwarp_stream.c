@@ -452,7 +452,7 @@ START_TEST(long_write_in_pieces)
 }
 END_TEST
 
-/* --- ends --------------------------------------------------------------------------------------- */
+/* --- ends --- */
 
 /* A FIN behind n bytes of a conversation: good between two FPDUs only */
 static bool is_boundary(const uint8_t *b, size_t n)
@@ -609,7 +609,7 @@ START_TEST(silence_after_disconnect)
 }
 END_TEST
 
-/* --- the guest's own requests ----------------------------------------------------------------------- */
+/* --- the guest's own requests --- */
 
 /* Sends, writes and their order on the wire; done when the peer says so */
 START_TEST(a_send_ends_when_it_is_confirmed)
