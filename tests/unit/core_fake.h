@@ -42,7 +42,7 @@ static struct fake {
 	bool hold[VIRTIO_RDMA_CMD_COUNT];
 	uint32_t status[VIRTIO_RDMA_CMD_COUNT];
 	uint32_t seen[VIRTIO_RDMA_CMD_COUNT];
-	uint8_t last[VIRTIO_RDMA_CMD_COUNT][640];
+	uint8_t last[VIRTIO_RDMA_CMD_COUNT][640] __attribute__((aligned(8)));
 	uint32_t next_handle;
 	uint32_t queue_room;
 	int locked;
