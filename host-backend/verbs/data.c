@@ -277,7 +277,6 @@ static void handle_shared(struct vrb_worker *w, const struct ibv_wc *wc)
 
 	if (!wr || !c)
 		return;
-	c->progress_ns = be_now();
 	if (!status && wc->wc_flags & IBV_WC_WITH_INV)
 		status = be_rq_invalidate(c->model_qp, wr,
 					  wc->invalidated_rkey);
@@ -305,7 +304,9 @@ static void handle_wc(struct vrb_worker *w, const struct ibv_wc *wc)
 		       c->vrb->name);
 		return;
 	}
-	c->progress_ns = be_now();
+	/* what the peer sends is not progress of what we send */
+	if (f == &c->sq)
+		c->progress_ns = be_now();
 	if (wc->status == IBV_WC_WR_FLUSH_ERR)
 		note_flushed(c, f);
 	else if (f == &c->rq)
