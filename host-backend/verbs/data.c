@@ -55,17 +55,19 @@ static bool slot_take(struct vrb_worker *w, struct be_conn *c)
 {
 	uint32_t i = w->first_free;
 
+	c->slot = i;
 	if (i == w->slots)
 		return false;
 	w->first_free = w->next_free[i];
 	w->slot[i] = c;
-	c->slot = i;
 	c->tag = (uint64_t)(w->generation[i] & 0x7fffffff) << TAG_SLOT_BITS | i;
 	return true;
 }
 
 static void slot_give(struct vrb_worker *w, struct be_conn *c)
 {
+	if (c->slot == w->slots)
+		return;		/* it found none */
 	w->slot[c->slot] = NULL;
 	w->generation[c->slot]++;
 	w->next_free[c->slot] = w->first_free;
@@ -561,7 +563,8 @@ void vrb_attach(struct be_conn *c, struct be_qp *qp)
 {
 	c->model_qp = qp;
 	data_set_state(c, DATA_OPEN);
-	/* there are as many slots as the device can have queue pairs */
+	/* there are as many slots as the device said that it has queue pairs, but
+	 * MAX_SLOTS at most */
 	if (!slot_take(&c->vrb->w, c)) {
 		c->failed = true;
 		be_qp_fail(qp, VIRTIO_RDMA_R_LOCAL_ERROR);
