@@ -321,6 +321,20 @@ static void handle_wc(struct vrb_worker *w, const struct ibv_wc *wc)
 		be_qp_wake(c->model_qp);
 }
 
+/* Everything that is in the completion queue now */
+static void poll_all(struct vrb_worker *w)
+{
+	struct ibv_wc wc[POLL_BATCH];
+	int n;
+
+	do {
+		n = w->cq ? ibv_poll_cq(w->cq, POLL_BATCH, wc) : 0;
+		for (int i = 0; i < n; i++)
+			handle_wc(w, &wc[i]);
+	} while (n == POLL_BATCH);
+	blame_flushed(w);
+}
+
 /* --------------------------------------------------------------------- posts */
 
 int data_gather(struct be_wr *wr, struct ibv_sge *sge, bool *bytes)
@@ -595,6 +609,8 @@ static void at_rest(struct slow_job *job)
 	struct be_conn *c = conn_of(job);
 	struct be_qp *qp = c->model_qp;
 
+	/* what it left in the completion queue goes before its room there does */
+	poll_all(&c->vrb->w);
 	slot_give(&c->vrb->w, c);
 	qpn_leave(&c->vrb->w, c);
 	data_set_state(c, DATA_APART);
@@ -907,19 +923,6 @@ static void close_cq(struct vrb_worker *w)
 	if (w->channel)
 		ibv_destroy_comp_channel(w->channel);
 	w->channel = NULL;
-}
-
-static void poll_all(struct vrb_worker *w)
-{
-	struct ibv_wc wc[POLL_BATCH];
-	int n;
-
-	do {
-		n = w->cq ? ibv_poll_cq(w->cq, POLL_BATCH, wc) : 0;
-		for (int i = 0; i < n; i++)
-			handle_wc(w, &wc[i]);
-	} while (n == POLL_BATCH);
-	blame_flushed(w);
 }
 
 /* be_post() keeps the order in which the worker speaks */
