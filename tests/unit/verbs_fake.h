@@ -128,6 +128,8 @@ void fv_device_fatal(unsigned int device);
 /* The host removes it: DEVICE_REMOVAL at each identifier, calls answer EIO */
 void fv_device_removal(unsigned int device);
 void fv_cq_error(unsigned int device);
+/* Calls work again, words arrive; nobody is told */
+void fv_revive(unsigned int device);
 
 /* --------------------------------------------------------------- the manager */
 

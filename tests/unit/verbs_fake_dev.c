@@ -582,6 +582,13 @@ void fv_device_fatal(unsigned int device)
 	fk_unlock();
 }
 
+void fv_revive(unsigned int device)
+{
+	fk_lock();
+	fk.dev[device].removed = false;
+	fk_unlock();
+}
+
 void fv_device_removal(unsigned int device)
 {
 	fk_lock();

@@ -570,6 +570,14 @@ void rig_settle(void)
 	} while (deeds != before);
 }
 
+void rig_wait_worker(unsigned int host)
+{
+	struct backend *be = rig.host[host].be;
+	struct pollfd p = { .fd = be->poll_fd(be), .events = POLLIN };
+
+	ck_assert_msg(poll(&p, 1, WAIT_S * 1000) == 1, "nothing for the worker");
+}
+
 void rig_advance(uint64_t ms)
 {
 	rig.now_ns += ms * 1000000u;

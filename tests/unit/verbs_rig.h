@@ -146,6 +146,8 @@ void rig_settle(void);
 /* ...until nothing happens; a helper may be held */
 void rig_run_dry(void);
 void rig_advance(uint64_t ms);
+/* Until a worker has something to look at */
+void rig_wait_worker(unsigned int host);
 
 /* A warning of the backend since the last look had this text */
 bool rig_warned(const char *text);
