@@ -215,20 +215,26 @@ static struct ibv_qp *create_rested(struct vrb *v, struct ibv_pd *pd,
 {
 	struct ibv_qp *aside[QPN_TRIES], *qp = NULL;
 	unsigned int n = 0;
+	bool more = true;
 
-	while (n < QPN_TRIES) {
+	while (more && n < QPN_TRIES) {
 		struct ibv_qp_init_attr copy = *init; /* it is written to */
 
 		qp = ibv_create_qp(pd, &copy);
-		if (!qp ||
-		    !qpn_is_resting(&v->resting, qp->qp_num, vrb_now_ns()))
-			break;
-		aside[n++] = qp;
-		qp = NULL;
+		more = qp && qpn_is_resting(&v->resting, qp->qp_num,
+					    vrb_now_ns());
+		if (more)
+			aside[n++] = qp;
 	}
+	if (more)
+		be_log(BE_WARN, "%s: cannot create a queue pair: the device has "
+		       "only numbers that rest", v->name);
+	else if (!qp)
+		be_log(BE_WARN, "%s: cannot create a queue pair: %s", v->name,
+		       strerror(errno));
 	while (n)
 		ibv_destroy_qp(aside[--n]);
-	return qp;
+	return more ? NULL : qp;
 }
 
 static int to_init(struct be_conn *c)
@@ -285,8 +291,6 @@ int conn_create_qp(struct be_conn *c, struct be_qp *qp)
 	};
 	c->qp = create_rested(v, want.pd->pd, &init);
 	if (!c->qp) {
-		be_log(BE_WARN, "%s: cannot create a queue pair: %s", v->name,
-		       strerror(errno));
 		give_room(c);
 		return -ENOMEM;
 	}

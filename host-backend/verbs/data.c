@@ -55,17 +55,19 @@ static bool slot_take(struct vrb_worker *w, struct be_conn *c)
 {
 	uint32_t i = w->first_free;
 
+	c->slot = i;
 	if (i == w->slots)
 		return false;
 	w->first_free = w->next_free[i];
 	w->slot[i] = c;
-	c->slot = i;
 	c->tag = (uint64_t)(w->generation[i] & 0x7fffffff) << TAG_SLOT_BITS | i;
 	return true;
 }
 
 static void slot_give(struct vrb_worker *w, struct be_conn *c)
 {
+	if (c->slot == w->slots)
+		return;		/* it found none */
 	w->slot[c->slot] = NULL;
 	w->generation[c->slot]++;
 	w->next_free[c->slot] = w->first_free;
@@ -277,7 +279,6 @@ static void handle_shared(struct vrb_worker *w, const struct ibv_wc *wc)
 
 	if (!wr || !c)
 		return;
-	c->progress_ns = be_now();
 	if (!status && wc->wc_flags & IBV_WC_WITH_INV)
 		status = be_rq_invalidate(c->model_qp, wr,
 					  wc->invalidated_rkey);
@@ -305,7 +306,9 @@ static void handle_wc(struct vrb_worker *w, const struct ibv_wc *wc)
 		       c->vrb->name);
 		return;
 	}
-	c->progress_ns = be_now();
+	/* what the peer sends is not progress of what we send */
+	if (f == &c->sq)
+		c->progress_ns = be_now();
 	if (wc->status == IBV_WC_WR_FLUSH_ERR)
 		note_flushed(c, f);
 	else if (f == &c->rq)
@@ -316,6 +319,20 @@ static void handle_wc(struct vrb_worker *w, const struct ibv_wc *wc)
 	end_bad(c, f);
 	if (c->data_state == DATA_OPEN)
 		be_qp_wake(c->model_qp);
+}
+
+/* Everything that is in the completion queue now */
+static void poll_all(struct vrb_worker *w)
+{
+	struct ibv_wc wc[POLL_BATCH];
+	int n;
+
+	do {
+		n = w->cq ? ibv_poll_cq(w->cq, POLL_BATCH, wc) : 0;
+		for (int i = 0; i < n; i++)
+			handle_wc(w, &wc[i]);
+	} while (n == POLL_BATCH);
+	blame_flushed(w);
 }
 
 /* --------------------------------------------------------------------- posts */
@@ -560,7 +577,8 @@ void vrb_attach(struct be_conn *c, struct be_qp *qp)
 {
 	c->model_qp = qp;
 	data_set_state(c, DATA_OPEN);
-	/* there are as many slots as the device can have queue pairs */
+	/* there are as many slots as the device said that it has queue pairs, but
+	 * MAX_SLOTS at most */
 	if (!slot_take(&c->vrb->w, c)) {
 		c->failed = true;
 		be_qp_fail(qp, VIRTIO_RDMA_R_LOCAL_ERROR);
@@ -591,6 +609,8 @@ static void at_rest(struct slow_job *job)
 	struct be_conn *c = conn_of(job);
 	struct be_qp *qp = c->model_qp;
 
+	/* what it left in the completion queue goes before its room there does */
+	poll_all(&c->vrb->w);
 	slot_give(&c->vrb->w, c);
 	qpn_leave(&c->vrb->w, c);
 	data_set_state(c, DATA_APART);
@@ -903,19 +923,6 @@ static void close_cq(struct vrb_worker *w)
 	if (w->channel)
 		ibv_destroy_comp_channel(w->channel);
 	w->channel = NULL;
-}
-
-static void poll_all(struct vrb_worker *w)
-{
-	struct ibv_wc wc[POLL_BATCH];
-	int n;
-
-	do {
-		n = w->cq ? ibv_poll_cq(w->cq, POLL_BATCH, wc) : 0;
-		for (int i = 0; i < n; i++)
-			handle_wc(w, &wc[i]);
-	} while (n == POLL_BATCH);
-	blame_flushed(w);
 }
 
 /* be_post() keeps the order in which the worker speaks */

@@ -167,7 +167,7 @@ static void request_of(const struct rdma_cm_event *ev, struct be_request *req)
 void listen_request(struct vrb *v, struct rdma_cm_event *ev)
 {
 	struct be_listener *l = ev->listen_id->context;
-	struct be_conn *c = l->lst ? conn_new(v, NULL) : NULL;
+	struct be_conn *c = l->lst && !v->gone ? conn_new(v, NULL) : NULL;
 	struct be_request req;
 
 	if (!c) {

@@ -266,7 +266,7 @@ struct be_conn {
 	bool failed;			/* the model was told of a failure */
 	bool in_flushed;		/* in vrb_worker.flushed */
 	struct be_conn *next_flushed;
-	uint64_t progress_ns;		/* last completion, or first post since */
+	uint64_t progress_ns;		/* of sq: last completion, or first post since */
 	uint64_t timer_ns;		/* be_qp_wake_at() is set for then; 0: no */
 	struct be_conn *next_by_qpn;	/* in vrb_worker.by_qpn */
 	uint32_t qpn;

@@ -81,7 +81,6 @@ enum fv_flush {
 extern struct fv_device fv_device;
 extern enum fv_flush fv_flush;
 extern bool fv_cm_cut, fv_data_cut;	/* nothing of that kind moves */
-extern uint32_t fv_next_qpn;		/* 0: counts up */
 extern int fv_addr_error;		/* the next address does not resolve */
 
 /* Everything as at the start; fails if anything is there */
@@ -92,6 +91,20 @@ unsigned int fv_live(void);
 void fv_check_nothing_lives(void);
 unsigned int fv_live_qps(void);
 bool fv_qp_lives(unsigned int device, uint32_t qpn);
+
+/* The number of the next queue pair; from there it counts up */
+void fv_set_next_qpn(unsigned int device, uint32_t qpn);
+/* The device's context is open */
+bool fv_is_open(unsigned int device);
+/* Completions of this queue pair that wait to be polled */
+unsigned int fv_unpolled(unsigned int device, uint32_t qpn);
+/* The newest region of a device */
+struct fv_region {
+	void *addr;
+	uint64_t length, iova;
+	int access;
+};
+struct fv_region fv_newest_region(unsigned int device);
 
 /* One thing moves; false: there is none */
 bool fv_step(void);
@@ -105,13 +118,18 @@ struct ibv_qp *fv_newest_qp(unsigned int device);
 void fv_expire(struct ibv_qp *qp);
 /* A completion as if the device had found this error by itself */
 void fv_break_request(struct ibv_qp *qp, enum ibv_wc_status status);
+/* It goes to ERROR, all but COMM_EST */
 void fv_qp_event(struct ibv_qp *qp, enum ibv_event_type type);
+/* ...and says nothing of it */
+void fv_qp_silent_error(struct ibv_qp *qp);
 void fv_port_event(unsigned int device, enum ibv_event_type type);
 /* The device broke: DEVICE_FATAL, and calls answer EIO */
 void fv_device_fatal(unsigned int device);
 /* The host removes it: DEVICE_REMOVAL at each identifier, calls answer EIO */
 void fv_device_removal(unsigned int device);
 void fv_cq_error(unsigned int device);
+/* Calls work again, words arrive; nobody is told */
+void fv_revive(unsigned int device);
 
 /* --------------------------------------------------------------- the manager */
 

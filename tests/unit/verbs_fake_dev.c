@@ -61,11 +61,11 @@ void fv_reset(void)
 	fv_device = usual;
 	fv_flush = FV_FLUSH_NOW;
 	fv_cm_cut = fv_data_cut = false;
-	fv_next_qpn = 0;
 	fv_addr_error = 0;
 	memset(fk.dev, 0, sizeof(fk.dev));
 	for (unsigned int i = 0; i < FK_DEVICES; i++) {
 		fk.dev[i].index = i;
+		fk.dev[i].next_qpn = 17;
 		strcpy(fk.dev[i].device.name, names[i]);
 		fk.dev[i].device.transport_type = IBV_TRANSPORT_IB;
 	}
@@ -73,7 +73,6 @@ void fv_reset(void)
 	memset(fk.hold, 0, sizeof(fk.hold));
 	fk.fail_nth = 0;
 	fk.fail_err = 0;
-	fk.next_qpn = 17;
 	fk.next_key = 1;
 	fk_unlock();
 }
@@ -173,6 +172,8 @@ int ibv_close_device(struct ibv_context *ctx)
 	struct fk_context **at = &fk.contexts;
 
 	fk_lock();
+	ck_assert_msg(!c->objects, "a device was closed under %u objects",
+		      c->objects);
 	drop_events(c, NULL, NULL);
 	while (*at != c)
 		at = &(*at)->next;
@@ -229,7 +230,7 @@ struct ibv_pd *ibv_alloc_pd(struct ibv_context *ctx)
 	if (!fk_is_gone(ctx)) {
 		pd = fk_zalloc(sizeof(*pd));
 		pd->pd.context = ctx;
-		fk_born("domain", 1);
+		fk_born_in(ctx, "domain", 1);
 	}
 	fk_unlock();
 	return pd ? &pd->pd : NULL;
@@ -242,7 +243,7 @@ int ibv_dealloc_pd(struct ibv_pd *pd)
 	fk_lock();
 	ck_assert_msg(!p->users, "a domain was destroyed under %u objects",
 		      p->users);
-	fk_born("domain", -1);
+	fk_born_in(pd->context, "domain", -1);
 	fk_unlock();
 	free(p);
 	return 0;
@@ -276,7 +277,7 @@ struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length,
 		m->next = fk.mrs;
 		fk.mrs = m;
 		((struct fk_pd *)(void *)pd)->users++;
-		fk_born("region", 1);
+		fk_born_in(pd->context, "region", 1);
 	}
 	fk_unlock();
 	return m ? &m->mr : NULL;
@@ -301,7 +302,7 @@ int ibv_dereg_mr(struct ibv_mr *mr)
 		at = &(*at)->next;
 	*at = m->next;
 	((struct fk_pd *)(void *)mr->pd)->users--;
-	fk_born("region", -1);
+	fk_born_in(mr->context, "region", -1);
 	fk_unlock();
 	free(m);
 	return 0;
@@ -320,7 +321,7 @@ struct ibv_comp_channel *ibv_create_comp_channel(struct ibv_context *ctx)
 		c = fk_zalloc(sizeof(*c));
 		c->channel.context = ctx;
 		c->channel.fd = fk_eventfd();
-		fk_born("completion channel", 1);
+		fk_born_in(ctx, "completion channel", 1);
 	}
 	fk_unlock();
 	return c ? &c->channel : NULL;
@@ -330,7 +331,7 @@ int ibv_destroy_comp_channel(struct ibv_comp_channel *channel)
 {
 	fk_lock();
 	ck_assert_msg(!channel->refcnt, "a channel was destroyed under its queue");
-	fk_born("completion channel", -1);
+	fk_born_in(channel->context, "completion channel", -1);
 	fk_unlock();
 	close(channel->fd);
 	free(channel);
@@ -365,7 +366,7 @@ struct ibv_cq *ibv_create_cq(struct ibv_context *ctx, int cqe, void *context,
 			channel->refcnt++;
 		q->next = fk.cqs;
 		fk.cqs = q;
-		fk_born("completion queue", 1);
+		fk_born_in(ctx, "completion queue", 1);
 	}
 	fk_unlock();
 	return q ? &q->cq : NULL;
@@ -416,7 +417,7 @@ int ibv_destroy_cq(struct ibv_cq *cq)
 	while (*at != q)
 		at = &(*at)->next;
 	*at = q->next;
-	fk_born("completion queue", -1);
+	fk_born_in(cq->context, "completion queue", -1);
 	fk_unlock();
 	free(q->wc);
 	free(q);
@@ -581,6 +582,13 @@ void fv_device_fatal(unsigned int device)
 	fk_unlock();
 }
 
+void fv_revive(unsigned int device)
+{
+	fk_lock();
+	fk.dev[device].removed = false;
+	fk_unlock();
+}
+
 void fv_device_removal(unsigned int device)
 {
 	fk_lock();
@@ -601,4 +609,45 @@ void fv_cq_error(unsigned int device)
 					    .event_type = IBV_EVENT_CQ_ERR,
 					    .element.cq = &q->cq });
 	fk_unlock();
+}
+
+/* ---------------------------------------------------------- what a test asks */
+
+bool fv_is_open(unsigned int device)
+{
+	bool is_open;
+
+	fk_lock();
+	is_open = fk_context_of(&fk.dev[device]);
+	fk_unlock();
+	return is_open;
+}
+
+unsigned int fv_unpolled(unsigned int device, uint32_t qpn)
+{
+	unsigned int n = 0;
+
+	fk_lock();
+	for (struct fk_cq *q = fk.cqs; q; q = q->next)
+		for (uint32_t i = 0; i < q->count; i++)
+			n += fk_dev_of(q->cq.context)->index == device &&
+			     q->wc[(q->got + i) % q->capacity].qp_num == qpn;
+	fk_unlock();
+	return n;
+}
+
+struct fv_region fv_newest_region(unsigned int device)
+{
+	struct fv_region r = { 0 };
+	struct fk_mr *m;
+
+	fk_lock();
+	for (m = fk.mrs; m && fk_dev_of(m->mr.context)->index != device;
+	     m = m->next)
+		;
+	if (m)
+		r = (struct fv_region){ m->mr.addr, m->mr.length, m->iova,
+					m->access };
+	fk_unlock();
+	return r;
 }

@@ -20,6 +20,7 @@ struct fk_device {
 	struct ibv_device device;	/* first */
 	unsigned int index;
 	bool removed;
+	uint32_t next_qpn;
 	char log[FK_LOG];
 };
 
@@ -33,6 +34,7 @@ struct fk_context {
 	struct fk_context *next;
 	struct fk_device *dev;
 	struct fk_async *events;	/* not fetched */
+	unsigned int objects;
 };
 
 struct fk_pd {
@@ -108,7 +110,7 @@ struct fk {
 	struct fk_cq *cqs;
 	struct fk_qp *qps;
 	struct fk_held *held;
-	uint32_t next_qpn, next_key;
+	uint32_t next_key;
 
 	unsigned int calls[FV_CALLS];
 	bool hold[FV_CALLS];
@@ -135,6 +137,12 @@ static inline void fk_unlock(void)
 
 /* The following: under the lock */
 void fk_born(const char *kind, int by);		/* by: 1, or -1 */
+/* ...an object of a context */
+static inline void fk_born_in(struct ibv_context *ctx, const char *kind, int by)
+{
+	((struct fk_context *)(void *)ctx)->objects += (unsigned int)by;
+	fk_born(kind, by);
+}
 void fk_note(const struct fk_device *dev, const char *word);
 int fk_eventfd(void);		/* that is no call of the backend's */
 /* fd, one of those, is readable, or not */

@@ -11,7 +11,6 @@
 
 enum fv_flush fv_flush;
 bool fv_cm_cut, fv_data_cut;
-uint32_t fv_next_qpn;
 
 static struct fk_qp *qp_of(struct ibv_qp *qp)
 {
@@ -361,6 +360,14 @@ int fk_post_recv(struct ibv_qp *ibv, struct ibv_recv_wr *wr,
 
 /* -------------------------------------------------------------------- life */
 
+/* A device has no number twice at a time */
+static uint32_t new_number(struct fk_device *dev)
+{
+	while (fk_qp_by_number(dev->index, dev->next_qpn))
+		dev->next_qpn++;
+	return dev->next_qpn++;
+}
+
 struct ibv_qp *ibv_create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *init)
 {
 	struct fk_qp *qp = fk_fault_null(FV_ibv_create_qp);
@@ -384,10 +391,7 @@ struct ibv_qp *ibv_create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *init)
 		qp->qp.recv_cq = init->recv_cq;
 		qp->qp.state = IBV_QPS_RESET;
 		qp->qp.qp_type = init->qp_type;
-		qp->qp.qp_num = fv_next_qpn ? fv_next_qpn : fk.next_qpn++;
-		if (fv_next_qpn)
-			fk.next_qpn = fv_next_qpn + 1;
-		fv_next_qpn = 0;
+		qp->qp.qp_num = new_number(qp->dev);
 		qp->sq.size = init->cap.max_send_wr;
 		qp->rq.size = init->cap.max_recv_wr;
 		qp->sq.wqe = fk_zalloc(qp->sq.size * sizeof(struct fk_wqe));
@@ -400,7 +404,7 @@ struct ibv_qp *ibv_create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *init)
 		((struct fk_cq *)(void *)init->recv_cq)->users++;
 		qp->next = fk.qps;
 		fk.qps = qp;
-		fk_born("queue pair", 1);
+		fk_born_in(pd->context, "queue pair", 1);
 	}
 	fk_unlock();
 	return qp ? &qp->qp : NULL;
@@ -424,7 +428,7 @@ int ibv_destroy_qp(struct ibv_qp *ibv)
 	((struct fk_cq *)(void *)ibv->recv_cq)->users--;
 	if (ibv->state != IBV_QPS_RESET)
 		fk_note(qp->dev, "destroy");
-	fk_born("queue pair", -1);
+	fk_born_in(ibv->context, "queue pair", -1);
 	fk_unlock();
 	free(qp->sq.wqe);
 	free(qp->rq.wqe);
@@ -547,4 +551,18 @@ bool fv_qp_lives(unsigned int device, uint32_t qpn)
 	lives = fk_qp_by_number(device, qpn);
 	fk_unlock();
 	return lives;
+}
+
+void fv_qp_silent_error(struct ibv_qp *qp)
+{
+	fk_lock();
+	fk_qp_to_error(qp_of(qp));
+	fk_unlock();
+}
+
+void fv_set_next_qpn(unsigned int device, uint32_t qpn)
+{
+	fk_lock();
+	fk.dev[device].next_qpn = qpn;
+	fk_unlock();
 }

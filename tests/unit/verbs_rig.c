@@ -209,8 +209,10 @@ static void on_disconnected(void *cm)
 	struct rig_conn *c = upcall(cm, &((struct rig_conn *)cm)->disconnected);
 
 	fv_note(c->host, "disconnected");
-	if (c->qp)
-		c->qp->detached = true;
+	if (!c->qp)
+		return;
+	c->received = c->qp->rq.ended;
+	c->qp->detached = true;
 }
 
 static void on_aborted(void *cm, enum virtio_rdma_reason reason)
@@ -290,6 +292,8 @@ void be_qp_stopped(struct be_qp *qp)
 	ck_assert(qp->stopping);
 	ck_assert_msg(!fv_qp_lives(qp->host, qp->qpn),
 		      "at rest, and the device may still move its bytes");
+	/* or the room in the completion queue is another's before they went */
+	ck_assert_uint_eq(fv_unpolled(qp->host, qp->qpn), 0);
 	fv_note(qp->host, "stopped");
 	qp->stopped = true;
 }
@@ -464,7 +468,8 @@ static void turn_qp(struct be_qp *qp)
 		return;
 	if (is_due(qp)) {
 		qp->woken = false;
-		qp->wake_at = 0;
+		if (qp->wake_at <= rig.now_ns)
+			qp->wake_at = 0;
 		deeds++;
 		if (be->run(qp->conn))
 			qp->woken = true;
@@ -563,6 +568,14 @@ void rig_settle(void)
 		}
 		rig_run_dry();
 	} while (deeds != before);
+}
+
+void rig_wait_worker(unsigned int host)
+{
+	struct backend *be = rig.host[host].be;
+	struct pollfd p = { .fd = be->poll_fd(be), .events = POLLIN };
+
+	ck_assert_msg(poll(&p, 1, WAIT_S * 1000) == 1, "nothing for the worker");
 }
 
 void rig_advance(uint64_t ms)
@@ -955,4 +968,14 @@ void rig_post(struct be_qp *qp, enum virtio_rdma_opcode op, uint64_t off,
 void rig_post_receive(struct be_qp *qp, uint64_t off, uint64_t length)
 {
 	post(qp, &qp->rq, off, length);
+}
+
+void rig_post_inline(struct be_qp *qp, const void *bytes, uint64_t length)
+{
+	struct rig_wr *w = post(qp, &qp->sq, 0, length);
+
+	ck_assert_uint_le(length, sizeof(w->bytes));
+	memcpy(w->bytes, bytes, length);
+	w->mr = NULL;
+	w->wr.opcode = VIRTIO_RDMA_OP_SEND;
 }

@@ -28,7 +28,7 @@
 
 #define RIG_WINDOW	64u		/* of each queue */
 #define RIG_WRS		2048u		/* posted to one queue, ever */
-#define RIG_PAGES	512u		/* of a host's memfd */
+#define RIG_PAGES	2048u		/* of a host's memfd */
 #define RIG_PAGE	4096u
 #define RIG_VA		0x7000000000ull	/* a guest's address of its page 0 */
 #define RIG_PORT	7471
@@ -87,6 +87,7 @@ struct rig_conn {
 	bool ended;			/* abort() was called */
 	int err;
 	enum virtio_rdma_reason reason;
+	uint32_t received;		/* when disconnected() came */
 	struct be_private priv;		/* of the last upcall that had some */
 	struct be_read_limits limits;	/* the peer's */
 	struct be_request request;
@@ -145,6 +146,8 @@ void rig_settle(void);
 /* ...until nothing happens; a helper may be held */
 void rig_run_dry(void);
 void rig_advance(uint64_t ms);
+/* Until a worker has something to look at */
+void rig_wait_worker(unsigned int host);
 
 /* A warning of the backend since the last look had this text */
 bool rig_warned(const char *text);
@@ -185,6 +188,7 @@ void rig_part(struct rig_pair *p);
 /* Page 0 of a host's memory is byte 0 */
 void rig_post(struct be_qp *qp, enum virtio_rdma_opcode op, uint64_t off,
 	      uint64_t length, uint64_t remote_off);
+void rig_post_inline(struct be_qp *qp, const void *bytes, uint64_t length);
 void rig_post_receive(struct be_qp *qp, uint64_t off, uint64_t length);
 /* The request of this number has ended so, and the queue no further */
 #define rig_assert_ended(queue, n, want)                                       \
