@@ -48,6 +48,7 @@ libvirt-daemon|guests
 libvirt-daemon-driver-qemu|guests
 libvirt-clients|guests
 libinih1|vrdmad
+libsubunit0|test programs, by Check
 TABLE
 }
 
@@ -90,9 +91,11 @@ slim() {
 		"$1"/var/cache/apt/* "$1"/var/lib/apt/lists/* "$1"/var/log/*
 }
 
-# QEMU there is ours, and root's: Debian's package of settings is left out.
+# QEMU there is ours, and root's.  Debian's package of settings, with all that it
+# asks for, is left out; libvirtd insists on the user that it would have made.
 settle() {
 	mkdir -p "$1/etc/libvirt" "$1/var/log/libvirt/qemu" "$1/vrdma"
+	chroot "$1" useradd --system --user-group --no-create-home libvirt-qemu
 	printf 'user = "root"\ngroup = "root"\n' >"$1/etc/libvirt/qemu.conf"
 	printf 'nested\n' >"$1/etc/hostname"
 	printf '127.0.0.1 localhost nested\n::1 localhost\n' >"$1/etc/hosts"

@@ -58,6 +58,14 @@ $(E2E) $(CONFORMANCE) $(HOSTILE) $(SOAK): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmaco
 $(BENCH): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS) -lm
 
+# What the scenarios of tests/nested drive: one side that is ours, one that is not
+NESTED := $(O)/tests/nested/side $(O)/tests/nested/peer
+$(O)/tests/nested/side: $(O)/tests/nested/side.o $(O)/tests/nested/talk.o \
+		$(TEST_LIB_OBJ) $(O)/libvrdmacore.a
+	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
+$(O)/tests/nested/peer: $(O)/tests/nested/peer.o $(O)/tests/nested/talk.o
+	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ -lrdmacm -libverbs
+
 # The scheme through NDSPI, for the guest image: make check-vm runs it there
 ND_CONFORM := $(O)/bin/nd_conform
 $(O)/tests/guest/nd_conform.o: TEST_INC += -I$(ND_TOOLS_DIR)
@@ -67,7 +75,7 @@ $(ND_CONFORM): $(O)/tests/guest/nd_conform.o \
 	$(Q)$(CC) $(LDFLAGS_COMMON) $(ND_STATIC) -o $@ $^
 all: $(ND_CONFORM)
 
-tests: $(TEST_PROGRAMS) vrdmad ndspi explorer
+tests: $(TEST_PROGRAMS) $(NESTED) vrdmad ndspi explorer
 unit: $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS)
 	$(Q)tests/run.py $(RUN_ARGS) $^
 e2e: $(E2E) vrdmad
