@@ -48,6 +48,7 @@ libvirt-daemon|guests
 libvirt-daemon-driver-qemu|guests
 libvirt-clients|guests
 libinih1|vrdmad
+libisal2|vrdmad
 libsubunit0|test programs, by Check
 TABLE
 }
