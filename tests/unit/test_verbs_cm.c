@@ -193,6 +193,43 @@ START_TEST(private_data_has_its_length)
 }
 END_TEST
 
+/* What looks like our trailer and is none is a stranger's data */
+START_TEST(trailers_that_are_none)
+{
+	static const struct {
+		uint8_t trailer[PRIVATE_TRAILER];
+		uint8_t before;		/* the byte before it */
+		uint16_t want;
+	} rows[] = {
+		{ { 0xd7, 1, 0, 52 }, 9, 52 },
+		{ { 0xd7, 1, 0, 51 }, 0, 51 },
+		{ { 0xd7, 1, 0, 51 }, 9, 56 },	/* not padded with zeros */
+		{ { 0xd7, 1, 0, 53 }, 0, 56 },	/* longer than there is room */
+		{ { 0xd7, 1, 0xff, 0xff }, 0, 56 },
+		{ { 0xd7, 2, 0, 52 }, 0, 56 },
+		{ { 0xd6, 1, 0, 52 }, 0, 56 },
+		{ { 0, 0, 0, 0 }, 0, 56 },
+	};
+	uint8_t data[PRIVATE_REQ];
+	struct be_private got;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		memset(data, 7, sizeof(data));
+		data[51] = rows[i].before;
+		memcpy(data + 52, rows[i].trailer, PRIVATE_TRAILER);
+		private_get(&got, data, sizeof(data));
+		ck_assert_uint_eq(got.length, rows[i].want);
+		ck_assert_int_eq(memcmp(got.data, data, got.length), 0);
+	}
+	for (size_t n = 0; n < PRIVATE_TRAILER; n++) {
+		private_get(&got, data, n);
+		ck_assert_uint_eq(got.length, n);
+	}
+	private_get(&got, NULL, 10);
+	ck_assert_uint_eq(got.length, 0);
+}
+END_TEST
+
 /* A manager's user that is not ours, at host 1: no backend there */
 struct stranger {
 	struct rdma_event_channel *channel;
@@ -586,6 +623,7 @@ int main(void)
 		{ "life6", a_life_over_ipv6, 1 },
 		{ "attach", requests_before_the_peer_is_attached_wait, 1 },
 		{ "private", private_data_has_its_length, 1 },
+		{ "trailer", trailers_that_are_none, 1 },
 		{ "stranger", a_stranger_without_trailer, 1 },
 		{ "nobody", nobody_listens, 1 },
 		{ "refuse", the_model_refuses, 1 },

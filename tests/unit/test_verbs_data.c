@@ -169,6 +169,27 @@ START_TEST(a_post_is_refused)
 }
 END_TEST
 
+/* ...and one behind them, that was not even tried, is not counted among them */
+START_TEST(a_post_is_refused_before_a_bad_one)
+{
+	static struct rig_mr gone;
+	struct rig_pair p = pair();
+
+	fv_data_cut = true;
+	rig_post(p.a->qp, VIRTIO_RDMA_OP_WRITE, 0, 10, 0);
+	rig_settle();
+	rig_post(p.a->qp, VIRTIO_RDMA_OP_WRITE, 0, 10, 0);
+	rig_post(p.a->qp, VIRTIO_RDMA_OP_WRITE, 0, 10, 0);
+	p.a->qp->sq.wr[2].mr = &gone;
+	fv_fail(FV_ibv_post_send, 1, ENOMEM);
+	rig_settle();
+	ck_assert_uint_eq(p.a->qp->sq.taken, 3);
+	ck_assert_uint_eq(p.a->qp->fails, 1);
+	ck_assert(p.a->qp->stopped);
+	ck_assert(!rig_warned("were not flushed"));
+}
+END_TEST
+
 /* Nobody says why; and when the cause is in the same batch, it is the answer */
 START_TEST(flushed_by_the_device)
 {
@@ -732,6 +753,7 @@ int main(void)
 		{ "inline", bytes_in_the_request, 1 },
 		{ "empty", nothing_at_all, 1 },
 		{ "refused", a_post_is_refused, 8 },
+		{ "refused bad", a_post_is_refused_before_a_bad_one, 1 },
 		{ "flushed", flushed_by_the_device, 2 },
 		{ "before", receives_are_before_the_indication, 1 },
 		{ "failure", a_failure_is_before_the_indication, 1 },

@@ -168,12 +168,14 @@ WRAP(int, fcntl, int fd, int cmd, ...)
 	return fails(FV_fcntl) ? -1 : __real_fcntl(fd, cmd, arg);
 }
 
-WRAP(int, pthread_create, pthread_t *t, const pthread_attr_t *attr,
-     void *(*fn)(void *), void *arg)
+typedef void *thread_fn(void *arg);
+
+WRAP(int, pthread_create, pthread_t *t, const pthread_attr_t *a, thread_fn *fn,
+	void *arg)
 {
 	int err = fv_fault(FV_pthread_create);
 
-	return err ? err : __real_pthread_create(t, attr, fn, arg);
+	return err ? err : __real_pthread_create(t, a, fn, arg);
 }
 
 /* ------------------------------------------------------------ the count, the log */
