@@ -132,6 +132,8 @@ static void destroyed(struct slow_job *job)
 	struct be_conn *c = conn_of(job);
 
 	c->ended = true;
+	if (c->shared)
+		data_forget_early(c);
 	if (!c->errands)
 		free_conn(c);
 }

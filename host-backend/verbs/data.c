@@ -238,6 +238,8 @@ static enum virtio_rdma_wc_status invalidated(struct be_conn *c,
 
 /* ------------------------------------------------------------ shared receives */
 
+static void poll_all(struct vrb_worker *w);
+
 static struct be_conn **bucket(struct vrb_worker *w, uint32_t qpn)
 {
 	return &w->by_qpn[qpn % QPN_BUCKETS];
@@ -268,16 +270,65 @@ static struct be_conn *by_qpn(struct vrb_worker *w, uint32_t qpn)
 	return c;
 }
 
+/*
+ * A passive queue pair hears its peer from REP on and is attached at RTU, and
+ * data may overtake the RTU.  What comes before is kept here: it is told when
+ * the queue pair is attached, or its receive is given to others when that never
+ * happens, so a peer that sends and goes takes nothing from them.  There are
+ * never more than receives.
+ */
+struct early {
+	struct early *next;
+	struct ibv_wc wc;
+};
+
+static void keep_early(struct vrb_worker *w, const struct ibv_wc *wc)
+{
+	struct early **at = &w->early, *e = malloc(sizeof(*e));
+
+	if (!e)
+		abort();	/* a message that was acknowledged */
+	while (*at)
+		at = &(*at)->next;
+	*e = (struct early){NULL, *wc};
+	*at = e;
+}
+
+/* Takes those of one queue pair out, in order */
+static struct early *take_early(struct vrb_worker *w, uint32_t qpn)
+{
+	struct early *mine = NULL, **last = &mine, **at = &w->early;
+
+	while (*at) {
+		struct early *e = *at;
+
+		if (e->wc.qp_num != qpn) {
+			at = &e->next;
+			continue;
+		}
+		*at = e->next;
+		e->next = NULL;
+		*last = e;
+		last = &e->next;
+	}
+	return mine;
+}
+
 /* A message used it, or the queue pair that had taken it died: then it ends
  * cancelled, and is the first that tells where nothing was sent */
 static void handle_shared(struct vrb_worker *w, const struct ibv_wc *wc)
 {
-	struct be_srq *srq;
-	struct be_wr *wr = srq_take(w, wc->wr_id, &srq);
 	struct be_conn *c = by_qpn(w, wc->qp_num);
 	enum virtio_rdma_wc_status status = wc_status(wc->status);
+	struct be_srq *srq;
+	struct be_wr *wr;
 
-	if (!wr || !c)
+	if (!c) {
+		keep_early(w, wc);
+		return;
+	}
+	wr = srq_take(w, wc->wr_id, &srq);
+	if (!wr)
 		return;
 	if (!status && wc->wc_flags & IBV_WC_WITH_INV)
 		status = be_rq_invalidate(c->model_qp, wr,
@@ -286,6 +337,45 @@ static void handle_shared(struct vrb_worker *w, const struct ibv_wc *wc)
 		c->failed = true;
 	be_srq_complete(c->model_qp, srq, wr, status, wc->byte_len, true);
 	vrb_srq_posted(&c->vrb->be, srq);
+}
+
+static void tell_early(struct vrb_worker *w, uint32_t qpn)
+{
+	struct early *e = take_early(w, qpn), *next;
+
+	for (; e; e = next) {
+		next = e->next;
+		handle_shared(w, &e->wc);
+		free(e);
+	}
+}
+
+static void forgotten(void *arg)
+{
+	conn_errand_back(arg);
+}
+
+static void forget_in_worker(struct slow_job *job)
+{
+	struct be_conn *c = (struct be_conn *)(void *)((char *)job -
+						offsetof(struct be_conn, forget));
+	struct vrb_worker *w = &c->vrb->w;
+	struct early *e, *next;
+
+	poll_all(w);
+	for (e = take_early(w, c->qpn); e; e = next) {
+		next = e->next;
+		srq_repost(w, e->wc.wr_id);
+		free(e);
+	}
+	be_post(forgotten, c);
+}
+
+void data_forget_early(struct be_conn *c)
+{
+	c->errands++;
+	c->forget.done = forget_in_worker;
+	data_mail(c->vrb, &c->forget);
 }
 
 static void handle_wc(struct vrb_worker *w, const struct ibv_wc *wc)
@@ -583,8 +673,10 @@ void vrb_attach(struct be_conn *c, struct be_qp *qp)
 		c->failed = true;
 		be_qp_fail(qp, VIRTIO_RDMA_R_LOCAL_ERROR);
 	}
-	if (c->shared)
-		qpn_enter(&c->vrb->w, c);
+	if (!c->shared)
+		return;
+	qpn_enter(&c->vrb->w, c);
+	tell_early(&c->vrb->w, c->qpn);
 }
 
 /* Its queue pair goes with the connection */
@@ -635,8 +727,6 @@ static void leave(struct be_conn *c)
 	c->job.done = at_rest;
 	slow_run(c->vrb->qp_helper, &c->job);
 }
-
-static void poll_all(struct vrb_worker *w);
 
 /* Those whose queues are empty, or whose time is up, leave */
 static bool drain(struct vrb_worker *w)
@@ -982,6 +1072,12 @@ void data_stop(struct vrb *v)
 		close(w->mail_fd);
 	if (w->epoll >= 0)
 		close(w->epoll);
+	while (w->early) {
+		struct early *e = w->early;
+
+		w->early = e->next;
+		free(e);
+	}
 	free(w->slot);
 	free(w->generation);
 	free(w->next_free);

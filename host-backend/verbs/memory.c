@@ -354,6 +354,17 @@ int vrb_pd_create(struct backend *be, struct be_pd **out)
 	return 0;
 }
 
+/* Behind the queue pairs that are on their way out */
+static void dealloc(void *arg)
+{
+	struct be_pd *pd = arg;
+	int ret = ibv_dealloc_pd(pd->pd);
+
+	if (ret)
+		be_log(BE_ERROR, "%s: cannot destroy a protection domain: %s",
+		       pd->vrb->name, strerror(ret));
+}
+
 void vrb_pd_destroy(struct be_pd *pd)
 {
 	struct be_pd **at = &pd->vrb->pds;
@@ -363,7 +374,7 @@ void vrb_pd_destroy(struct be_pd *pd)
 		at = &(*at)->next;
 	*at = pd->next;
 	if (pd->pd)
-		ibv_dealloc_pd(pd->pd);
+		slow_call(v->qp_helper, dealloc, pd);
 	free(pd);
 	device_check_gone(v);
 }

@@ -3,6 +3,7 @@
  * slow.c - a thread for calls that block
  */
 #include <errno.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -108,6 +109,32 @@ void slow_run(struct slow *s, struct slow_job *job)
 	s->last = &job->next;
 	pthread_cond_signal(&s->more);
 	pthread_mutex_unlock(&s->lock);
+}
+
+struct waited {
+	struct slow_job job;
+	void (*fn)(void *arg);
+	void *arg;
+	sem_t done;
+};
+
+static void run_waited(struct slow_job *job)
+{
+	struct waited *w = (struct waited *)(void *)job;
+
+	w->fn(w->arg);
+	sem_post(&w->done);	/* w is the caller's again */
+}
+
+void slow_call(struct slow *s, void (*fn)(void *arg), void *arg)
+{
+	struct waited w = {.job.fn = run_waited, .fn = fn, .arg = arg};
+
+	sem_init(&w.done, 0, 0);
+	slow_run(s, &w.job);
+	while (sem_wait(&w.done) && errno == EINTR)
+		;
+	sem_destroy(&w.done);
 }
 
 void slow_stop(struct slow *s)

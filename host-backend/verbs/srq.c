@@ -28,6 +28,9 @@ struct vrb_srq {
 
 	/* worker only */
 	struct be_wr **wr;		/* by place; NULL: free */
+	struct ibv_sge *sge;		/* by place, max_sge each */
+	uint8_t *num_sge;		/* by place */
+	uint32_t max_sge;
 	uint32_t *free;
 	uint32_t frees;
 };
@@ -57,31 +60,50 @@ static void refused(struct vrb_srq *s, struct ibv_recv_wr *bad, int err)
 {
 	be_log(BE_ERROR, "%s: a shared receive was refused: %s", s->vrb->name,
 	       strerror(err));
-	for (; bad; bad = bad->next)
+	for (; bad; bad = bad->next) {
+		s->wr[bad->wr_id & 0xffff] = NULL;
 		s->free[s->frees++] = bad->wr_id & 0xffff;
+	}
+}
+
+/* Memory that is gone since the check is a receive that no message can use: the
+ * device finds that by itself */
+static void keep_elements(struct vrb_srq *s, uint32_t place, struct be_wr *be)
+{
+	struct ibv_sge sge[VIRTIO_RDMA_MAX_SGE];
+	bool bytes;
+	int count = data_gather(be, sge, &bytes);
+
+	if (count < 0 || (uint32_t)count > s->max_sge)
+		count = 0;
+	memcpy(&s->sge[place * s->max_sge], sge,
+	       (size_t)count * sizeof(sge[0]));
+	s->num_sge[place] = (uint8_t)count;
+	s->wr[place] = be;
+}
+
+static void fill(const struct vrb_srq *s, uint32_t place,
+		 struct ibv_recv_wr *out)
+{
+	*out = (struct ibv_recv_wr){
+		.wr_id = tag_of(s, place),
+		.sg_list = &s->sge[place * s->max_sge],
+		.num_sge = s->num_sge[place],
+	};
 }
 
 static unsigned int post_some(struct vrb_srq *s)
 {
-	struct ibv_sge sge[POST_BATCH][VIRTIO_RDMA_MAX_SGE];
 	struct ibv_recv_wr wr[POST_BATCH], *bad = NULL;
 	unsigned int n = 0;
 	struct be_wr *be;
-	int count, ret;
-	bool bytes;
+	int ret;
 
 	while (n < POST_BATCH && s->frees && (be = be_srq_next(s->srq))) {
 		uint32_t place = s->free[--s->frees];
 
-		/* memory that is gone since the check is a receive that no
-		 * message can use: the device finds that by itself */
-		count = data_gather(be, sge[n], &bytes);
-		s->wr[place] = be;
-		wr[n] = (struct ibv_recv_wr){
-			.wr_id = tag_of(s, place),
-			.sg_list = sge[n],
-			.num_sge = count < 0 ? 0 : count,
-		};
+		keep_elements(s, place, be);
+		fill(s, place, &wr[n]);
 		if (n)
 			wr[n - 1].next = &wr[n];
 		n++;
@@ -99,6 +121,21 @@ void vrb_srq_posted(struct backend *be, struct be_srq *srq)
 	(void)be;
 	while (s && s->ibv && post_some(s) == POST_BATCH)
 		;
+}
+
+void srq_repost(struct vrb_worker *w, uint64_t wr_id)
+{
+	struct ibv_recv_wr wr, *bad = NULL;
+	uint32_t place;
+	struct vrb_srq *s = by_tag(w, wr_id, &place);
+	int ret;
+
+	if (!s || !s->ibv || !s->wr[place])
+		return;
+	fill(s, place, &wr);
+	ret = ibv_post_srq_recv(s->ibv, &wr, &bad);
+	if (ret)
+		refused(s, bad, ret);
 }
 
 struct be_wr *srq_take(struct vrb_worker *w, uint64_t wr_id,
@@ -177,6 +214,8 @@ static bool take_slot(struct vrb *v, uint32_t *slot)
 static void free_srq(struct vrb_srq *s)
 {
 	free(s->wr);
+	free(s->sge);
+	free(s->num_sge);
 	free(s->free);
 	free(s);
 }
@@ -192,7 +231,10 @@ static struct vrb_srq *new_srq(struct vrb *v, struct be_srq *srq)
 	s->size = srq->window;
 	s->wr = calloc(s->size, sizeof(*s->wr));
 	s->free = malloc(s->size * sizeof(*s->free));
-	if (!s->wr || !s->free) {
+	s->max_sge = srq->max_sge ? srq->max_sge : 1;
+	s->sge = malloc((size_t)s->size * s->max_sge * sizeof(*s->sge));
+	s->num_sge = malloc(s->size);
+	if (!s->wr || !s->free || !s->sge || !s->num_sge) {
 		free_srq(s);
 		return NULL;
 	}
@@ -251,8 +293,10 @@ err_free:
 	return -ENOMEM;
 }
 
-static void destroy_ibv(struct vrb_srq *s)
+/* Behind the queue pairs that are on their way out */
+static void destroy_ibv(void *arg)
 {
+	struct vrb_srq *s = arg;
 	int ret = s->ibv ? ibv_destroy_srq(s->ibv) : 0;
 
 	if (ret)
@@ -270,7 +314,7 @@ void vrb_srq_destroy(struct backend *be, struct be_srq *srq)
 		at = &(*at)->next;
 	*at = s->next;
 	tell_worker(s, leave);
-	destroy_ibv(s);
+	slow_call(v->qp_helper, destroy_ibv, s);
 	v->w.credits -= s->credits;
 	v->srq_used[s->slot] = false;
 	srq->priv = NULL;
@@ -289,6 +333,6 @@ void srq_lose_all(struct be_pd *pd)
 {
 	for (struct vrb_srq *s = pd->srqs; s; s = s->next) {
 		tell_worker(s, leave);
-		destroy_ibv(s);
+		slow_call(s->vrb->qp_helper, destroy_ibv, s);
 	}
 }

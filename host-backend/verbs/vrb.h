@@ -44,6 +44,9 @@ struct slow_job {
 int slow_start(const char *name, struct slow **out);
 /* Runs what is queued, in order of the calls.  Any thread. */
 void slow_run(struct slow *s, struct slow_job *job);
+/* The same, and waits until fn(arg) has run: behind all that was queued before.
+ * Control thread. */
+void slow_call(struct slow *s, void (*fn)(void *arg), void *arg);
 /* After the last job has run.  NULL is fine. */
 void slow_stop(struct slow *s);
 
@@ -134,6 +137,7 @@ struct vrb_worker {
 	struct vrb_srq *srq[SRQ_SLOTS];
 	uint32_t srq_generation[SRQ_SLOTS];
 	struct be_conn *by_qpn[QPN_BUCKETS];	/* those with a shared queue */
+	struct early *early;		/* messages for those not yet attached */
 	struct be_conn *draining;
 	struct be_conn *flushed;	/* found without a cause in this poll */
 	bool armed;
@@ -253,6 +257,7 @@ struct be_conn {
 	struct slow_job end;		/* abort() */
 	struct slow_job barrier;	/* data_barrier() */
 	struct slow_job last;		/* data_last_wqe() */
+	struct slow_job forget;		/* data_forget_early() */
 	bool last_sent;
 	void (*after_barrier)(void *c);
 
@@ -316,6 +321,10 @@ void data_mail(struct vrb *v, struct slow_job *job);
 /* The device says that a queue pair in ERROR takes no shared receive any more.
  * Control thread, once. */
 void data_last_wqe(struct be_conn *c);
+/* The queue pair of c, with a shared queue, was destroyed and never attached:
+ * the receives that its messages took are there for others.  Control thread;
+ * c is an errand longer. */
+void data_forget_early(struct be_conn *c);
 /* Elements of one request; count or -EACCES.  Worker. */
 int data_gather(struct be_wr *wr, struct ibv_sge *sge, bool *bytes);
 
@@ -331,6 +340,8 @@ void vrb_srq_posted(struct backend *be, struct be_srq *srq);
  * is stale */
 struct be_wr *srq_take(struct vrb_worker *w, uint64_t wr_id,
 		       struct be_srq **srq);
+/* It was used for nothing and is the device's again */
+void srq_repost(struct vrb_worker *w, uint64_t wr_id);
 
 /* listen.c, cm.c: control thread */
 int vrb_listen(struct backend *be, const struct be_addr *addr, uint32_t backlog,
