@@ -73,6 +73,10 @@ check-vm: ## two guests, each kernel
 	$(Q)scripts/setup.sh build guest
 	$(Q)$(MAKE) --no-print-directory all kmod
 	$(Q)python3 tests/vm/run.py
+nested: ## a host of our own with an RDMA link: the verbs backend, and other peers
+	$(Q)scripts/setup.sh build guest nested
+	$(Q)$(MAKE) --no-print-directory all tests kmod
+	$(Q)python3 tests/nested/run.py $(NESTED_PARTS)
 bench: ## ratios against peers, in one run
 	$(Q)scripts/setup.sh build bench
 	$(Q)$(MAKE) --no-print-directory bench-run
@@ -102,5 +106,5 @@ help: ## this text
 		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: all deps qemu demo test check check-asan check-tsan check-vm bench \
+.PHONY: all deps qemu demo test check check-asan check-tsan check-vm nested bench \
 	coverage lint layers format clean help compile-flags

@@ -68,5 +68,6 @@ stage fuzz make --no-print-directory fuzz-brief
 stage explorer make --no-print-directory explorer-run
 stage check-asan make --no-print-directory -j2 check-run O=build-asan SAN=address
 stage vm make --no-print-directory check-vm
+stage nested make --no-print-directory nested
 stage demo make --no-print-directory demo
 finish

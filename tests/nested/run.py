@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What `make nested` runs: our own host with an RDMA link, and the parts in it.
+
+Boots the machine of scripts/nested.py, brings the build in, joins its two RDMA
+devices, and runs the parts one after the other, each a command in there that
+ends with `N passed, N failed`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List, Tuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent
+                       / "scripts"))
+
+from vrdma_vm import Transcript, VmError            # noqa: E402
+from vrdma_vm.level1 import HOME, Level1, Parts, payload    # noqa: E402
+from vrdma_vm.paths import build_dir                # noqa: E402
+
+HELP = """
+Ends with a line for each part, `nested: part K: N passed, N failed`, and their
+sum. Logs of all levels: <build>/log/nested/. scripts/nested.py is the same machine
+by hand.
+
+examples:
+  tests/nested/run.py            all parts
+  tests/nested/run.py 2 4        those
+"""
+
+SUM = re.compile(r"^(?:[a-z]+: )?(\d+) passed, (\d+) failed$")
+LINK_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the commands in level 1."""
+
+    number: int
+    what: str
+    command: str
+    seconds: int            # its longest time
+
+
+# The disconnect scheme; not test_quiesce, which is all about speed: it posts
+# hundreds of requests a step, and an emulated machine takes minutes for it
+SCHEME = " ".join(f"build/tests/conformance/test_{name}@verbs"
+                  for name in ("scheme", "causes", "in_flight", "misuse"))
+
+PARTS = (
+    Part(2, "the disconnect scheme over verbs",
+         f"tests/run.py -j 1 -t 600 {SCHEME}", 1500),
+)
+
+
+def run_part(lab: Level1, part: Part) -> Tuple[int, int]:
+    """Passes its lines on as they come; what it counted."""
+    print(f"nested: part {part.number}: {part.what}", flush=True)
+    running = lab.start(part.command)
+    end = time.monotonic() + part.seconds
+    shown, status = 0, None
+    while status is None:
+        try:
+            status = running.wait(0.5)
+        except VmError as err:
+            if not running.running or time.monotonic() > end:
+                running.kill()
+                print(f"     part {part.number}: {err}", flush=True)
+                return 0, 1
+        for line in running.lines[shown:]:
+            print(f"     {line}", flush=True)
+            shown += 1
+    sums = [m for m in map(SUM.match, running.lines) if m]
+    if not sums:
+        print(f"     part {part.number}: exit status {status} without a sum")
+        return 0, 1
+    passed, failed = int(sums[-1][1]), int(sums[-1][2])
+    return passed, failed if failed or not status else 1
+
+
+def keep_logs(lab: Level1) -> None:
+    """What is there of all levels, whatever became of them."""
+    kept = build_dir() / "log" / "nested"
+    shutil.rmtree(kept, ignore_errors=True)
+    kept.mkdir(parents=True)
+    try:
+        lab.pull([f"{HOME}/build/log/*"], kept)
+    except (VmError, OSError) as err:
+        print(f"nested: no logs of level 1: {err}")
+    print(f"nested: logs of all levels: {kept}", flush=True)
+
+
+def run(numbers: List[int]) -> List[Tuple[int, int, int]]:
+    """Part, passed, failed."""
+    transcript = Transcript(build_dir() / "nested.log", show=False)
+    parts = Parts.make()
+    lab = Level1.new(parts, transcript)
+    counts = []
+    try:
+        lab.boot()
+        lab.push(payload(parts.guest))
+        lab.start("python3 tests/nested/link.py up").wait(LINK_SECONDS)
+        for part in PARTS:
+            if part.number in numbers:
+                counts.append((part.number, *run_part(lab, part)))
+    finally:
+        keep_logs(lab)
+        lab.close()
+    return counts
+
+
+def options() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="run.py", description=__doc__, epilog=HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", type=int, metavar="PART",
+                        choices=[p.number for p in PARTS] + [[]],
+                        help="its number (default: all)")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Exit status 0: nothing failed."""
+    numbers = options().parts or [p.number for p in PARTS]
+    try:
+        counts = run(numbers)
+    except (VmError, OSError) as err:
+        print(f"nested: {err}")
+        counts = []
+    missing = len(numbers) - len(counts)
+    for number, passed, failed in counts:
+        print(f"nested: part {number}: {passed} passed, {failed} failed")
+    passed = sum(c[1] for c in counts)
+    failed = sum(c[2] for c in counts) + missing
+    print(f"nested: {passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
