@@ -59,11 +59,11 @@ $(BENCH): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS) -lm
 
 # What the scenarios of tests/nested drive: one side that is ours, one that is not
-NESTED := $(O)/tests/nested/side $(O)/tests/nested/peer
+NESTED := $(O)/tests/nested/side $(O)/tests/nested/plain
 $(O)/tests/nested/side: $(O)/tests/nested/side.o $(O)/tests/nested/talk.o \
 		$(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
-$(O)/tests/nested/peer: $(O)/tests/nested/peer.o $(O)/tests/nested/talk.o
+$(O)/tests/nested/plain: $(O)/tests/nested/plain.o $(O)/tests/nested/talk.o
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ -lrdmacm -libverbs
 
 # The scheme through NDSPI, for the guest image: make check-vm runs it there

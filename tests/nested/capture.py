@@ -57,17 +57,23 @@ class Capture:
         assert self._tcpdump is not None
         try:
             if kind is None:
-                self._wait_for_all()
+                self.wait_for_all()
         finally:
             self._tcpdump.end()
 
-    def _wait_for_all(self) -> None:
-        """What went before a datagram of ours is in the file when that is."""
-        mark = bytes([wire.UD_SEND_ONLY]) + bytes(11) + secrets.token_bytes(16)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.bind((SIDES[0].ipv4, 0))
-            # to a queue pair that is none: the device drops it
-            sock.sendto(mark, (SIDES[1].ipv4, wire.UDP_PORT))
+    def wait_for_all(self) -> None:
+        """What went before a datagram of each side is in the file when those
+        are."""
+        for side in SIDES:
+            mark = bytes([wire.UD_SEND_ONLY]) + bytes(11) + \
+                secrets.token_bytes(16)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.bind((side.ipv4, 0))
+                # to a queue pair that is none: the device drops it
+                sock.sendto(mark, (side.other.ipv4, wire.UDP_PORT))
+            self._wait_for(mark)
+
+    def _wait_for(self, mark: bytes) -> None:
         wait_until("the capture's last packet",
                    lambda: mark in self.file.read_bytes(), 20)
 

@@ -57,6 +57,7 @@ SCHEME = " ".join(f"build/tests/conformance/test_{name}@verbs"
 PARTS = (
     Part(2, "the disconnect scheme over verbs",
          f"tests/run.py -j 1 -t 600 {SCHEME}", 1500),
+    Part(3, "what is said on the wire", "python3 tests/nested/part3.py", 900),
 )
 
 

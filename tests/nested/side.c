@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * side.c - side A, which is ours: a guest's core on a vrdmad with an RDMA device
+ * side.c - a side that is ours: a guest's core on a vrdmad with an RDMA device
  *
  * The guest is this process (tests/lib/os_user.h): NDK calls above, a real vrdmad
  * below, whose fabric is the device that the command line names.
@@ -17,9 +17,9 @@
 #include "fixture.h"
 #include "talk.h"
 
-#define MEMORY (4u << 20)
 #define DEPTH 64
 #define READS 8
+#define MAX_LISTENERS 2
 #define TICK_MS 5	/* how often completions are looked for */
 
 static struct {
@@ -30,12 +30,9 @@ static struct {
 	struct tguest *guest;
 	struct ep ep;
 	bool has_ep;
-	struct listener listener;
-	bool listens;
+	struct listener listener[MAX_LISTENERS];
+	int listeners;
 	NDK_CONNECTOR *waiting;		/* request, neither accepted nor rejected */
-	bool streaming;
-	uint64_t streamed, stream_addr;
-	uint32_t stream_len, stream_key;
 } me = { .device = "rxe0", .disconnect_ms = 5000 };
 
 /* --- words ---------------------------------------------------------------------- */
@@ -154,14 +151,11 @@ static void done_now(void (*cb)(PVOID, NTSTATUS), PVOID ctx, NTSTATUS status)
 /* The objects of a connection, made when it is needed */
 static struct ep *end(void)
 {
-	static const struct ep_opts opts = { .depth = DEPTH, .mem = MEMORY };
+	static const struct ep_opts opts = { .depth = DEPTH };
 
 	if (!me.has_ep) {
 		ep_init(&me.ep, me.guest, &opts);
 		me.has_ep = true;
-		say("region addr=%#llx key=%#x size=%u",
-		    (unsigned long long)(uintptr_t)me.ep.mem.va,
-		    me.ep.mem.remote, MEMORY);
 	}
 	return &me.ep;
 }
@@ -176,8 +170,10 @@ static NDK_CONNECTOR *connection(void)
 static void do_listen(char **word, int n)
 {
 	(void)n;
-	listener_start(&me.listener, end()->adapter, address(word[0], word[1]));
-	me.listens = true;
+	if (me.listeners == MAX_LISTENERS)
+		give_up("what=\"over %d listeners\"", MAX_LISTENERS);
+	listener_start(&me.listener[me.listeners++], end()->adapter,
+		       address(word[0], word[1]));
 	say("listening");
 }
 
@@ -250,7 +246,6 @@ static void do_disconnect(char **word, int n)
 
 	(void)word;
 	(void)n;
-	me.streaming = false;
 	say("disconnect-called");
 	st = c->Dispatch->NdkDisconnect(c, on_done, disconnecting);
 	done_now(on_done, disconnecting, st);
@@ -260,7 +255,6 @@ static void do_close(char **word, int n)
 {
 	(void)word;
 	(void)n;
-	me.streaming = false;
 	nd_close(connection());
 	me.ep.conn = NULL;
 	say("closed");
@@ -275,147 +269,22 @@ static void do_renew(char **word, int n)
 	say("renewed");
 }
 
-/* --- verbs: the machine --------------------------------------------------------------- */
-
-static void do_reset(char **word, int n)
-{
-	(void)word;
-	(void)n;
-	tguest_reset(me.guest);
-	say("reset-done");
-}
-
-static void do_power_off(char **word, int n)
-{
-	(void)word;
-	(void)n;
-	tguest_kill(me.guest);
-	say("power-is-off");
-}
-
-static void do_kill_vrdmad(char **word, int n)
-{
-	(void)word;
-	(void)n;
-	daemon_kill(&me.daemon);
-	say("vrdmad-is-dead");
-}
-
-/* --- verbs: data ------------------------------------------------------------------------ */
-
-enum { OP_RECV, OP_SEND, OP_WRITE, OP_READ, OP_STREAM };
-static const char *const op_name[] = { "recv", "send", "write", "read" };
-
-static size_t place(const char *offset, const char *len, uint32_t *size)
-{
-	uint64_t at = number(offset), l = number(len);
-
-	if (at > MEMORY || l > MEMORY - at)
-		give_up("what=\"beyond the memory of %u bytes\"", MEMORY);
-	*size = (uint32_t)l;
-	return at;
-}
-
-static void do_fill(char **word, int n)
-{
-	(void)n;
-	pattern_fill(end()->mem.va, MEMORY, (uint32_t)number(word[0]));
-	say("filled");
-}
-
-static void do_check(char **word, int n)
-{
-	uint32_t len;
-	size_t at = place(word[1], word[2], &len);
-	int64_t bad = pattern_check(end()->mem.va + at, len,
-				    (uint32_t)number(word[0]), at);
-
-	(void)n;
-	if (bad < 0)
-		say("checked ok=yes");
-	else
-		say("checked ok=no at=%lld", (long long)bad);
-}
+/* --- verbs: data ------------------------------------------------------------------ */
 
 static void do_recv(char **word, int n)
 {
-	uint32_t len;
-	size_t at = place(word[0], word[1], &len);
-
+	(void)word;
 	(void)n;
-	say("posted op=recv status=%s",
-	    status_name(ep_post_recv(end(), OP_RECV, at, len)));
+	say("posted status=%s", status_name(ep_post_recv(end(), 0, 0, 64)));
 }
 
-/* A failure to post shows as one to do */
-static void posted(int op, NTSTATUS st)
+static void do_flush(char **word, int n)
 {
-	if (st)
-		say("done op=%s status=%s bytes=0", op_name[op], status_name(st));
-}
-
-static void do_send(char **word, int n)
-{
-	uint32_t len;
-	size_t at = place(word[0], word[1], &len);
-
+	(void)word;
 	(void)n;
-	posted(OP_SEND, ep_post_send(end(), OP_SEND, at, len, 0));
-}
-
-static void do_write(char **word, int n)
-{
-	uint32_t len;
-	size_t at = place(word[0], word[1], &len);
-	NDK_SGE s = ep_sge(end(), at, len);
-
-	(void)n;
-	posted(OP_WRITE, me.ep.qp->Dispatch->NdkWrite(
-			me.ep.qp, ID(OP_WRITE), &s, 1, number(word[2]),
-			(uint32_t)number(word[3]), 0));
-}
-
-static void do_read(char **word, int n)
-{
-	uint32_t len;
-	size_t at = place(word[0], word[1], &len);
-	NDK_SGE s = ep_sge(end(), at, len);
-
-	(void)n;
-	posted(OP_READ, me.ep.qp->Dispatch->NdkRead(
-			me.ep.qp, ID(OP_READ), &s, 1, number(word[2]),
-			(uint32_t)number(word[3]), 0));
-}
-
-static void stream_over(NTSTATUS st)
-{
-	me.streaming = false;
-	say("stream-over count=%llu status=%s",
-	    (unsigned long long)me.streamed, status_name(st));
-}
-
-static void stream_more(void)
-{
-	NDK_SGE s = ep_sge(&me.ep, 0, me.stream_len);
-	NTSTATUS st = me.ep.qp->Dispatch->NdkWrite(
-		me.ep.qp, ID(OP_STREAM), &s, 1, me.stream_addr, me.stream_key, 0);
-
-	if (st)
-		stream_over(st);
-}
-
-static void do_stream(char **word, int n)
-{
-	(void)n;
-	place("0", word[0], &me.stream_len);
-	me.stream_addr = number(word[1]);
-	me.stream_key = (uint32_t)number(word[2]);
-	connection();
-	me.streaming = true;
-	me.streamed = 0;
-	for (int i = 0; i < 8 && me.streaming; i++)
-		stream_more();
-	say("streaming");
+	end();
+	me.ep.qp->Dispatch->NdkFlush(me.ep.qp);
+	say("flushed");
 }
 
 static const struct talk_verb verbs[] = {
@@ -427,37 +296,21 @@ static const struct talk_verb verbs[] = {
 	{ "disconnect", "", 0, do_disconnect, "" },
 	{ "close", "", 0, do_close, "the connector" },
 	{ "renew", "", 0, do_renew, "another queue pair, for another time" },
-	{ "reset", "", 0, do_reset, "the driver resets its device" },
-	{ "power-off", "", 0, do_power_off, "QEMU is killed" },
-	{ "kill-vrdmad", "", 0, do_kill_vrdmad, "" },
-	{ "fill", "SEED", 1, do_fill, "all of the memory with a pattern" },
-	{ "check", "SEED OFFSET LEN", 3, do_check, "that part of it" },
-	{ "recv", "OFFSET LEN", 2, do_recv, "posts a receive" },
-	{ "send", "OFFSET LEN", 2, do_send, "" },
-	{ "write", "OFFSET LEN ADDR KEY", 4, do_write, "" },
-	{ "read", "OFFSET LEN ADDR KEY", 4, do_read, "" },
-	{ "stream", "LEN ADDR KEY", 3, do_stream, "writes without end" },
+	{ "recv", "", 0, do_recv, "posts a receive" },
+	{ "flush", "", 0, do_flush, "the queue pair" },
 };
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
-/* --- what comes ---------------------------------------------------------------------------- */
+/* --- what comes ------------------------------------------------------------------ */
 
-static void on_result(const NDK_RESULT_EX *r)
+static bool has_request(struct listener *l)
 {
-	uintptr_t op = (uintptr_t)r->RequestContext;
+	bool has;
 
-	if (op != OP_STREAM) {
-		say("done op=%s status=%s bytes=%u", op_name[op],
-		    status_name(r->Status), r->BytesTransferred);
-		return;
-	}
-	if (!me.streaming)
-		return;
-	me.streamed++;
-	if (r->Status)
-		stream_over(r->Status);
-	else
-		stream_more();
+	pthread_mutex_lock(&l->lock);
+	has = l->head != l->tail;
+	pthread_mutex_unlock(&l->lock);
+	return has;
 }
 
 static void look(void)
@@ -467,9 +320,11 @@ static void look(void)
 	if (!me.has_ep)
 		return;
 	while (me.ep.cq->Dispatch->NdkGetCqResultsEx(me.ep.cq, &r, 1))
-		on_result(&r);
-	if (me.listens && !me.waiting && me.listener.head != me.listener.tail) {
-		me.waiting = listener_next(&me.listener);
+		say("done status=%s", status_name(r.Status));
+	for (int i = 0; i < me.listeners && !me.waiting; i++) {
+		if (!has_request(&me.listener[i]))
+			continue;
+		me.waiting = listener_next(&me.listener[i]);
 		say_private("request", me.waiting);
 	}
 }
@@ -498,14 +353,12 @@ static void finish(void)
 {
 	if (me.waiting)
 		nd_close(me.waiting);
-	if (me.listens) {
-		if (me.has_ep && me.ep.conn) {
-			/* a listener ends behind the connections that it took */
-			nd_close(me.ep.conn);
-			me.ep.conn = NULL;
-		}
-		listener_stop(&me.listener);
-	}
+	/* a listener ends behind the connections that it took */
+	if (me.has_ep && me.ep.conn)
+		nd_close(me.ep.conn);
+	me.ep.conn = NULL;
+	for (int i = 0; i < me.listeners; i++)
+		listener_stop(&me.listener[i]);
 	if (me.has_ep)
 		ep_fini(&me.ep);
 	ck_assert_uint_eq(vrdma_core_object_count(tguest_core(me.guest)), 0);

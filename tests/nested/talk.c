@@ -120,29 +120,3 @@ void talk_help(const struct talk_verb *verbs, size_t count)
 		printf("  %-10s %-26s %s\n", verbs[i].name, verbs[i].words,
 		       verbs[i].help);
 }
-
-static uint8_t pattern(size_t i, uint32_t seed)
-{
-	uint64_t x = (i / 8 + 1) * 0x9e3779b97f4a7c15ull + seed;
-
-	x ^= x >> 29;
-	return (uint8_t)(x >> (8 * (i % 8)));
-}
-
-void pattern_fill(void *p, size_t len, uint32_t seed)
-{
-	uint8_t *b = p;
-
-	for (size_t i = 0; i < len; i++)
-		b[i] = pattern(i, seed);
-}
-
-int64_t pattern_check(const void *p, size_t len, uint32_t seed, size_t start)
-{
-	const uint8_t *b = p;
-
-	for (size_t i = 0; i < len; i++)
-		if (b[i] != pattern(start + i, seed))
-			return (int64_t)i;
-	return -1;
-}

@@ -2,7 +2,7 @@
 /*
  * talk.h - a program that does what its standard input says, line by line
  *
- * DOC: side and peer are puppets: the scenario is in the runner (tests/nested/), in
+ * DOC: side and plain are puppets: the scenario is in the runner (tests/nested/), in
  * one place for both ends.  A command is a verb and words, on one line.  What
  * happens is told on standard output, one line each: a name, then key=value words;
  * text in quotes.  A command that cannot be carried out is `error` and ends the
@@ -39,10 +39,5 @@ const char *word_or(char **word, int n, int i, const char *otherwise);
 /* Carries out what has been read so far; false: the input has ended */
 bool talk_read(const struct talk_verb *verbs, size_t count);
 void talk_help(const struct talk_verb *verbs, size_t count);
-
-/* A block of memory that tells where each byte belongs */
-void pattern_fill(void *p, size_t len, uint32_t seed);
-/* -1: all as filled, from offset `start` of the block on; else the first wrong */
-int64_t pattern_check(const void *p, size_t len, uint32_t seed, size_t start);
 
 #endif /* TESTS_NESTED_TALK_H */

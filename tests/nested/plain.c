@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * peer.c - side B that is not ours: plain librdmacm and libibverbs
+ * plain.c - a side that is not ours: plain librdmacm
  *
  * It shares nothing with the backend under test, not even a habit: the queue pair
  * belongs to the connection manager's identifier, as in rping, so the kernel sends
- * RTU by itself and librdmacm flushes before a DREQ.  Private data is raw.
+ * RTU by itself and librdmacm flushes before a DREQ.  Private data is raw.  No data
+ * goes over the connections.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,29 +20,14 @@
 
 #include "talk.h"
 
-#define MEMORY (4u << 20)
-#define DEPTH 64
-#define ACCESS \
-	(IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE)
 #define RESOLVE_MS 5000
 
 static struct {
 	struct rdma_event_channel *channel;
-	struct rdma_cm_id *listener;
 	struct rdma_cm_id *waiting;	/* request, neither accepted nor rejected */
 	struct rdma_cm_id *id;		/* the connection */
-	struct ibv_pd *pd;
-	struct ibv_cq *cq;
-	struct ibv_comp_channel *completions;
-	struct ibv_mr *mr;
-	uint8_t *memory;
 	const char *text;		/* goes out with the connect */
 	char text_buf[256];
-	/* a write that is posted again whenever it completes */
-	bool streaming;
-	struct ibv_send_wr stream;
-	struct ibv_sge stream_sge;
-	uint64_t streamed;
 } me;
 
 static void check(int failed, const char *what)
@@ -52,38 +38,16 @@ static void check(int failed, const char *what)
 
 /* --- objects ------------------------------------------------------------------ */
 
-/* On the device of the first identifier that has one; kept from then on */
-static void make_parents(struct ibv_context *device)
-{
-	if (me.pd)
-		return;
-	me.pd = ibv_alloc_pd(device);
-	check(!me.pd, "ibv_alloc_pd");
-	me.completions = ibv_create_comp_channel(device);
-	check(!me.completions, "ibv_create_comp_channel");
-	me.cq = ibv_create_cq(device, 4 * DEPTH, NULL, me.completions, 0);
-	check(!me.cq, "ibv_create_cq");
-	check(ibv_req_notify_cq(me.cq, 0), "ibv_req_notify_cq");
-	check(posix_memalign((void **)&me.memory, 4096, MEMORY), "memory");
-	memset(me.memory, 0, MEMORY);
-	me.mr = ibv_reg_mr(me.pd, me.memory, MEMORY, ACCESS);
-	check(!me.mr, "ibv_reg_mr");
-}
-
+/* Domain and completion queues are librdmacm's own */
 static void make_qp(struct rdma_cm_id *id)
 {
 	struct ibv_qp_init_attr attr = {
-		.send_cq = NULL, .qp_type = IBV_QPT_RC,
-		.cap = { .max_send_wr = DEPTH, .max_recv_wr = DEPTH,
+		.qp_type = IBV_QPT_RC,
+		.cap = { .max_send_wr = 1, .max_recv_wr = 1,
 			 .max_send_sge = 1, .max_recv_sge = 1 },
 	};
 
-	make_parents(id->verbs);
-	attr.send_cq = attr.recv_cq = me.cq;
-	check(rdma_create_qp(id, me.pd, &attr), "rdma_create_qp");
-	say("region addr=%#llx key=%#x size=%u qp=%#x",
-	    (unsigned long long)(uintptr_t)me.memory, me.mr->rkey, MEMORY,
-	    id->qp->qp_num);
+	check(rdma_create_qp(id, NULL, &attr), "rdma_create_qp");
 }
 
 static struct rdma_addrinfo *resolve(const char *addr, const char *port, int flags)
@@ -111,10 +75,11 @@ static void do_listen(char **word, int n)
 {
 	struct rdma_addrinfo *info = resolve(word[0], word[1], RAI_PASSIVE);
 
+	struct rdma_cm_id *id = new_id();	/* until the end */
+
 	(void)n;
-	me.listener = new_id();
-	check(rdma_bind_addr(me.listener, info->ai_src_addr), "rdma_bind_addr");
-	check(rdma_listen(me.listener, 8), "rdma_listen");
+	check(rdma_bind_addr(id, info->ai_src_addr), "rdma_bind_addr");
+	check(rdma_listen(id, 8), "rdma_listen");
 	rdma_freeaddrinfo(info);
 	say("listening");
 }
@@ -182,7 +147,6 @@ static void do_disconnect(char **word, int n)
 {
 	(void)word;
 	(void)n;
-	me.streaming = false;
 	/* EINVAL: it is over already, from the other side and answered */
 	if (rdma_disconnect(connection()) && errno != EINVAL)
 		check(1, "rdma_disconnect");
@@ -195,7 +159,6 @@ static void do_close(char **word, int n)
 
 	(void)word;
 	(void)n;
-	me.streaming = false;
 	me.id = NULL;
 	if (id->qp)
 		rdma_destroy_qp(id);
@@ -203,114 +166,11 @@ static void do_close(char **word, int n)
 	say("closed");
 }
 
-/* --- verbs: data --------------------------------------------------------------------- */
-
-static struct ibv_sge piece(const char *offset, const char *len)
+static void do_renew(char **word, int n)
 {
-	uint64_t at = number(offset), size = number(len);
-
-	if (at > MEMORY || size > MEMORY - at)
-		give_up("what=\"beyond the memory of %u bytes\"", MEMORY);
-	return (struct ibv_sge){ .addr = (uintptr_t)me.memory + at,
-				 .length = (uint32_t)size, .lkey = me.mr->lkey };
-}
-
-static void do_fill(char **word, int n)
-{
-	(void)n;
-	pattern_fill(me.memory, MEMORY, (uint32_t)number(word[0]));
-	say("filled");
-}
-
-static void do_check(char **word, int n)
-{
-	struct ibv_sge s = piece(word[1], word[2]);
-	int64_t bad = pattern_check((void *)(uintptr_t)s.addr, s.length,
-				    (uint32_t)number(word[0]), number(word[1]));
-
-	(void)n;
-	if (bad < 0)
-		say("checked ok=yes");
-	else
-		say("checked ok=no at=%lld", (long long)bad);
-}
-
-/* What a work request is, in its id: a failed completion has no opcode */
-enum { OP_RECV, OP_SEND, OP_WRITE, OP_READ, OP_STREAM };
-static const char *const op_name[] = { "recv", "send", "write", "read" };
-static const enum ibv_wr_opcode op_code[] = {
-	[OP_SEND] = IBV_WR_SEND, [OP_WRITE] = IBV_WR_RDMA_WRITE,
-	[OP_READ] = IBV_WR_RDMA_READ,
-};
-
-static void do_recv(char **word, int n)
-{
-	struct ibv_sge s = piece(word[0], word[1]);
-	struct ibv_recv_wr wr = { .wr_id = OP_RECV, .sg_list = &s, .num_sge = 1 };
-	struct ibv_recv_wr *bad;
-
-	(void)n;
-	check(ibv_post_recv(connection()->qp, &wr, &bad), "ibv_post_recv");
-	say("posted op=recv");
-}
-
-static void post(int op, char **word, int n)
-{
-	struct ibv_sge s = piece(word[0], word[1]);
-	struct ibv_send_wr wr = { .wr_id = (uint64_t)op, .sg_list = &s,
-				  .num_sge = 1, .opcode = op_code[op],
-				  .send_flags = IBV_SEND_SIGNALED };
-	struct ibv_send_wr *bad;
-
-	if (n > 3) {
-		wr.wr.rdma.remote_addr = number(word[2]);
-		wr.wr.rdma.rkey = (uint32_t)number(word[3]);
-	}
-	check(ibv_post_send(connection()->qp, &wr, &bad), "ibv_post_send");
-}
-
-static void do_send(char **word, int n)
-{
-	(void)n;
-	post(OP_SEND, word, 2);
-}
-
-static void do_write(char **word, int n)
-{
-	post(OP_WRITE, word, n);
-}
-
-static void do_read(char **word, int n)
-{
-	post(OP_READ, word, n);
-}
-
-static void stream_more(void)
-{
-	struct ibv_send_wr *bad;
-
-	if (ibv_post_send(me.id->qp, &me.stream, &bad)) {
-		me.streaming = false;
-		say("stream-over count=%llu", (unsigned long long)me.streamed);
-	}
-}
-
-static void do_stream(char **word, int n)
-{
-	(void)n;
-	connection();
-	me.stream_sge = piece("0", word[0]);
-	me.stream = (struct ibv_send_wr){
-		.wr_id = OP_STREAM, .sg_list = &me.stream_sge, .num_sge = 1,
-		.opcode = IBV_WR_RDMA_WRITE, .send_flags = IBV_SEND_SIGNALED,
-		.wr.rdma = { .remote_addr = number(word[1]),
-			     .rkey = (uint32_t)number(word[2]) },
-	};
-	me.streaming = true;
-	me.streamed = 0;
-	for (int i = 0; i < 8; i++)
-		stream_more();
-	say("streaming");
+	if (me.id)
+		do_close(word, n);
+	say("renewed");
 }
 
 static const struct talk_verb verbs[] = {
@@ -320,13 +180,7 @@ static const struct talk_verb verbs[] = {
 	{ "reject", "[TEXT]", 0, do_reject, "the request that waits" },
 	{ "disconnect", "", 0, do_disconnect, "a DREQ, or a DREP for one" },
 	{ "close", "", 0, do_close, "destroys queue pair and identifier" },
-	{ "fill", "SEED", 1, do_fill, "all of the memory with a pattern" },
-	{ "check", "SEED OFFSET LEN", 3, do_check, "that part of it" },
-	{ "recv", "OFFSET LEN", 2, do_recv, "posts a receive" },
-	{ "send", "OFFSET LEN", 2, do_send, "" },
-	{ "write", "OFFSET LEN ADDR KEY", 4, do_write, "" },
-	{ "read", "OFFSET LEN ADDR KEY", 4, do_read, "" },
-	{ "stream", "LEN ADDR KEY", 3, do_stream, "writes without end" },
+	{ "renew", "", 0, do_renew, "closes what is left, if anything" },
 };
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
@@ -407,44 +261,6 @@ static void read_events(void)
 	}
 }
 
-static void stream_completion(const struct ibv_wc *wc)
-{
-	if (!me.streaming)
-		return;
-	me.streamed++;
-	if (wc->status == IBV_WC_SUCCESS) {
-		stream_more();
-		return;
-	}
-	me.streaming = false;
-	say("stream-over count=%llu status=\"%s\"",
-	    (unsigned long long)me.streamed, ibv_wc_status_str(wc->status));
-}
-
-static void on_completion(const struct ibv_wc *wc)
-{
-	if (wc->wr_id == OP_STREAM)
-		stream_completion(wc);
-	else
-		say("done op=%s status=\"%s\" bytes=%u", op_name[wc->wr_id],
-		    ibv_wc_status_str(wc->status),
-		    wc->status == IBV_WC_SUCCESS ? wc->byte_len : 0);
-}
-
-static void read_completions(void)
-{
-	struct ibv_wc wc;
-	struct ibv_cq *cq;
-	void *context;
-
-	if (ibv_get_cq_event(me.completions, &cq, &context))
-		return;
-	ibv_ack_cq_events(cq, 1);
-	check(ibv_req_notify_cq(cq, 0), "ibv_req_notify_cq");
-	while (ibv_poll_cq(cq, 1, &wc) > 0)
-		on_completion(&wc);
-}
-
 int main(int argc, char **argv)
 {
 	if (argc != 1) {
@@ -461,16 +277,12 @@ int main(int argc, char **argv)
 		struct pollfd fd[] = {
 			{ .fd = STDIN_FILENO, .events = POLLIN },
 			{ .fd = me.channel->fd, .events = POLLIN },
-			{ .fd = me.completions ? me.completions->fd : -1,
-			  .events = POLLIN },
 		};
 
-		if (poll(fd, 3, -1) < 0 && errno != EINTR)
+		if (poll(fd, 2, -1) < 0 && errno != EINTR)
 			check(1, "poll");
 		if (fd[1].revents)
 			read_events();
-		if (fd[2].revents)
-			read_completions();
 		if (fd[0].revents && !talk_read(verbs, VERBS))
 			return 0;
 	}
