@@ -327,6 +327,20 @@ START_TEST(threshold)
 }
 END_TEST
 
+/* While a change is in work the new ring does not know what was taken from the
+ * old one: room comes with its end at the latest */
+static void recv_when_possible(uint32_t slot)
+{
+	NTSTATUS st = try_recv(slot);
+
+	for (int ms = 0; st == STATUS_INSUFFICIENT_RESOURCES &&
+	     ms < TEST_TIMEOUT_MS; ms++) {
+		poll(NULL, 0, 1);
+		st = try_recv(slot);
+	}
+	assert_status(st, STATUS_SUCCESS);
+}
+
 /* The depth changes while everybody talks */
 START_TEST(resized_under_traffic)
 {
@@ -359,11 +373,12 @@ START_TEST(resized_under_traffic)
 		if (posted - done < 8 &&
 		    try_recv(posted % SLOTS) == STATUS_SUCCESS)
 			posted++;
-		say(0);
+		if (sent[0] - heard[0] < 8)
+			say(0);
 		while (sent[0] != heard[0]) {
 			hear_next(heard, &slot);
 			if (++done == posted) {
-				recv_into(posted % SLOTS);
+				recv_when_possible(posted % SLOTS);
 				posted++;
 			}
 		}
