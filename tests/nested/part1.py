@@ -141,13 +141,14 @@ def attempt(lab: Lab, case: Case) -> Optional[str]:
     return f"a kernel complained: {faults[0]}" if faults else None
 
 
-def usable(lab: Lab) -> Optional[str]:
-    """Why the next case has no use for the guests; None: it has."""
+def usable(lab: Lab) -> bool:
+    """Whether a next case has any use for the guests."""
     try:
         scenario.ready(lab)
     except VmError as err:
-        return str(err)
-    return None
+        lab.say(f"the guests are of no use: {err}")
+        return False
+    return True
 
 
 def run_all(lab: Lab, cases: List[Case], report: Report, end: float) -> None:
@@ -159,10 +160,9 @@ def run_all(lab: Lab, cases: List[Case], report: Report, end: float) -> None:
         if not spoilt:
             lab.say(f"--- {case.name}")
             why = attempt(lab, case)
-            broken = why and (why if case.name == "boot" else usable(lab))
-            if broken:
-                spoilt = f"since `{case.name}` the guests are of no use: {broken}"
-            if not spoilt and time.monotonic() >= end:
+            if why and (case.name == "boot" or not usable(lab)):
+                spoilt = f"`{case.name}` left no guests that are of use"
+            elif time.monotonic() >= end:
                 spoilt = _OUT_OF_TIME
         report.add(case.name, why, time.monotonic() - begin)
 
