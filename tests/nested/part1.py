@@ -124,7 +124,7 @@ class Report:
 
 
 def boot(lab: Lab) -> None:
-    for daemon in lab.daemons.values():
+    for daemon in set(lab.daemons.values()):    # of one host: the same
         daemon.start()
     lab.boot()
     lab.load_drivers()
