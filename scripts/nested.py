@@ -35,6 +35,7 @@ examples:
   scripts/nested.py up
   scripts/nested.py shell 'rping -s -a 10.78.0.2 -C 3 & rping -c -a 10.78.0.2 -C 3'
   make all tests && scripts/nested.py push
+  scripts/nested.py shell tests/nested/part1.py
   scripts/nested.py shell 'VRDMA_BACKEND=local build/tests/e2e/test_connect'
 """
 

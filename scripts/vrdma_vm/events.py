@@ -10,7 +10,7 @@ from typing import Dict, List, Optional
 
 from .agent import Command
 from .guest import Guest
-from .wait import VmError
+from .wait import VmError, patience
 
 # `1763798400.123456 nd_ping connected local=... private="text"`
 _EVENT = re.compile(r"^(\d+\.\d+) (nd_ping|ndk_ping) ([a-z-]+)\b(.*)$")
@@ -64,7 +64,7 @@ class Ping:
     def wait_event(self, name: str, timeout: float = 30,
                    count: int = 1) -> Event:
         """The `count`th event of that name, also when it already came."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + timeout * patience()
         while True:
             known = self.events(name)
             if len(known) >= count:
@@ -81,7 +81,7 @@ class Ping:
 
     def finish(self, status: int = 0, timeout: float = 60) -> None:
         """Waits for the end, which must be with that exit status."""
-        got = self.command.wait(timeout)
+        got = self.command.wait(timeout * patience())
         if got != status:
             tail = " / ".join(self.command.lines[-3:])
             raise VmError(f"{self.command}: exit {got} instead of {status}: "

@@ -18,7 +18,7 @@ from .libvirt import read_pid
 from .process import Stranger
 from .qmp import qmp
 from .transcript import Transcript
-from .wait import VmError, wait_until
+from .wait import VmError, patience, wait_until
 
 # What no kernel of ours may say, whatever the test.
 KERNEL_FAULT = re.compile(
@@ -117,7 +117,7 @@ class Guest:
             check: bool = True) -> Command:
         """To its end; `check`: anything but exit 0 is an error."""
         done = self.start(command)
-        status = done.wait(timeout)
+        status = done.wait(timeout * patience())
         if check and status:
             tail = " / ".join(done.lines[-3:])
             raise VmError(f"{self.name}: `{command}`: exit {status}: {tail}")
@@ -135,6 +135,7 @@ class Guest:
     def wait_console(self, pattern: str, timeout: float,
                      since: int = 0) -> str:
         rx = re.compile(pattern)
+        timeout *= patience()
         end = time.monotonic() + timeout
         with self._changed:
             while True:

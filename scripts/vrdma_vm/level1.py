@@ -33,7 +33,8 @@ LIFE_SECONDS = 3600
 # Where the tree is in there, and what every command finds set
 HOME = "/vrdma"
 ENVIRONMENT: Dict[str, str] = {
-    "O": "build", "VRDMA_ACCEL": "kvm", "VRDMA_QEMU": f"{HOME}/qemu",
+    "O": "build", "VRDMA_ACCEL": "kvm", "VRDMA_PATIENCE": "4",
+    "VRDMA_QEMU": f"{HOME}/qemu",
     "VRDMA_KERNEL": f"{HOME}/guest-kernel",
     "VRDMA_IMAGE": f"{HOME}/guest-image", "VRDMAD": "build/bin/vrdmad",
     "PATH": f"{HOME}/build/bin:/usr/sbin:/usr/bin:/sbin:/bin",

@@ -19,12 +19,13 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from .events import Event, Ping
 from .guest import Guest
 from .lab import ADDRESSES, Lab
-from .wait import VmError, wait_until
+from .wait import VmError, patience, wait_until
 
 USER = "nd_ping"
 KERNEL = "ndk_ping"
 
 CONNECTION_LOST = 3     # the tools' exit status for it
+TOOL_SECONDS = 30       # the tools' own longest wait, unless told (-T)
 
 _ports = itertools.count(18515)
 
@@ -61,11 +62,12 @@ def start(lab: Lab, tool: str, client: Sequence[str] = (),
     if tool == KERNEL:
         for guest in lab.guests.values():
             guest.run("modprobe ndk_ping")
-    port = str(next(_ports))
     address = address or ADDRESSES["b"][0]
-    serving = Ping(lab.b, tool, "-s", "-a", address, "-p", port, *server)
+    common = ["-p", str(next(_ports)), "-T",
+              str(int(TOOL_SECONDS * patience()))]
+    serving = Ping(lab.b, tool, "-s", "-a", address, *common, *server)
     serving.wait_event("listening")
-    return Run(serving, Ping(lab.a, tool, "-c", address, "-p", port, *client))
+    return Run(serving, Ping(lab.a, tool, "-c", address, *common, *client))
 
 
 def check_outstanding(ping: Ping) -> Event:
@@ -180,6 +182,18 @@ def disconnects(lab: Lab, tool: str) -> None:
            f"late posts on A's queue pair completed {late or 'not at all'}")
 
 
+def who_disconnects(lab: Lab, tool: str, who: str) -> None:
+    """Whoever calls, alone or both at once: both end with success."""
+    args = ["-D", who, "-C", "4"]
+    run = start(lab, tool, args, ["-D", who])
+    run.finish()
+    for ping in run.both:
+        status = ping.one("disconnect-completed")["status"]
+        expect(status == "SUCCESS", f"{ping.command}: Disconnect: {status}")
+        count = len(ping.events("indication"))
+        expect(count <= 1, f"{ping.command}: {count} indications")
+
+
 # -- step 6 --
 
 def loses(ping: Ping, deadline_ms: int, reasons: Sequence[str]) -> None:
@@ -250,7 +264,8 @@ def alive(lab: Lab) -> None:
 
 def ready(lab: Lab) -> None:
     """Everything is there and a next job can use it."""
-    expect(lab.vrdmad.running, "vrdmad does not run")
+    for name, daemon in lab.daemons.items():
+        expect(daemon.running, f"vrdmad of guest {name} does not run")
     alive(lab)
     lab.load_drivers()
     devices_back(lab)

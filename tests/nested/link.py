@@ -53,6 +53,12 @@ class Side:
         return f"rxe{self.number}"
 
     @property
+    def sent_packets(self) -> int:
+        """Those that its RDMA device put on the cable so far."""
+        return int(Path(f"/sys/class/infiniband/{self.device}/ports/1/"
+                        "hw_counters/sent_pkts").read_text())
+
+    @property
     def mac(self) -> str:
         return f"02:00:00:00:00:0{self.number}"
 

@@ -55,6 +55,7 @@ SCHEME = " ".join(f"build/tests/conformance/test_{name}@verbs"
                   for name in ("scheme", "causes", "in_flight", "misuse"))
 
 PARTS = (
+    Part(1, "two guests, data and connections", "tests/nested/part1.py", 1500),
     Part(2, "the disconnect scheme over verbs",
          f"tests/run.py -j 1 -t 600 {SCHEME}", 1500),
     Part(3, "what is said on the wire", "python3 tests/nested/part3.py", 900),

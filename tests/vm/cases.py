@@ -17,7 +17,7 @@ from vrdma_vm.scenario import (
     KERNEL, USER, Run, alive, check_outstanding, connects,
     device_found, devices_back, disconnect_deadline_ms, disconnects, expect,
     keep_transferring, loses, peer_guest_dies, start, transfers, unload,
-    vrdmad_dies)
+    vrdmad_dies, who_disconnects)
 
 
 @dataclass(frozen=True)
@@ -131,18 +131,6 @@ def both_ways_at_once(lab: Lab) -> None:
 
 
 # -- the end of a connection --
-
-def who_disconnects(lab: Lab, tool: str, who: str) -> None:
-    """Whoever calls, alone or both at once: both end with success."""
-    args = ["-D", who, "-C", "4"]
-    run = start(lab, tool, args, ["-D", who])
-    run.finish()
-    for ping in run.both:
-        status = ping.one("disconnect-completed")["status"]
-        expect(status == "SUCCESS", f"{ping.command}: Disconnect: {status}")
-        count = len(ping.events("indication"))
-        expect(count <= 1, f"{ping.command}: {count} indications")
-
 
 def peer_never_answers(lab: Lab) -> None:
     """A Disconnect whose peer does nothing fails at the deadline."""
