@@ -58,8 +58,13 @@ $(E2E) $(CONFORMANCE) $(HOSTILE) $(SOAK): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmaco
 $(BENCH): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS) -lm
 
-# What the scenarios of tests/nested drive: one side that is ours, one that is not
-NESTED := $(O)/tests/nested/side $(O)/tests/nested/plain
+# What the scenarios of tests/nested drive: one side that is ours, one that is not;
+# and what its last part measures
+NESTED := $(O)/tests/nested/side $(O)/tests/nested/plain \
+	$(O)/tests/nested/verbs_bench
+$(O)/tests/nested/verbs_bench: $(O)/tests/nested/verbs_bench.o \
+		$(TEST_LIB_OBJ) $(O)/libvrdmacore.a
+	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
 $(O)/tests/nested/side: $(O)/tests/nested/side.o $(O)/tests/nested/talk.o \
 		$(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)

@@ -10,13 +10,15 @@ ends with `N passed, N failed`.
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import shutil
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Tuple
+from typing import Dict, List, Tuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent
                        / "scripts"))
@@ -59,6 +61,7 @@ PARTS = (
     Part(2, "the disconnect scheme over verbs",
          f"tests/run.py -j 1 -t 600 {SCHEME}", 1500),
     Part(3, "what is said on the wire", "python3 tests/nested/part3.py", 900),
+    Part(5, "beside native programs", "python3 tests/nested/part5.py", 600),
 )
 
 
@@ -99,6 +102,25 @@ def keep_logs(lab: Level1) -> None:
     print(f"nested: logs of all levels: {kept}", flush=True)
 
 
+def keep_summary(lab: Level1) -> None:
+    """What part 5 measured, beside what `make bench` leaves."""
+    with tempfile.TemporaryDirectory() as folder:
+        lab.pull([f"{HOME}/build/bench/summary.json"], Path(folder))
+        for file in Path(folder).iterdir():
+            merge_summary(json.loads(file.read_text(encoding="utf-8")))
+
+
+def merge_summary(found: List[Dict[str, object]]) -> None:
+    """Objects of the same name are replaced, the others stay."""
+    path = build_dir() / "bench" / "summary.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    names = {entry["name"] for entry in found}
+    kept = [entry for entry in old if entry["name"] not in names]
+    path.write_text(json.dumps(kept + found, indent=2) + "\n",
+                    encoding="utf-8")
+
+
 def run(numbers: List[int]) -> List[Tuple[int, int, int]]:
     """Part, passed, failed."""
     transcript = Transcript(build_dir() / "nested.log", show=False)
@@ -112,6 +134,8 @@ def run(numbers: List[int]) -> List[Tuple[int, int, int]]:
         for part in PARTS:
             if part.number in numbers:
                 counts.append((part.number, *run_part(lab, part)))
+        if 5 in numbers:
+            keep_summary(lab)
     finally:
         keep_logs(lab)
         lab.close()
