@@ -472,9 +472,11 @@ START_TEST(test_offers_are_few)
 {
 	struct worker_stats before, after;
 
-	for (uint32_t i = 0; i < ENDS; i++)
+	/* one by one: the worker takes bells of one look in the slots' order */
+	for (uint32_t i = 0; i < ENDS; i++) {
 		send(i, i, 0, 8);
-	rig_settle(&r);
+		rig_settle(&r);
+	}
 	for (uint32_t i = 0; i < ENDS; i++) {
 		worker_stats(r.worker, &before);
 		post(i);
