@@ -59,9 +59,10 @@ $(BENCH): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS) -lm
 
 # What the scenarios of tests/nested drive: one side that is ours, one that is not;
-# and what its last part measures
+# our end point against a peer that is not; and what its last part measures
+FOREIGN := $(O)/tests/nested/test_foreign
 NESTED := $(O)/tests/nested/side $(O)/tests/nested/plain \
-	$(O)/tests/nested/verbs_bench
+	$(FOREIGN) $(O)/tests/nested/peer $(O)/tests/nested/verbs_bench
 $(O)/tests/nested/verbs_bench: $(O)/tests/nested/verbs_bench.o \
 		$(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
@@ -70,6 +71,11 @@ $(O)/tests/nested/side: $(O)/tests/nested/side.o $(O)/tests/nested/talk.o \
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
 $(O)/tests/nested/plain: $(O)/tests/nested/plain.o $(O)/tests/nested/talk.o
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ -lrdmacm -libverbs
+$(O)/tests/nested/peer: $(O)/tests/nested/peer.o
+	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ -lrdmacm -libverbs
+$(FOREIGN): $(patsubst %.c,$(O)/%.o,$(wildcard tests/nested/*foreign*.c)) \
+		$(TEST_LIB_OBJ) $(O)/libvrdmacore.a
+	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
 
 # The scheme through NDSPI, for the guest image: make check-vm runs it there
 ND_CONFORM := $(O)/bin/nd_conform

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "ndk_util.h"
+#include "pattern.h"
 #include "vrdmad.h"
 
 static struct timespec in_ms(uint32_t ms)
@@ -235,28 +236,14 @@ void mem_fini(struct mem *m)
 	tguest_ops()->dma_free(m->g, &m->dma);
 }
 
-static uint8_t pattern(size_t i, uint32_t seed)
-{
-	uint64_t x = (i / 8 + 1) * 0x9e3779b97f4a7c15ull + seed;
-
-	x ^= x >> 29;
-	return (uint8_t)(x >> (8 * (i % 8)));
-}
-
 void mem_fill(struct mem *m, uint32_t seed)
 {
-	for (size_t i = 0; i < m->size; i++)
-		m->va[i] = pattern(i, seed);
+	pattern_fill(m->va, m->size, seed);
 }
 
 int64_t mem_check(const void *p, size_t len, uint32_t seed, size_t start)
 {
-	const uint8_t *b = p;
-
-	for (size_t i = 0; i < len; i++)
-		if (b[i] != pattern(start + i, seed))
-			return (int64_t)i;
-	return -1;
+	return pattern_check(p, len, seed, start);
 }
 
 bool mem_is(const void *p, size_t len, uint8_t v)
