@@ -44,7 +44,7 @@ def perftest(program: str, *words: str) -> str:
                           stdout=subprocess.DEVNULL,
                           stderr=subprocess.STDOUT) as server:
         try:
-            wait_until(_listens, 60, f"{program} does not listen")
+            wait_until(f"{program} listens", _listens, 60)
             done = subprocess.run(
                 common + ["--bind_source_ip", CLIENT, SERVER], text=True,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
