@@ -45,6 +45,10 @@
 
 #include "virtio_rdma.h"
 
+/* The structure that ptr is the named member of */
+#define be_container(ptr, type, member) \
+	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+
 struct be_conn;		/* a backend's part of a connection */
 struct be_listener;	/* a backend's part of a listener */
 struct be_pd;		/* a backend's part of a protection domain */

@@ -355,12 +355,9 @@ static inline struct iw *iw_of(struct backend *be)
 	return (struct iw *)(void *)be;	/* the first member */
 }
 
-#define iw_container(ptr, type, member) \
-	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
-
 static inline struct be_conn *iw_conn_of(struct iw_wire *w)
 {
-	return iw_container(w, struct be_conn, w);
+	return be_container(w, struct be_conn, w);
 }
 
 /* conn.c, any thread.  new: NULL without memory; one reference, the caller's */

@@ -70,7 +70,7 @@ static void take(struct be_listener *l, int fd, const struct be_addr *peer)
 
 static void listener_event(struct iw_item *item, uint32_t events)
 {
-	struct be_listener *l = iw_container(item, struct be_listener, item);
+	struct be_listener *l = be_container(item, struct be_listener, item);
 	struct be_addr peer;
 
 	(void)events;

@@ -370,7 +370,7 @@ void iw_setup_event(struct iw_item *item, uint32_t events)
 		[IW_OPEN] = no_event,
 		[IW_OVER] = no_event,
 	};
-	struct be_conn *c = iw_container(item, struct be_conn, s.item);
+	struct be_conn *c = be_container(item, struct be_conn, s.item);
 
 	iw_conn_get(c);
 	on[c->s.step](c, events);

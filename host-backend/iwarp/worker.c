@@ -123,7 +123,7 @@ static void take_mail(struct iw *iw)
 
 static void wire_event(struct iw_item *item, uint32_t events)
 {
-	struct iw_wire *w = iw_container(item, struct iw_wire, item);
+	struct iw_wire *w = be_container(item, struct iw_wire, item);
 	struct be_conn *c = iw_conn_of(w);
 
 	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))

@@ -91,8 +91,7 @@ void conn_destroy_qp(struct be_conn *c)
 
 static struct be_conn *conn_of(struct slow_job *end)
 {
-	return (struct be_conn *)(void *)((char *)end -
-					  offsetof(struct be_conn, end));
+	return be_container(end, struct be_conn, end);
 }
 
 /* A helper: the queue pair first, so that what the peer hears of the end is

@@ -357,8 +357,7 @@ static void forgotten(void *arg)
 
 static void forget_in_worker(struct slow_job *job)
 {
-	struct be_conn *c = (struct be_conn *)(void *)((char *)job -
-						offsetof(struct be_conn, forget));
+	struct be_conn *c = be_container(job, struct be_conn, forget);
 	struct vrb_worker *w = &c->vrb->w;
 	struct early *e, *next;
 
@@ -687,8 +686,7 @@ void vrb_absent(struct be_conn *c)
 
 static struct be_conn *conn_of(struct slow_job *job)
 {
-	return (struct be_conn *)(void *)((char *)job -
-					  offsetof(struct be_conn, job));
+	return be_container(job, struct be_conn, job);
 }
 
 static void destroy_qp(struct slow_job *job)
@@ -837,8 +835,7 @@ static void last_back(void *arg)
 /* One that nobody is stopping went to ERROR by itself */
 static void last_in_worker(struct slow_job *job)
 {
-	struct be_conn *c = (struct be_conn *)(void *)((char *)job -
-						offsetof(struct be_conn, last));
+	struct be_conn *c = be_container(job, struct be_conn, last);
 
 	c->last_wqe = true;
 	if (c->data_state == DATA_OPEN && !c->failed) {
@@ -1018,8 +1015,7 @@ static void close_cq(struct vrb_worker *w)
 /* be_post() keeps the order in which the worker speaks */
 static void pass_barrier(struct slow_job *job)
 {
-	struct be_conn *c = (struct be_conn *)(void *)((char *)job -
-						offsetof(struct be_conn, barrier));
+	struct be_conn *c = be_container(job, struct be_conn, barrier);
 
 	poll_all(&c->vrb->w);
 	be_post(c->after_barrier, c);

@@ -290,8 +290,7 @@ void vrb_mr_register(struct backend *be, struct be_mr *mr)
 
 static struct vrb_mr *mr_of_back(struct slow_job *job)
 {
-	return (struct vrb_mr *)(void *)((char *)job -
-					 offsetof(struct vrb_mr, back));
+	return be_container(job, struct vrb_mr, back);
 }
 
 static void unreg_job(struct slow_job *job)
@@ -407,8 +406,7 @@ static void *must_calloc(size_t size)
 
 static struct vrb_mr *mr_of_lose(struct slow_job *job)
 {
-	return (struct vrb_mr *)(void *)((char *)job -
-					 offsetof(struct vrb_mr, lose));
+	return be_container(job, struct vrb_mr, lose);
 }
 
 static void lose_mr_job(struct slow_job *job)

@@ -32,13 +32,9 @@ struct vrb_mw {
 	int err;
 };
 
-#define MW_OF(job, member)                                                     \
-	((struct vrb_mw *)(void *)((char *)(job) -                             \
-				   offsetof(struct vrb_mw, member)))
-
 static void create_job(struct slow_job *job)
 {
-	struct vrb_mw *m = MW_OF(job, job);
+	struct vrb_mw *m = be_container(job, struct vrb_mw, job);
 
 	if (!m->ibv_pd) {
 		m->err = -ENODEV;
@@ -73,7 +69,7 @@ static void unlink_mw(struct vrb_mw *m)
 
 static void create_done(struct slow_job *job)
 {
-	struct vrb_mw *m = MW_OF(job, job);
+	struct vrb_mw *m = be_container(job, struct vrb_mw, job);
 	struct be_mw *mw = m->mw;
 	int err = m->err;
 
@@ -112,12 +108,12 @@ void vrb_mw_create(struct backend *be, struct be_mw *mw)
 
 static void destroy_job(struct slow_job *job)
 {
-	free_mw(MW_OF(job, back));
+	free_mw(be_container(job, struct vrb_mw, back));
 }
 
 static void destroy_done(struct slow_job *job)
 {
-	struct vrb_mw *m = MW_OF(job, back);
+	struct vrb_mw *m = be_container(job, struct vrb_mw, back);
 	struct be_mw *mw = m->mw;
 	struct vrb *v = m->vrb;
 
@@ -148,12 +144,12 @@ struct ibv_mw *window_ibv(const struct be_mw *mw)
 
 static void lose_job(struct slow_job *job)
 {
-	free_mw(MW_OF(job, lose));
+	free_mw(be_container(job, struct vrb_mw, lose));
 }
 
 static void lost(struct slow_job *job)
 {
-	struct vrb_mw *m = MW_OF(job, lose);
+	struct vrb_mw *m = be_container(job, struct vrb_mw, lose);
 
 	m->losing = false;
 	if (m->failed)
