@@ -9,6 +9,7 @@
 #include "vhost_user.h"
 
 #define FE_PAGE		4096u
+#define FE_HUGE_PAGE	(2u << 20)
 #define FE_REGIONS	2
 #define FE_HIGH_GPA	0x100000000ull	/* the second region: above 4 GiB */
 #define FE_LOW_GPA	0x100000ull	/* not 0, so that 0 is a wrong address */
@@ -64,10 +65,11 @@ struct fe {
 
 	int mem_fd;
 	uint64_t mem_size;
+	uint32_t unit_pages;		/* what is handed out together */
 	struct fe_region region[FE_REGIONS];
 
 	pthread_mutex_t mem_lock;	/* the fields below, but for gpa_of[] */
-	uint32_t *free_page;		/* stack of page numbers, shuffled */
+	uint32_t *free_unit;		/* stack of unit numbers, shuffled */
 	uint32_t num_free;
 	uint64_t window_next;		/* first page of the window never used */
 	uint8_t *window;		/* address space for fe_pages_alloc() */

@@ -2,11 +2,13 @@
 /*
  * fe_mem.c - guest memory of the test front end: a sealed memfd
  *
- * Pages are handed out in a shuffled order, so that every page list a test
- * makes is as scattered as a guest's memory after a week of uptime.
+ * Units of pages are handed out in a shuffled order, so that every page list a
+ * test makes is as scattered as a guest's memory after a week of uptime.  A unit
+ * is a page of 4 KiB, or a huge one (fe_mem_huge()).
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/memfd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,9 +16,21 @@
 
 #include "fe_internal.h"
 
-static uint64_t page_gpa(const struct fe *fe, uint32_t page)
+static bool huge;
+
+void fe_mem_huge(bool on)
 {
-	uint64_t off = (uint64_t)page * FE_PAGE;
+	huge = on;
+}
+
+static uint64_t unit_size(const struct fe *fe)
+{
+	return (uint64_t)fe->unit_pages * FE_PAGE;
+}
+
+static uint64_t unit_gpa(const struct fe *fe, uint32_t unit)
+{
+	uint64_t off = unit * unit_size(fe);
 	const struct fe_region *low = &fe->region[0];
 
 	if (off < low->size)
@@ -24,13 +38,13 @@ static uint64_t page_gpa(const struct fe *fe, uint32_t page)
 	return fe->region[1].gpa + (off - low->size);
 }
 
-static uint32_t gpa_page(const struct fe *fe, uint64_t gpa)
+static uint32_t gpa_unit(const struct fe *fe, uint64_t gpa)
 {
 	const struct fe_region *low = &fe->region[0];
+	uint64_t off = gpa >= FE_HIGH_GPA ? gpa - FE_HIGH_GPA + low->size
+					  : gpa - low->gpa;
 
-	if (gpa >= FE_HIGH_GPA)
-		return (uint32_t)((gpa - FE_HIGH_GPA + low->size) / FE_PAGE);
-	return (uint32_t)((gpa - low->gpa) / FE_PAGE);
+	return (uint32_t)(off / unit_size(fe));
 }
 
 /* Fisher-Yates with a fixed seed: scattered, and the same in every run */
@@ -73,17 +87,34 @@ static int window_init(struct fe *fe)
 		fe->window = NULL;
 		return -ENOMEM;
 	}
+	/* its first page is where a unit may be mapped */
+	fe->window_next = -((uintptr_t)fe->window / FE_PAGE) % fe->unit_pages;
+	return 0;
+}
+
+static int units_init(struct fe *fe)
+{
+	uint32_t units = (uint32_t)(fe->mem_size / unit_size(fe));
+
+	fe->free_unit = malloc(units * sizeof(*fe->free_unit));
+	if (!fe->free_unit)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < units; i++)
+		fe->free_unit[i] = i;
+	shuffle(fe->free_unit, units);
+	fe->num_free = units;
 	return 0;
 }
 
 int fe_mem_init(struct fe *fe, size_t size)
 {
-	uint32_t pages = (uint32_t)(size / FE_PAGE);
-	uint64_t half = size / 2;
+	uint64_t half = size / 2 / FE_HUGE_PAGE * FE_HUGE_PAGE;
 	int err;
 
 	fe->mem_size = size;
-	fe->mem_fd = memfd_create("guest-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	fe->unit_pages = huge ? FE_HUGE_PAGE / FE_PAGE : 1;
+	fe->mem_fd = memfd_create("guest-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING |
+				  (huge ? MFD_HUGETLB | MFD_HUGE_2MB : 0u));
 	if (fe->mem_fd < 0)
 		return -errno;
 	if (ftruncate(fe->mem_fd, (off_t)size) ||
@@ -93,16 +124,9 @@ int fe_mem_init(struct fe *fe, size_t size)
 	err = map_region(fe, 0, FE_LOW_GPA, half, 0);
 	if (!err)
 		err = map_region(fe, 1, FE_HIGH_GPA, size - half, half);
-	if (err)
-		return err;
-	fe->free_page = malloc(pages * sizeof(*fe->free_page));
-	if (!fe->free_page)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < pages; i++)
-		fe->free_page[i] = i;
-	shuffle(fe->free_page, pages);
-	fe->num_free = pages;
-	return window_init(fe);
+	if (!err)
+		err = units_init(fe);
+	return err ? err : window_init(fe);
 }
 
 void fe_mem_fini(struct fe *fe)
@@ -113,7 +137,7 @@ void fe_mem_fini(struct fe *fe)
 	if (fe->window)
 		munmap(fe->window, FE_WINDOW_PAGES * FE_PAGE);
 	free(fe->gpa_of);
-	free(fe->free_page);
+	free(fe->free_unit);
 	if (fe->mem_fd >= 0)
 		close(fe->mem_fd);
 }
@@ -129,20 +153,29 @@ void *fe_mem_at(struct fe *fe, uint64_t gpa)
 	return NULL;
 }
 
+static uint32_t units_of(const struct fe *fe, uint32_t pages)
+{
+	return (pages + fe->unit_pages - 1) / fe->unit_pages;
+}
+
 /* Physical pages and a place in the window; NULL: one of them ran out */
 static uint8_t *take_pages(struct fe *fe, uint32_t count, uint64_t *gpa)
 {
+	uint32_t units = units_of(fe, count), u = fe->unit_pages;
 	uint8_t *va = NULL;
 
 	pthread_mutex_lock(&fe->mem_lock);
-	if (fe->num_free >= count &&
-	    FE_WINDOW_PAGES - fe->window_next >= count) {
+	if (fe->num_free >= units &&
+	    FE_WINDOW_PAGES - fe->window_next >= (uint64_t)units * u) {
 		for (uint32_t i = 0; i < count; i++) {
-			gpa[i] = page_gpa(fe, fe->free_page[--fe->num_free]);
+			if (i % u == 0)
+				gpa[i] = unit_gpa(fe, fe->free_unit[--fe->num_free]);
+			else
+				gpa[i] = gpa[i - 1] + FE_PAGE;
 			fe->gpa_of[fe->window_next + i] = gpa[i];
 		}
 		va = fe->window + fe->window_next * FE_PAGE;
-		fe->window_next += count;
+		fe->window_next += (uint64_t)units * u;
 	}
 	pthread_mutex_unlock(&fe->mem_lock);
 	return va;
@@ -151,30 +184,29 @@ static uint8_t *take_pages(struct fe *fe, uint32_t count, uint64_t *gpa)
 static void give_pages(struct fe *fe, uint32_t count, const uint64_t *gpa)
 {
 	pthread_mutex_lock(&fe->mem_lock);
-	for (uint32_t i = 0; i < count; i++)
-		fe->free_page[fe->num_free++] = gpa_page(fe, gpa[i]);
+	for (uint32_t i = 0; i < count; i += fe->unit_pages)
+		fe->free_unit[fe->num_free++] = gpa_unit(fe, gpa[i]);
 	pthread_mutex_unlock(&fe->mem_lock);
 }
 
 /* Leave a hole that traps, so that use after free is seen */
-static void close_window(uint8_t *va, uint32_t count)
+static void close_window(const struct fe *fe, uint8_t *va, uint32_t count)
 {
-	mmap(va, (size_t)count * FE_PAGE, PROT_NONE,
+	mmap(va, units_of(fe, count) * unit_size(fe), PROT_NONE,
 	     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
 void *fe_pages_alloc(struct fe *fe, uint32_t count, uint64_t *gpa)
 {
 	uint8_t *va = count ? take_pages(fe, count, gpa) : NULL;
+	uint64_t size = unit_size(fe);
 
 	if (!va)
 		return NULL;
-	for (uint32_t i = 0; i < count; i++) {
-		off_t off = (off_t)gpa_page(fe, gpa[i]) * FE_PAGE;
-
-		if (mmap(va + (size_t)i * FE_PAGE, FE_PAGE,
-			 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-			 fe->mem_fd, off) == MAP_FAILED) {
+	for (uint32_t i = 0; i < count; i += fe->unit_pages) {
+		if (mmap(va + (size_t)i * FE_PAGE, size, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_FIXED, fe->mem_fd,
+			 (off_t)(gpa_unit(fe, gpa[i]) * size)) == MAP_FAILED) {
 			fe_pages_free(fe, va, count, gpa);
 			return NULL;
 		}
@@ -185,7 +217,7 @@ void *fe_pages_alloc(struct fe *fe, uint32_t count, uint64_t *gpa)
 
 void fe_pages_free(struct fe *fe, void *va, uint32_t count, const uint64_t *gpa)
 {
-	close_window(va, count);
+	close_window(fe, va, count);
 	give_pages(fe, count, gpa);
 }
 

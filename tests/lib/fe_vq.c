@@ -24,12 +24,12 @@ static void *ring_memory(struct fe *fe, uint32_t index)
 static void reserve_ring_pages(struct fe *fe)
 {
 	uint32_t total = (uint32_t)(fe->mem_size / FE_PAGE);
-	uint32_t first = total - FE_MAX_QUEUES * RING_PAGES;
+	uint32_t first = (total - FE_MAX_QUEUES * RING_PAGES) / fe->unit_pages;
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < fe->num_free; i++)
-		if (fe->free_page[i] < first)
-			fe->free_page[kept++] = fe->free_page[i];
+		if (fe->free_unit[i] < first)
+			fe->free_unit[kept++] = fe->free_unit[i];
 	fe->num_free = kept;
 }
 

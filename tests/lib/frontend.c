@@ -408,6 +408,21 @@ static int add_region(struct fe *fe, const struct fe_region *r)
 	return tell(fe, VHOST_USER_ADD_MEM_REG, &m, sizeof(m), &fe->mem_fd, 1);
 }
 
+int fe_plug(struct fe *fe, uint64_t gpa, uint64_t size, int fd)
+{
+	/* nothing of it is addressed by the front end's own address */
+	struct vhost_user_mem_reg m = { .gpa = gpa, .size = size, .uaddr = gpa };
+
+	return tell(fe, VHOST_USER_ADD_MEM_REG, &m, sizeof(m), &fd, 1);
+}
+
+int fe_unplug(struct fe *fe, uint64_t gpa, uint64_t size)
+{
+	struct vhost_user_mem_reg m = { .gpa = gpa, .size = size, .uaddr = gpa };
+
+	return tell(fe, VHOST_USER_REM_MEM_REG, &m, sizeof(m), NULL, 0);
+}
+
 static int start_queue(struct fe *fe, uint32_t i, uint16_t base)
 {
 	struct fe_vq *vq = &fe->vq[i];

@@ -47,6 +47,10 @@ struct fe_desc {
 #define FE_DESC_WRITE		2
 #define FE_DESC_INDIRECT	4
 
+/* Front ends made from now on have memory of huge pages, of 2 MiB, which the host
+ * must have free; every fe_pages_alloc() takes whole ones */
+void fe_mem_huge(bool on);
+
 /* mem_size bytes of guest memory, a multiple of 2 MiB.  NULL: no memory */
 struct fe *fe_new(size_t mem_size, const struct fe_events *ev, void *arg);
 void fe_free(struct fe *fe);
@@ -75,6 +79,11 @@ void fe_leave_out(struct fe *fe, uint64_t features);
 int fe_read_config(struct fe *fe, struct virtio_rdma_config *config);
 /* the status word behind the configuration space, as QEMU reads it */
 uint32_t fe_read_status(struct fe *fe);
+
+/* A memory device is plugged in (its file, from offset 0) or pulled out.  0 or
+ * -errno */
+int fe_plug(struct fe *fe, uint64_t gpa, uint64_t size, int fd);
+int fe_unplug(struct fe *fe, uint64_t gpa, uint64_t size);
 
 /* Guest memory in 4 KiB pages.  fe_pages_alloc() gives scattered physical
  * pages behind contiguous virtual ones; gpa[] gets their addresses. */

@@ -334,6 +334,14 @@ static void os_config_read(void *os, uint32_t offset, void *buf, uint32_t len)
 	memcpy(buf, (uint8_t *)&g->config + offset, len);
 }
 
+int test_timeout_ms(void)
+{
+	const char *patience = getenv("VRDMA_PATIENCE");
+	long factor = patience ? strtol(patience, NULL, 10) : 1;
+
+	return factor >= 1 && factor <= 1000 ? 20000 * (int)factor : 20000;
+}
+
 static uint64_t os_now_ms(void *os)
 {
 	struct timespec t;
