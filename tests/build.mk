@@ -61,10 +61,10 @@ $(BENCH): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 # What the scenarios of tests/nested drive: one side that is ours, one that is not;
 # our end point against a peer that is not; and what its last part measures
 FOREIGN := $(O)/tests/nested/test_foreign
+NESTED_NDK := $(addprefix $(O)/tests/nested/,test_device verbs_bench)
 NESTED := $(O)/tests/nested/side $(O)/tests/nested/plain \
-	$(FOREIGN) $(O)/tests/nested/peer $(O)/tests/nested/verbs_bench
-$(O)/tests/nested/verbs_bench: $(O)/tests/nested/verbs_bench.o \
-		$(TEST_LIB_OBJ) $(O)/libvrdmacore.a
+	$(FOREIGN) $(O)/tests/nested/peer $(NESTED_NDK)
+$(NESTED_NDK): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
 $(O)/tests/nested/side: $(O)/tests/nested/side.o $(O)/tests/nested/talk.o \
 		$(TEST_LIB_OBJ) $(O)/libvrdmacore.a

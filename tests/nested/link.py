@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Two RDMA devices of one kernel, joined by a cable, as if they were two hosts.
 
-usage: link.py up | down | show
+usage: link.py up | down | mend | show
+
+mend: an end was set down and up; it gets back what that took
 
 rxe of Linux 6.12 lives in the initial network namespace only, so both ends of a
 veth pair stay there, rx0 with rxe0 and rx1 with rxe1.  Routing rules make what
@@ -129,21 +131,34 @@ def is_up() -> bool:
 def _addresses(family: str, side: Side) -> List[str]:
     length = "32" if family == "-4" else "128 nodad"
     return [line for address in side.all(family) for line in (
-        f"addr add {address}/{length} dev {side.netdev}",
-        f"neigh add {address} lladdr {side.mac} dev {side.other.netdev} "
+        f"addr replace {address}/{length} dev {side.netdev}",
+        f"neigh replace {address} lladdr {side.mac} dev {side.other.netdev} "
         "nud permanent")]
 
 
+def _ways(family: str, side: Side) -> List[str]:
+    by = side.other
+    return [f"route replace {to} dev {by.netdev} src {by.all(family)[0]} "
+            f"table {side.table}" for to in side.all(family)]
+
+
 def _rules(family: str, side: Side) -> List[str]:
-    mine, theirs = side.all(family), side.other.all(family)
+    mine = side.all(family)
     lines = [f"rule add pref 10 iif {side.netdev} lookup local"]
     for to in mine:
         lines += [f"rule add pref 20 from {by} to {to} lookup local"
                   for by in mine]
-        lines += [f"rule add pref 30 to {to} lookup {side.table}",
-                  f"route add {to} dev {side.other.netdev} src {theirs[0]} "
-                  f"table {side.table}"]
+        lines.append(f"rule add pref 30 to {to} lookup {side.table}")
     return lines
+
+
+def mend() -> None:
+    """The ends are up, with their addresses and the ways between them."""
+    ip("-4", *[f"link set {s.netdev} up" for s in SIDES])
+    for family in ("-4", "-6"):
+        # a route names an address, so all of these come first
+        ip(family, *[w for s in SIDES for w in _addresses(family, s)],
+           *[w for s in SIDES for w in _ways(family, s)])
 
 
 def up() -> None:
@@ -158,9 +173,9 @@ def up() -> None:
     for side in SIDES:
         for name, value in _SETTINGS.items():
             Path("/proc/sys/net", name.format(dev=side.netdev)).write_text(value)
-        ip("-4", f"link set {side.netdev} address {side.mac} up")
+        ip("-4", f"link set {side.netdev} address {side.mac}")
+    mend()
     for family in ("-4", "-6"):
-        ip(family, *[w for s in SIDES for w in _addresses(family, s)])
         ip(family, *[w for s in SIDES for w in _rules(family, s)],
            "rule add pref 100 lookup local", "rule del pref 0")
     for side in SIDES:
@@ -197,7 +212,7 @@ def show() -> None:
 
 
 def main() -> int:
-    verbs = {"up": up, "down": down, "show": show}
+    verbs = {"up": up, "down": down, "mend": mend, "show": show}
     if len(sys.argv) != 2 or sys.argv[1] not in verbs:
         print(__doc__)
         return 2

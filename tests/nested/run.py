@@ -62,8 +62,9 @@ PARTS = (
     Part(2, "the disconnect scheme over verbs",
          f"tests/run.py -j 1 -t 600 {SCHEME}", 1500),
     Part(3, "what is said on the wire", "python3 tests/nested/part3.py", 900),
-    Part(4, "a peer that is not ours",
-         "tests/run.py -j 1 -t 600 build/tests/nested/test_foreign", 700),
+    Part(4, "a peer that is not ours, a device that goes",
+         "tests/run.py -j 1 -t 600 build/tests/nested/test_foreign "
+         "build/tests/nested/test_device@verbs", 1000),
     # it has not had all of its figures yet: the native half does not come up
     Part(5, "beside native programs", "python3 tests/nested/part5.py", 600,
          default=False),
