@@ -32,12 +32,24 @@ int set_nonblocking(int fd)
  * context.  When that is closed, the host is rid of us and can go on.
  */
 
+/* librdmacm has a context of the device, too, and keeps it until it looks again
+ * which devices there are.  A driver that cannot part from its users (rxe, siw)
+ * waits for that one as for ours. */
+static void manager_lets_go(void)
+{
+	struct ibv_context **devices = rdma_get_devices(NULL);
+
+	if (devices)
+		rdma_free_devices(devices);
+}
+
 static void context_closed(struct vrb *v)
 {
 	be_unwatch(v->ctx->async_fd);
 	ibv_close_device(v->ctx);
 	v->ctx = NULL;
 	v->closed = true;
+	manager_lets_go();
 	be_log(BE_WARN, "%s: nothing of the device is held any more; start "
 	       "vrdmad again when it is back", v->name);
 }
