@@ -832,11 +832,13 @@ static void last_back(void *arg)
 	conn_errand_back(arg);
 }
 
-/* One that nobody is stopping went to ERROR by itself */
+/* One that nobody is stopping went to ERROR by itself.  Why may be in the
+ * completion queue: that is told, then. */
 static void last_in_worker(struct slow_job *job)
 {
 	struct be_conn *c = be_container(job, struct be_conn, last);
 
+	poll_all(&c->vrb->w);
 	c->last_wqe = true;
 	if (c->data_state == DATA_OPEN && !c->failed) {
 		c->failed = true;

@@ -107,6 +107,8 @@ unsigned int fv_unpolled(unsigned int device, uint32_t qpn);
 /* The first packet of a longer message came: qp has the oldest receive of its
  * shared queue.  No more of it comes. */
 void fv_begin_message(struct ibv_qp *qp);
+/* ...which is over, so; FLUSH_ERR: the device does not say yet why */
+void fv_break_receive(struct ibv_qp *qp, enum ibv_wc_status status);
 /* Receives of all shared queues of a device that no message has used */
 unsigned int fv_shared_receives(unsigned int device);
 /* This token of the device is one of a window that is bound */

@@ -675,6 +675,20 @@ void fv_begin_message(struct ibv_qp *ibv)
 	fk_unlock();
 }
 
+void fv_break_receive(struct ibv_qp *ibv, enum ibv_wc_status status)
+{
+	struct fk_qp *qp = qp_of(ibv);
+	const struct ibv_wc wc = { .wr_id = qp->begun.wr_id, .status = status };
+
+	fk_lock();
+	ck_assert(qp->has_begun);
+	qp->has_begun = false;
+	push(qp, false, wc);
+	if (status != IBV_WC_WR_FLUSH_ERR)
+		fk_qp_to_error(qp);
+	fk_unlock();
+}
+
 bool fv_qp_lives(unsigned int device, uint32_t qpn)
 {
 	bool lives;

@@ -176,6 +176,8 @@ bool rig_turn(void);
 void rig_settle(void);
 /* ...until nothing happens; a helper may be held */
 void rig_run_dry(void);
+/* ...only the workers; for rig.while_waiting */
+void rig_run_workers(void);
 void rig_advance(uint64_t ms);
 /* Until a worker has something to look at */
 void rig_wait_worker(unsigned int host);
