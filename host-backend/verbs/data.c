@@ -271,11 +271,16 @@ static struct be_conn *by_qpn(struct vrb_worker *w, uint32_t qpn)
 }
 
 /*
+ * Completions of shared receives that cannot be told now.  There are never more
+ * than receives.
+ *
  * A passive queue pair hears its peer from REP on and is attached at RTU, and
- * data may overtake the RTU.  What comes before is kept here: it is told when
- * the queue pair is attached, or its receive is given to others when that never
- * happens, so a peer that sends and goes takes nothing from them.  There are
- * never more than receives.
+ * data may overtake the RTU.  What comes before is told when the queue pair is
+ * attached, or its receive is given to others when that never happens, so a peer
+ * that sends and goes takes nothing from them.
+ *
+ * What a queue pair had taken and was flushed is not the cause of its end, and
+ * no failure is news from the peer's disconnect on: it waits for stop().
  */
 struct early {
 	struct early *next;
@@ -314,8 +319,19 @@ static struct early *take_early(struct vrb_worker *w, uint32_t qpn)
 	return mine;
 }
 
+static bool waits_for_stop(struct be_conn *c, const struct ibv_wc *wc)
+{
+	if (c->data_state != DATA_OPEN)
+		return false;
+	if (wc->status == IBV_WC_WR_FLUSH_ERR) {
+		note_flushed(c, &c->rq);
+		return true;
+	}
+	return c->failed || (wc->status && !be_qp_open(c->model_qp));
+}
+
 /* A message used it, or the queue pair that had taken it died: then it ends
- * cancelled, and is the first that tells where nothing was sent */
+ * cancelled */
 static void handle_shared(struct vrb_worker *w, const struct ibv_wc *wc)
 {
 	struct be_conn *c = by_qpn(w, wc->qp_num);
@@ -323,7 +339,7 @@ static void handle_shared(struct vrb_worker *w, const struct ibv_wc *wc)
 	struct be_srq *srq;
 	struct be_wr *wr;
 
-	if (!c) {
+	if (!c || waits_for_stop(c, wc)) {
 		keep_early(w, wc);
 		return;
 	}
@@ -333,8 +349,10 @@ static void handle_shared(struct vrb_worker *w, const struct ibv_wc *wc)
 	if (!status && wc->wc_flags & IBV_WC_WITH_INV)
 		status = be_rq_invalidate(c->model_qp, wr,
 					  wc->invalidated_rkey);
-	if (status && status != VIRTIO_RDMA_WC_CANCELLED)
+	if (status && c->data_state == DATA_OPEN)
 		c->failed = true;
+	else if (status)
+		status = VIRTIO_RDMA_WC_CANCELLED;
 	be_srq_complete(c->model_qp, srq, wr, status, wc->byte_len, true);
 	vrb_srq_posted(&c->vrb->be, srq);
 }
@@ -778,6 +796,8 @@ void vrb_stop(struct be_conn *c)
 	data_set_state(c, DATA_ERRING);
 	drop_bad(&c->sq);
 	drop_bad(&c->rq);
+	if (c->shared)
+		tell_early(&c->vrb->w, c->qpn);
 	c->job.fn = to_error;
 	c->job.done = in_error;
 	c->job.back_to_worker = c->vrb;
