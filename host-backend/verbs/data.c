@@ -680,6 +680,16 @@ bool vrb_run(struct be_conn *c)
 
 /* ---------------------------------------------------------- attach and stop */
 
+/* It takes no shared receive any more, and nobody has said why */
+static void fail_if_dead(struct be_conn *c)
+{
+	if (!c->last_wqe || c->data_state != DATA_OPEN || c->failed)
+		return;
+	c->failed = true;
+	if (be_qp_open(c->model_qp))
+		be_qp_fail(c->model_qp, VIRTIO_RDMA_R_RESET);
+}
+
 void vrb_attach(struct be_conn *c, struct be_qp *qp)
 {
 	c->model_qp = qp;
@@ -694,6 +704,7 @@ void vrb_attach(struct be_conn *c, struct be_qp *qp)
 		return;
 	qpn_enter(&c->vrb->w, c);
 	tell_early(&c->vrb->w, c->qpn);
+	fail_if_dead(c);
 }
 
 /* Its queue pair goes with the connection */
@@ -860,11 +871,7 @@ static void last_in_worker(struct slow_job *job)
 
 	poll_all(&c->vrb->w);
 	c->last_wqe = true;
-	if (c->data_state == DATA_OPEN && !c->failed) {
-		c->failed = true;
-		if (be_qp_open(c->model_qp))
-			be_qp_fail(c->model_qp, VIRTIO_RDMA_R_RESET);
-	}
+	fail_if_dead(c);
 	be_post(last_back, c);
 }
 
