@@ -27,6 +27,7 @@ struct vrb_srq {
 	struct vrb_srq *next;		/* be_pd.srqs; control */
 
 	/* worker only */
+	bool left;			/* the device is losing it */
 	struct be_wr **wr;		/* by place; NULL: free */
 	struct ibv_sge *sge;		/* by place, max_sge each */
 	uint8_t *num_sge;		/* by place */
@@ -119,7 +120,7 @@ void vrb_srq_posted(struct backend *be, struct be_srq *srq)
 	struct vrb_srq *s = srq->priv;
 
 	(void)be;
-	while (s && s->ibv && post_some(s) == POST_BATCH)
+	while (s && !s->left && post_some(s) == POST_BATCH)
 		;
 }
 
@@ -130,7 +131,7 @@ void srq_repost(struct vrb_worker *w, uint64_t wr_id)
 	struct vrb_srq *s = by_tag(w, wr_id, &place);
 	int ret;
 
-	if (!s || !s->ibv || !s->wr[place])
+	if (!s || !s->wr[place])
 		return;
 	fill(s, place, &wr);
 	ret = ibv_post_srq_recv(s->ibv, &wr, &bad);
@@ -175,6 +176,7 @@ static void leave(struct slow_job *job)
 {
 	struct vrb_srq_job *j = (struct vrb_srq_job *)(void *)job;
 
+	j->srq->left = true;
 	j->worker->srq[j->slot] = NULL;
 	j->worker->srq_generation[j->slot]++;
 	sem_post(&j->done);
