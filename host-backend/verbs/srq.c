@@ -232,10 +232,10 @@ static struct vrb_srq *new_srq(struct vrb *v, struct be_srq *srq)
 	s->srq = srq;
 	s->size = srq->window;
 	s->wr = calloc(s->size, sizeof(*s->wr));
-	s->free = malloc(s->size * sizeof(*s->free));
+	s->free = calloc(s->size, sizeof(*s->free));
 	s->max_sge = srq->max_sge ? srq->max_sge : 1;
-	s->sge = malloc((size_t)s->size * s->max_sge * sizeof(*s->sge));
-	s->num_sge = malloc(s->size);
+	s->sge = calloc((size_t)s->size * s->max_sge, sizeof(*s->sge));
+	s->num_sge = calloc(s->size, sizeof(*s->num_sge));
 	if (!s->wr || !s->free || !s->sge || !s->num_sge) {
 		free_srq(s);
 		return NULL;
