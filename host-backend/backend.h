@@ -430,7 +430,8 @@ void be_srq_complete(struct be_qp *qp, struct be_srq *srq, struct be_wr *wr,
  *				come: all before it were executed (with
  *				READ_FENCE, ended), none behind it.
  *	with mw_create()	The backend has its device execute the request and
- *				calls it when the device says that it succeeded.
+ *				calls it when the device says that it succeeded,
+ *				also of one that it does not complete (stop()).
  *
  * In both it completes the request with what be_sq_apply() says.  SUCCESS, or
  * LOCAL_PROTECTION: the window is bound already, or was destroyed; the token is

@@ -171,10 +171,11 @@ static void report_first(struct be_conn *c, struct wr_fifo *f,
 {
 	struct be_wr *wr = fifo_first(f)->wr;
 
-	if (f->dead)
-		return;
+	/* also of one that is not completed any more: the device has done it */
 	if (status == VIRTIO_RDMA_WC_SUCCESS && f == &c->sq)
 		status = apply(c, wr);
+	if (f->dead)
+		return;
 	if (status == VIRTIO_RDMA_WC_SUCCESS) {
 		complete(c, f, wr, status, length);
 		return;
