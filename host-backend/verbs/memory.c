@@ -40,6 +40,7 @@ struct vrb_mr {
 
 	/* the helper, then, when it answered, control */
 	struct ibv_mr *ibv;
+	uint32_t local_key, remote_key;
 	uint8_t *map;			/* pieces side by side, or NULL */
 	uint64_t map_len;
 	int err;
@@ -209,7 +210,11 @@ static int reg(struct vrb_mr *m)
 		return ret;
 	m->ibv = ibv_reg_mr_iova(m->ibv_pd, first, m->mr->length, m->mr->addr,
 				 rights_of(m->mr->access) | m->vrb->bind_right);
-	return m->ibv ? 0 : reg_failed(m, errno);
+	if (!m->ibv)
+		return reg_failed(m, errno);
+	m->local_key = m->ibv->lkey;
+	m->remote_key = m->ibv->rkey;
+	return 0;
 }
 
 static void unreg(struct vrb_mr *m)
@@ -260,9 +265,9 @@ static void reg_done(struct slow_job *job)
 		m->failed = true;
 		if (!m->losing)
 			free(m);
-	} else if (m->ibv) {
-		mr->local_key = m->ibv->lkey;
-		mr->remote_key = m->ibv->rkey;
+	} else {
+		mr->local_key = m->local_key;
+		mr->remote_key = m->remote_key;
 	}
 	mr->done(mr, err);
 }

@@ -29,6 +29,7 @@ struct vrb_mw {
 
 	/* the helper, then, when it answered, control and worker */
 	struct ibv_mw *ibv;
+	uint32_t key;
 	int err;
 };
 
@@ -41,8 +42,10 @@ static void create_job(struct slow_job *job)
 		return;
 	}
 	m->ibv = ibv_alloc_mw(m->ibv_pd, IBV_MW_TYPE_2);
-	if (m->ibv)
+	if (m->ibv) {
+		m->key = m->ibv->rkey;
 		return;
+	}
 	m->err = -ENOMEM;
 	be_log(BE_WARN, "%s: cannot create a memory window: %s", m->vrb->name,
 	       strerror(errno));
@@ -81,8 +84,8 @@ static void create_done(struct slow_job *job)
 		m->failed = true;
 		if (!m->losing)
 			free(m);
-	} else if (m->ibv) {
-		mw->key = m->ibv->rkey;
+	} else {
+		mw->key = m->key;
 	}
 	mw->done(mw, err);
 }
