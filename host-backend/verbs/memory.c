@@ -255,7 +255,7 @@ static void reg_done(struct slow_job *job)
 {
 	struct vrb_mr *m = mr_of(job);
 	struct be_mr *mr = m->mr;
-	int err = m->err;
+	int err = m->err && m->vrb->gone ? -ENODEV : m->err;
 
 	if (m->leaving)
 		return;		/* the job that takes it back is on its way */

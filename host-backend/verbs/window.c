@@ -74,7 +74,7 @@ static void create_done(struct slow_job *job)
 {
 	struct vrb_mw *m = be_container(job, struct vrb_mw, job);
 	struct be_mw *mw = m->mw;
-	int err = m->err;
+	int err = m->err && m->vrb->gone ? -ENODEV : m->err;
 
 	if (m->leaving)
 		return;		/* the job that takes it back is on its way */
