@@ -888,6 +888,8 @@ void data_last_wqe(struct be_conn *c)
 
 static void lose_ports(struct vrb_worker *w, uint64_t ports)
 {
+	if (ports)
+		poll_all(w);	/* that was before */
 	for (uint32_t i = 0; ports && i < w->slots; i++) {
 		struct be_conn *c = w->slot[i];
 
