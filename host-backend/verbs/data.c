@@ -369,7 +369,7 @@ static void tell_early(struct vrb_worker *w, uint32_t qpn)
 	}
 }
 
-static void forgotten(void *arg)
+static void errand_back(void *arg)
 {
 	conn_errand_back(arg);
 }
@@ -386,7 +386,7 @@ static void forget_in_worker(struct slow_job *job)
 		srq_repost(w, e->wc.wr_id);
 		free(e);
 	}
-	be_post(forgotten, c);
+	be_post(errand_back, c);
 }
 
 void data_forget_early(struct be_conn *c)
@@ -818,19 +818,25 @@ void vrb_stop(struct be_conn *c)
 
 /* --------------------------------------------------------------------- polls */
 
+static void wake_worker(struct vrb_worker *w)
+{
+	const uint64_t one = 1;
+
+	atomic_store(&w->has_mail, true);
+	if (write(w->mail_fd, &one, sizeof(one)) < 0)
+		return;		/* EAGAIN: it is readable already */
+}
+
 void data_mail(struct vrb *v, struct slow_job *job)
 {
 	struct vrb_worker *w = &v->w;
-	const uint64_t one = 1;
 
 	job->next = NULL;
 	pthread_mutex_lock(&w->lock);
 	*w->last_mail = job;
 	w->last_mail = &job->next;
 	pthread_mutex_unlock(&w->lock);
-	atomic_store(&w->has_mail, true);
-	if (write(w->mail_fd, &one, sizeof(one)) < 0)
-		return;		/* EAGAIN: it is readable already */
+	wake_worker(w);
 }
 
 static struct slow_job *take_mail(struct vrb_worker *w)
@@ -851,17 +857,8 @@ static struct slow_job *take_mail(struct vrb_worker *w)
 
 void data_lose_ports(struct vrb *v, uint64_t ports)
 {
-	const uint64_t one = 1;
-
 	atomic_fetch_or(&v->w.lost_ports, ports);
-	atomic_store(&v->w.has_mail, true);
-	if (write(v->w.mail_fd, &one, sizeof(one)) < 0)
-		return;		/* as above */
-}
-
-static void last_back(void *arg)
-{
-	conn_errand_back(arg);
+	wake_worker(&v->w);
 }
 
 /* One that nobody is stopping went to ERROR by itself.  Why may be in the
@@ -873,7 +870,7 @@ static void last_in_worker(struct slow_job *job)
 	poll_all(&c->vrb->w);
 	c->last_wqe = true;
 	fail_if_dead(c);
-	be_post(last_back, c);
+	be_post(errand_back, c);
 }
 
 void data_last_wqe(struct be_conn *c)
@@ -1061,11 +1058,6 @@ void data_barrier(struct be_conn *c, void (*done)(void *c))
 	data_mail(c->vrb, &c->barrier);
 }
 
-static void in_worker(struct slow_job *job)
-{
-	(void)job;
-}
-
 static void cq_closed(void *arg)
 {
 	struct vrb *v = arg;
@@ -1076,7 +1068,7 @@ static void cq_closed(void *arg)
 /* In the worker, which would poll it */
 static void close_cq_job(struct slow_job *job)
 {
-	struct vrb *v = job->back_to_worker;
+	struct vrb *v = be_container(job, struct vrb, closing);
 
 	close_cq(&v->w);
 	be_post(cq_closed, v);
@@ -1085,10 +1077,8 @@ static void close_cq_job(struct slow_job *job)
 void data_close_cq(struct vrb *v, void (*done)(struct vrb *v))
 {
 	v->cq_closed = done;
-	v->closing.fn = in_worker;
 	v->closing.done = close_cq_job;
-	v->closing.back_to_worker = v;
-	slow_run(v->qp_helper, &v->closing);
+	data_mail(v, &v->closing);
 }
 
 void data_stop(struct vrb *v)
