@@ -318,7 +318,7 @@ static int to_rtr(struct be_conn *c, const struct be_read_limits *limits)
  * A receiver without a receive is asked again and again: six times, which is
  * the most that is not for ever, is over in milliseconds, and a guest that was
  * not scheduled is no error.  The end of patience is rnr-timeout-ms, kept in
- * data.c.
+ * data_post.c.
  */
 static int to_rts(struct be_conn *c, const struct be_read_limits *limits)
 {

@@ -137,7 +137,7 @@ struct vrb_worker {
 	struct vrb_srq *srq[SRQ_SLOTS];
 	uint32_t srq_generation[SRQ_SLOTS];
 	struct be_conn *by_qpn[QPN_BUCKETS];	/* those with a shared queue */
-	struct early *early;		/* messages for those not yet attached */
+	struct kept *kept;		/* shared receives that cannot be told yet */
 	struct be_conn *draining;
 	struct be_conn *flushed;	/* found without a cause in this poll */
 	bool armed;
@@ -296,37 +296,39 @@ int cq_take_credits(struct vrb *v, uint32_t wanted, uint32_t *got);
 /* From INIT to where it may be posted to and hear the peer.  0 or -errno */
 int conn_connect_qp(struct be_conn *c, const struct be_read_limits *limits);
 
-/* data.c, worker */
+/* data_rest.c, worker */
 void vrb_attach(struct be_conn *c, struct be_qp *qp);
 void vrb_absent(struct be_conn *c);
-bool vrb_run(struct be_conn *c);
 void vrb_stop(struct be_conn *c);
+/* data_post.c, worker */
+bool vrb_run(struct be_conn *c);
+/* Elements of one request; count or -EACCES */
+int data_gather(struct be_wr *wr, struct ibv_sge *sge, bool *bytes);
+/* data.c, worker */
 bool vrb_poll(struct backend *be);
 void vrb_arm(struct backend *be);
 int vrb_poll_fd(const struct backend *be);
 /* data.c, control thread: before the first and after the last connection */
 int data_start(struct vrb *v);
 void data_stop(struct vrb *v);
-/* done(c) runs in the control thread behind everything that the worker finds in
- * the completion queue now */
-void data_barrier(struct be_conn *c, void (*done)(void *c));
 /* No queue pair is left, the device goes: done(v) runs in the control thread
  * when the worker polls nothing of it any more */
 void data_close_cq(struct vrb *v, void (*done)(struct vrb *v));
-/* data.c, any thread: the queue pairs of these ports fail */
-void data_lose_ports(struct vrb *v, uint64_t ports);
-/* data.c, any thread: the job goes to the worker, which calls job->done() */
-void data_mail(struct vrb *v, struct slow_job *job);
 
-/* The device says that a queue pair in ERROR takes no shared receive any more.
- * Control thread, once. */
+/* data_mail.c, any thread: the queue pairs of these ports fail */
+void data_lose_ports(struct vrb *v, uint64_t ports);
+/* data_mail.c, any thread: the job goes to the worker, which calls job->done() */
+void data_mail(struct vrb *v, struct slow_job *job);
+/* data_mail.c, control thread: done(c) runs there, too, behind everything that
+ * the worker finds in the completion queue now */
+void data_barrier(struct be_conn *c, void (*done)(void *c));
+/* data_rest.c, control thread, once: the device says that a queue pair in ERROR
+ * takes no shared receive any more */
 void data_last_wqe(struct be_conn *c);
-/* The queue pair of c, with a shared queue, was destroyed and never attached:
- * the receives that its messages took are there for others.  Control thread;
- * c is an errand longer. */
+/* data_shared.c, control thread: the queue pair of c, with a shared queue, was
+ * destroyed and never attached; the receives that its messages took are there
+ * for others.  c is an errand longer. */
 void data_forget_early(struct be_conn *c);
-/* Elements of one request; count or -EACCES.  Worker. */
-int data_gather(struct be_wr *wr, struct ibv_sge *sge, bool *bytes);
 
 /* srq.c, control thread */
 int vrb_srq_create(struct backend *be, struct be_srq *srq);
