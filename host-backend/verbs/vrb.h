@@ -96,8 +96,8 @@ struct be_pd {
 	struct vrb *vrb;
 	struct ibv_pd *pd;		/* NULL: the device is gone */
 	struct be_pd *next;		/* vrb.pds */
-	struct vrb_mr *mrs;		/* registered, or about to be */
-	struct vrb_mw *mws;		/* the same of windows */
+	struct vrb_object *mrs;		/* regions: registered, or about to be */
+	struct vrb_object *mws;		/* the same of windows */
 	struct vrb_srq *srqs;
 };
 
@@ -369,6 +369,48 @@ int cm_error(const struct vrb *v, const char *what, int err);
 /* Ends c for the model, which has not heard the end yet */
 void cm_break(struct be_conn *c, enum virtio_rdma_reason reason);
 
+/*
+ * object.c: what the memory helper makes of a domain's device, a region or a
+ * window.  Embedded as the first member.
+ */
+struct vrb_object {
+	struct slow_job make;		/* first; control's, then helper's */
+	struct slow_job back;		/* the way back */
+	struct slow_job lose;		/* the device is removed */
+	const struct vrb_object_kind *kind;
+	void *model;			/* the model's structure */
+	struct vrb *vrb;
+	struct ibv_pd *ibv_pd;		/* NULL: the device was gone already */
+
+	/* control */
+	struct vrb_object **list, *next;	/* of be_pd */
+	bool leaving;			/* object_take_back() was called */
+	bool losing;			/* the job lose is on its way */
+	bool failed;			/* answered, waits for lose */
+
+	/* the helper, then, when it answered, control */
+	int err;
+};
+
+struct vrb_object_kind {
+	size_t size;			/* of the structure around it */
+	/* the helper: 0 or -errno; and its undoing, also of what was made half,
+	 * or undone before */
+	int (*make)(struct vrb_object *o);
+	void (*unmake)(struct vrb_object *o);
+	/* control: answers the model, with err, or that it was taken back */
+	void (*made)(struct vrb_object *o, int err);
+	void (*unmade)(struct vrb_object *o);
+};
+
+/* Control thread.  Into the list, and made */
+void *object_make(const struct vrb_object_kind *kind, struct be_pd *pd,
+		  struct vrb_object **list, void *model);
+/* Also of one that is not answered yet, and then is not */
+void object_take_back(struct vrb_object *o);
+/* The device is removed: what it has of them goes, the structures stay */
+void object_lose_all(struct vrb_object *list);
+
 /* memory.c: control thread */
 int vrb_pd_create(struct backend *be, struct be_pd **out);
 void vrb_pd_destroy(struct be_pd *pd);
@@ -383,8 +425,6 @@ void memory_lose_all(struct vrb *v, void (*done)(struct vrb *v));
 /* window.c: control thread */
 void vrb_mw_create(struct backend *be, struct be_mw *mw);
 void vrb_mw_destroy(struct backend *be, struct be_mw *mw);
-/* Of one domain, by the helper, as the device goes */
-void window_lose_all(struct vrb *v, struct be_pd *pd);
 /* window.c, worker: the device's, of a window that is ready */
 struct ibv_mw *window_ibv(const struct be_mw *mw);
 
