@@ -38,6 +38,7 @@
 #ifndef VRDMA_BACKEND_H
 #define VRDMA_BACKEND_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -310,6 +311,10 @@ struct backend {
 /* fn(arg) runs later, from the control thread's loop, in the order of calls.
  * Any thread. */
 void be_post(void (*fn)(void *arg), void *arg);
+
+/* A thread of the backend's own, which signals do not meet.  0 or -errno */
+int be_thread_start(pthread_t *thread, const char *name, void *(*fn)(void *arg),
+		    void *arg);
 
 /* fn(arg) runs from the loop whenever fd is readable.  0 or -errno */
 int be_watch(int fd, void (*fn)(void *arg), void *arg);

@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "vrb.h"
@@ -62,23 +61,6 @@ static void *slow_main(void *arg)
 	return NULL;
 }
 
-/* Signals are the control thread's; a fault is whose it is */
-static int start_thread(struct slow *s)
-{
-	sigset_t all, old;
-	int ret;
-
-	sigfillset(&all);
-	sigdelset(&all, SIGSEGV);
-	sigdelset(&all, SIGBUS);
-	sigdelset(&all, SIGFPE);
-	sigdelset(&all, SIGILL);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(&s->thread, NULL, slow_main, s);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return -ret;
-}
-
 int slow_start(const char *name, struct slow **out)
 {
 	struct slow *s = calloc(1, sizeof(*s));
@@ -89,14 +71,13 @@ int slow_start(const char *name, struct slow **out)
 	s->last = &s->first;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->more, NULL);
-	ret = start_thread(s);
+	ret = be_thread_start(&s->thread, name, slow_main, s);
 	if (ret) {
 		pthread_cond_destroy(&s->more);
 		pthread_mutex_destroy(&s->lock);
 		free(s);
 		return ret;
 	}
-	pthread_setname_np(s->thread, name);
 	*out = s;
 	return 0;
 }

@@ -70,6 +70,13 @@ void be_post(void (*fn)(void *arg), void *arg)
 	pthread_mutex_unlock(&shared.lock);
 }
 
+int be_thread_start(pthread_t *thread, const char *name, void *(*fn)(void *arg),
+		    void *arg)
+{
+	(void)name;
+	return -pthread_create(thread, NULL, fn, arg);
+}
+
 int be_watch(int fd, void (*fn)(void *arg), void *arg)
 {
 	int err = fv_fault(FV_be_watch);
