@@ -193,18 +193,19 @@ static int reg_failed(const struct vrb_mr *m, int err)
 
 static int reg(struct vrb_mr *m)
 {
+	const struct be_mr *mr = model_of(m);
 	struct be_piece p;
 	uint8_t *first;
 	int ret = 0;
 
-	be_mr_piece(model_of(m), 0, &p);
+	be_mr_piece(mr, 0, &p);
 	first = p.host;
-	if (p.length < model_of(m)->length)
+	if (p.length < mr->length)
 		ret = stitch(m, &first);
 	if (ret)
 		return ret;
-	m->ibv = ibv_reg_mr_iova(m->o.ibv_pd, first, model_of(m)->length, model_of(m)->addr,
-				 rights_of(model_of(m)->access) | m->o.vrb->bind_right);
+	m->ibv = ibv_reg_mr_iova(m->o.ibv_pd, first, mr->length, mr->addr,
+				 rights_of(mr->access) | m->o.vrb->bind_right);
 	if (!m->ibv)
 		return reg_failed(m, errno);
 	m->local_key = m->ibv->lkey;
