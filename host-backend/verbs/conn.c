@@ -132,7 +132,7 @@ static void destroyed(struct slow_job *job)
 
 	c->ended = true;
 	if (c->shared)
-		data_forget_early(c);
+		shared_forget(c);
 	if (!c->errands)
 		free_conn(c);
 }
@@ -297,6 +297,8 @@ int conn_create_qp(struct be_conn *c, struct be_qp *qp)
 	}
 	c->port = c->id->port_num;
 	c->qpn = c->qp->qp_num;
+	if (c->shared)
+		shared_enter(c);
 	return to_init(c);
 }
 

@@ -66,14 +66,12 @@ void data_poll_all(struct vrb_worker *w);
 
 /* ------------------------------------------------------------ data_shared.c */
 
-/* From now on completions with the number of c, which has a shared queue, are
- * told; until it leaves */
-void shared_enter(struct vrb_worker *w, struct be_conn *c);
+/* The number of c is not its own any more */
 void shared_leave(struct vrb_worker *w, struct be_conn *c);
 /* A completion of a shared receive */
 void shared_handle(struct vrb_worker *w, const struct ibv_wc *wc);
-/* Those that wait, of one queue pair */
-void shared_tell(struct vrb_worker *w, uint32_t qpn);
+/* Those of c that wait */
+void shared_tell(struct vrb_worker *w, struct be_conn *c);
 /* The end: nobody is told */
 void shared_stop(struct vrb_worker *w);
 

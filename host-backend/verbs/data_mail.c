@@ -6,6 +6,7 @@
  * readable.
  */
 #include <errno.h>
+#include <semaphore.h>
 #include <unistd.h>
 
 #include "data.h"
@@ -29,6 +30,32 @@ void data_mail(struct vrb *v, struct slow_job *job)
 	w->last_mail = &job->next;
 	pthread_mutex_unlock(&w->lock);
 	wake_worker(w);
+}
+
+struct waited {
+	struct slow_job job;
+	void (*fn)(void *arg);
+	void *arg;
+	sem_t done;
+};
+
+static void run_waited(struct slow_job *job)
+{
+	struct waited *w = (struct waited *)(void *)job;
+
+	w->fn(w->arg);
+	sem_post(&w->done);	/* w is the caller's again */
+}
+
+void data_call(struct vrb *v, void (*fn)(void *arg), void *arg)
+{
+	struct waited w = {.job.done = run_waited, .fn = fn, .arg = arg};
+
+	sem_init(&w.done, 0, 0);
+	data_mail(v, &w.job);
+	while (sem_wait(&w.done) && errno == EINTR)
+		;
+	sem_destroy(&w.done);
 }
 
 static struct slow_job *take_mail(struct vrb_worker *w)

@@ -77,8 +77,7 @@ void vrb_attach(struct be_conn *c, struct be_qp *qp)
 	}
 	if (!c->shared)
 		return;
-	shared_enter(&c->vrb->w, c);
-	shared_tell(&c->vrb->w, c->qpn);
+	shared_tell(&c->vrb->w, c);
 	fail_if_dead(c);
 }
 
@@ -182,7 +181,7 @@ void vrb_stop(struct be_conn *c)
 	fifo_drop_bad(&c->sq);
 	fifo_drop_bad(&c->rq);
 	if (c->shared)
-		shared_tell(&c->vrb->w, c->qpn);
+		shared_tell(&c->vrb->w, c);
 	c->job.fn = to_error;
 	c->job.done = in_error;
 	c->job.back_to_worker = c->vrb;

@@ -16,12 +16,6 @@ static struct be_conn **bucket(struct vrb_worker *w, uint32_t qpn)
 	return &w->by_qpn[qpn % QPN_BUCKETS];
 }
 
-void shared_enter(struct vrb_worker *w, struct be_conn *c)
-{
-	c->next_by_qpn = *bucket(w, c->qpn);
-	*bucket(w, c->qpn) = c;
-}
-
 void shared_leave(struct vrb_worker *w, struct be_conn *c)
 {
 	struct be_conn **at = bucket(w, c->qpn);
@@ -45,7 +39,8 @@ static struct be_conn *by_qpn(struct vrb_worker *w, uint32_t qpn)
 
 /*
  * Completions of shared receives that cannot be told now.  There are never more
- * than receives.
+ * than receives.  The device may give a number to another as soon as its queue
+ * pair is destroyed, so whose they are is noted as they are found.
  *
  * A passive queue pair hears its peer from REP on and is attached at RTU, and
  * data may overtake the RTU.  What comes before is told when the queue pair is
@@ -57,10 +52,12 @@ static struct be_conn *by_qpn(struct vrb_worker *w, uint32_t qpn)
  */
 struct kept {
 	struct kept *next;
+	const struct be_conn *conn;
 	struct ibv_wc wc;
 };
 
-static void keep(struct vrb_worker *w, const struct ibv_wc *wc)
+static void keep(struct vrb_worker *w, const struct be_conn *c,
+		 const struct ibv_wc *wc)
 {
 	struct kept **at = &w->kept, *e = malloc(sizeof(*e));
 
@@ -68,19 +65,19 @@ static void keep(struct vrb_worker *w, const struct ibv_wc *wc)
 		abort();	/* a message that was acknowledged */
 	while (*at)
 		at = &(*at)->next;
-	*e = (struct kept){NULL, *wc};
+	*e = (struct kept){NULL, c, *wc};
 	*at = e;
 }
 
 /* Takes those of one queue pair out, in order */
-static struct kept *take_kept(struct vrb_worker *w, uint32_t qpn)
+static struct kept *take_kept(struct vrb_worker *w, const struct be_conn *c)
 {
 	struct kept *mine = NULL, **last = &mine, **at = &w->kept;
 
 	while (*at) {
 		struct kept *e = *at;
 
-		if (e->wc.qp_num != qpn) {
+		if (e->conn != c) {
 			at = &e->next;
 			continue;
 		}
@@ -92,10 +89,10 @@ static struct kept *take_kept(struct vrb_worker *w, uint32_t qpn)
 	return mine;
 }
 
-static bool waits_for_stop(struct be_conn *c, const struct ibv_wc *wc)
+static bool must_wait(struct be_conn *c, const struct ibv_wc *wc)
 {
 	if (c->data_state != DATA_OPEN)
-		return false;
+		return c->data_state == DATA_APART;
 	if (wc->status == IBV_WC_WR_FLUSH_ERR) {
 		data_note_flushed(c, &c->rq);
 		return true;
@@ -112,8 +109,12 @@ void shared_handle(struct vrb_worker *w, const struct ibv_wc *wc)
 	struct be_srq *srq;
 	struct be_wr *wr;
 
-	if (!c || waits_for_stop(c, wc)) {
-		keep(w, wc);
+	if (!c) {
+		srq_repost(w, wc->wr_id);	/* late, of one that is gone */
+		return;
+	}
+	if (must_wait(c, wc)) {
+		keep(w, c, wc);
 		return;
 	}
 	wr = srq_take(w, wc->wr_id, &srq);
@@ -130,15 +131,33 @@ void shared_handle(struct vrb_worker *w, const struct ibv_wc *wc)
 	vrb_srq_posted(&c->vrb->be, srq);
 }
 
-void shared_tell(struct vrb_worker *w, uint32_t qpn)
+void shared_tell(struct vrb_worker *w, struct be_conn *c)
 {
-	struct kept *e = take_kept(w, qpn), *next;
+	struct kept *e = take_kept(w, c), *next;
 
 	for (; e; e = next) {
 		next = e->next;
 		shared_handle(w, &e->wc);
 		free(e);
 	}
+}
+
+/* ------------------------------------------------- from the control thread */
+
+/* What is in the completion queue now is of others that had the number */
+static void enter(void *arg)
+{
+	struct be_conn *c = arg;
+	struct vrb_worker *w = &c->vrb->w;
+
+	data_poll_all(w);
+	c->next_by_qpn = *bucket(w, c->qpn);
+	*bucket(w, c->qpn) = c;
+}
+
+void shared_enter(struct be_conn *c)
+{
+	data_call(c->vrb, enter, c);
 }
 
 static void forget_in_worker(struct slow_job *job)
@@ -148,7 +167,8 @@ static void forget_in_worker(struct slow_job *job)
 	struct kept *e, *next;
 
 	data_poll_all(w);
-	for (e = take_kept(w, c->qpn); e; e = next) {
+	shared_leave(w, c);
+	for (e = take_kept(w, c); e; e = next) {
 		next = e->next;
 		srq_repost(w, e->wc.wr_id);
 		free(e);
@@ -156,7 +176,7 @@ static void forget_in_worker(struct slow_job *job)
 	be_post(data_errand_back, c);
 }
 
-void data_forget_early(struct be_conn *c)
+void shared_forget(struct be_conn *c)
 {
 	c->errands++;
 	c->forget.done = forget_in_worker;

@@ -242,7 +242,7 @@ struct be_conn {
 	void *cm;			/* the model's */
 	bool said_disconnect;		/* disconnect() was called */
 	bool heard_disconnect;		/* DISCONNECTED came */
-	unsigned int errands;		/* barrier and last, on their way */
+	unsigned int errands;		/* barrier and the like, on their way */
 	bool ended;			/* conn_end() has done all but free it */
 	struct be_qp *want;		/* active: who will be attached */
 	struct be_private priv;		/* active: for the REQ */
@@ -257,7 +257,7 @@ struct be_conn {
 	struct slow_job end;		/* abort() */
 	struct slow_job barrier;	/* data_barrier() */
 	struct slow_job last;		/* data_last_wqe() */
-	struct slow_job forget;		/* data_forget_early() */
+	struct slow_job forget;		/* shared_forget() */
 	bool last_sent;
 	void (*after_barrier)(void *c);
 
@@ -319,16 +319,21 @@ void data_close_cq(struct vrb *v, void (*done)(struct vrb *v));
 void data_lose_ports(struct vrb *v, uint64_t ports);
 /* data_mail.c, any thread: the job goes to the worker, which calls job->done() */
 void data_mail(struct vrb *v, struct slow_job *job);
+/* data_mail.c, control thread: fn(arg) runs in the worker, and has when it
+ * returns */
+void data_call(struct vrb *v, void (*fn)(void *arg), void *arg);
 /* data_mail.c, control thread: done(c) runs there, too, behind everything that
  * the worker finds in the completion queue now */
 void data_barrier(struct be_conn *c, void (*done)(void *c));
 /* data_rest.c, control thread, once: the device says that a queue pair in ERROR
  * takes no shared receive any more */
 void data_last_wqe(struct be_conn *c);
-/* data_shared.c, control thread: the queue pair of c, with a shared queue, was
- * destroyed and never attached; the receives that its messages took are there
- * for others.  c is an errand longer. */
-void data_forget_early(struct be_conn *c);
+/* data_shared.c, control thread: c, with a shared queue, has its queue pair, which
+ * hears nobody yet; from here on the number is that of c */
+void shared_enter(struct be_conn *c);
+/* ...and it was destroyed.  If it never was attached, the receives that its
+ * messages took are there for others.  c is an errand longer. */
+void shared_forget(struct be_conn *c);
 
 /* srq.c, control thread */
 int vrb_srq_create(struct backend *be, struct be_srq *srq);

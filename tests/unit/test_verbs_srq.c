@@ -271,6 +271,64 @@ START_TEST(the_queue_goes_with_early_ones)
 }
 END_TEST
 
+/* As unattached(), while a helper is held */
+static struct rig_pair unattached_meanwhile(void)
+{
+	struct be_private none = rig_private(0);
+	struct rig_pair p;
+
+	p.a = rig_connect(rig_qp(0, WINDOW), &none);
+	rig_run_dry();
+	p.b = rig.host[1].newest;
+	ck_assert_int_eq(rig_accept(p.b, shared_qp(), &none), 0);
+	rig_run_dry();
+	fv_cm_cut = true;
+	ck_assert_int_eq(rig_complete(p.a), 0);
+	return p;
+}
+
+/* The device gives the number of one that was never attached to the next, before
+ * the first is forgotten: each has its own messages */
+START_TEST(a_number_of_two)
+{
+	struct scene s = one();
+	uint32_t qpn;
+	uint64_t then;
+
+	s.q = unattached();
+	qpn = ibv_of(s.q.b)->qp_num;
+	post_receives(&s, 4);
+	say(&s.q, 0);
+	rig_settle();
+	rig.host[1].worker_off = true;
+	say(&s.q, 1);
+	rig_settle();
+	fv_cm_cut = false;
+	fv_hold(FV_rdma_destroy_id, true);
+	rig_abort(s.q.b);
+	fv_await_held(FV_rdma_destroy_id);
+	for (then = vrb_now_ns(); vrb_now_ns() < then + 5000;)
+		;	/* it has rested */
+	fv_set_next_qpn(1, qpn);
+	rig.host[1].worker_off = false;
+	s.q = unattached_meanwhile();
+	ck_assert_uint_eq(ibv_of(s.q.b)->qp_num, qpn);
+	say(&s.q, 2);
+	rig_run_dry();
+	ck_assert_uint_eq(fv_shared_receives(1), 1);
+	fv_hold(FV_rdma_destroy_id, false);
+	rig_settle();
+	ck_assert_uint_eq(fv_shared_receives(1), 3);
+	hear_rtu();
+	rig_attach(s.q.b);
+	ck_assert_uint_eq(s.srq->ended, 1);
+	rig_assert_shared(s.srq, 2, s.q.b->qp, 0, VIRTIO_RDMA_WC_SUCCESS);
+	assert_bytes(&s, 2, 2);
+	rig_part(&s.p);
+	rig_part(&s.q);
+}
+END_TEST
+
 /* A failure that came early is one when it is told */
 START_TEST(failed_before_it_was_attached)
 {
@@ -690,6 +748,7 @@ int main(void)
 		{ "breaks", one_breaks_the_other_goes_on, 1 },
 		{ "early", told_when_it_is_attached, 1 },
 		{ "never", given_back_when_it_never_is, 2 },
+		{ "number", a_number_of_two, 1 },
 		{ "early queue", the_queue_goes_with_early_ones, 2 },
 		{ "early failure", failed_before_it_was_attached, 1 },
 		{ "dead", dead_before_it_was_attached, 1 },
