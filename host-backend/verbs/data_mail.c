@@ -6,7 +6,6 @@
  * readable.
  */
 #include <errno.h>
-#include <semaphore.h>
 #include <unistd.h>
 
 #include "data.h"
@@ -32,30 +31,14 @@ void data_mail(struct vrb *v, struct slow_job *job)
 	wake_worker(w);
 }
 
-struct waited {
-	struct slow_job job;
-	void (*fn)(void *arg);
-	void *arg;
-	sem_t done;
-};
-
-static void run_waited(struct slow_job *job)
-{
-	struct waited *w = (struct waited *)(void *)job;
-
-	w->fn(w->arg);
-	sem_post(&w->done);	/* w is the caller's again */
-}
-
 void data_call(struct vrb *v, void (*fn)(void *arg), void *arg)
 {
-	struct waited w = {.job.done = run_waited, .fn = fn, .arg = arg};
+	struct slow_waited w;
 
-	sem_init(&w.done, 0, 0);
+	slow_prepare(&w, fn, arg);
+	w.job.done = slow_run_waited;
 	data_mail(v, &w.job);
-	while (sem_wait(&w.done) && errno == EINTR)
-		;
-	sem_destroy(&w.done);
+	slow_wait(&w);
 }
 
 static struct slow_job *take_mail(struct vrb_worker *w)

@@ -3,7 +3,6 @@
  * slow.c - a thread for calls that block
  */
 #include <errno.h>
-#include <semaphore.h>
 #include <stdlib.h>
 
 #include "vrb.h"
@@ -92,30 +91,35 @@ void slow_run(struct slow *s, struct slow_job *job)
 	pthread_mutex_unlock(&s->lock);
 }
 
-struct waited {
-	struct slow_job job;
-	void (*fn)(void *arg);
-	void *arg;
-	sem_t done;
-};
-
-static void run_waited(struct slow_job *job)
+void slow_prepare(struct slow_waited *w, void (*fn)(void *arg), void *arg)
 {
-	struct waited *w = (struct waited *)(void *)job;
+	*w = (struct slow_waited){.fn = fn, .arg = arg};
+	sem_init(&w->ran, 0, 0);
+}
+
+void slow_run_waited(struct slow_job *job)
+{
+	struct slow_waited *w = (struct slow_waited *)(void *)job;
 
 	w->fn(w->arg);
-	sem_post(&w->done);	/* w is the caller's again */
+	sem_post(&w->ran);	/* w is the caller's again */
+}
+
+void slow_wait(struct slow_waited *w)
+{
+	while (sem_wait(&w->ran) && errno == EINTR)
+		;
+	sem_destroy(&w->ran);
 }
 
 void slow_call(struct slow *s, void (*fn)(void *arg), void *arg)
 {
-	struct waited w = {.job.fn = run_waited, .fn = fn, .arg = arg};
+	struct slow_waited w;
 
-	sem_init(&w.done, 0, 0);
+	slow_prepare(&w, fn, arg);
+	w.job.fn = slow_run_waited;
 	slow_run(s, &w.job);
-	while (sem_wait(&w.done) && errno == EINTR)
-		;
-	sem_destroy(&w.done);
+	slow_wait(&w);
 }
 
 void slow_stop(struct slow *s)

@@ -23,6 +23,7 @@
 #include <infiniband/verbs.h>
 #include <pthread.h>
 #include <rdma/rdma_cma.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "../backend.h"
@@ -39,6 +40,20 @@ struct slow_job {
 	void (*done)(struct slow_job *job);
 	struct vrb *back_to_worker;		/* NULL: back to control */
 };
+
+/* A job that somebody waits for, on his stack */
+struct slow_waited {
+	struct slow_job job;		/* first */
+	void (*fn)(void *arg);
+	void *arg;
+	sem_t ran;
+};
+
+/* slow.c.  slow_run_waited() is its job's fn, or done; then it is sent, and
+ * waited for */
+void slow_prepare(struct slow_waited *w, void (*fn)(void *arg), void *arg);
+void slow_run_waited(struct slow_job *job);
+void slow_wait(struct slow_waited *w);
 
 /* slow.c.  0 or -errno */
 int slow_start(const char *name, struct slow **out);
