@@ -66,8 +66,6 @@ void data_poll_all(struct vrb_worker *w);
 
 /* ------------------------------------------------------------ data_shared.c */
 
-/* The number of c is not its own any more */
-void shared_leave(struct vrb_worker *w, struct be_conn *c);
 /* A completion of a shared receive */
 void shared_handle(struct vrb_worker *w, const struct ibv_wc *wc);
 /* Those of c that wait */

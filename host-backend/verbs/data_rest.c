@@ -105,7 +105,6 @@ static void at_rest(struct slow_job *job)
 	/* what it left in the completion queue goes before its room there does */
 	data_poll_all(&c->vrb->w);
 	slot_give(&c->vrb->w, c);
-	shared_leave(&c->vrb->w, c);
 	data_set_state(c, DATA_APART);
 	c->model_qp = NULL;
 	be_qp_stopped(qp);

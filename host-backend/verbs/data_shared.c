@@ -16,16 +16,6 @@ static struct be_conn **bucket(struct vrb_worker *w, uint32_t qpn)
 	return &w->by_qpn[qpn % QPN_BUCKETS];
 }
 
-void shared_leave(struct vrb_worker *w, struct be_conn *c)
-{
-	struct be_conn **at = bucket(w, c->qpn);
-
-	while (*at && *at != c)
-		at = &(*at)->next_by_qpn;
-	if (*at)
-		*at = c->next_by_qpn;
-}
-
 static struct be_conn *by_qpn(struct vrb_worker *w, uint32_t qpn)
 {
 	struct be_conn *c = *bucket(w, qpn);
@@ -160,6 +150,16 @@ void shared_enter(struct be_conn *c)
 	data_call(c->vrb, enter, c);
 }
 
+static void leave(struct vrb_worker *w, const struct be_conn *c)
+{
+	struct be_conn **at = bucket(w, c->qpn);
+
+	while (*at && *at != c)
+		at = &(*at)->next_by_qpn;
+	if (*at)
+		*at = c->next_by_qpn;
+}
+
 static void forget_in_worker(struct slow_job *job)
 {
 	struct be_conn *c = be_container(job, struct be_conn, forget);
@@ -167,7 +167,7 @@ static void forget_in_worker(struct slow_job *job)
 	struct kept *e, *next;
 
 	data_poll_all(w);
-	shared_leave(w, c);
+	leave(w, c);
 	for (e = take_kept(w, c); e; e = next) {
 		next = e->next;
 		srq_repost(w, e->wc.wr_id);

@@ -19,7 +19,7 @@ static struct be_qp *shared_qp(void)
 {
 	struct be_qp *qp = rig_qp(1, WINDOW);
 
-	qp->attr.srq = &rig.srqs->srq;
+	qp->attr.srq = &rig.srqs->srq;	/* the newest */
 	return qp;
 }
 
@@ -561,6 +561,29 @@ START_TEST(the_last_event_came_before)
 }
 END_TEST
 
+/* The device flushes what it had taken when its queue pair is no more: the
+ * receive is there for others, if their queue still is */
+START_TEST(flushed_too_late)
+{
+	struct scene s = one();
+
+	post_receives(&s, 2);
+	fv_begin_message(ibv_of(s.p.b));
+	fv_flush = FV_FLUSH_HELD;
+	rig_end(s.p.b);
+	fv_flush = FV_FLUSH_NOW;
+	if (_i) {
+		rig_srq_destroy(s.srq);
+		s.srq = rig_srq(1, WINDOW);
+		post_receives(&s, 2);
+	}
+	ck_assert_uint_eq(fv_release_flushes(), 1);
+	rig_settle();
+	ck_assert_uint_eq(fv_shared_receives(1), 2);
+	ck_assert_uint_eq(s.srq->ended, 0);
+}
+END_TEST
+
 START_TEST(a_mute_one)
 {
 	struct scene s = one();
@@ -760,6 +783,7 @@ int main(void)
 		{ "unpolled", stopped_with_a_message_unpolled, 1 },
 		{ "last", the_last_event, 2 },
 		{ "last before", the_last_event_came_before, 1 },
+		{ "too late", flushed_too_late, 2 },
 		{ "mute", a_mute_one, 2 },
 		{ "end", the_end_of_the_queue, 1 },
 		{ "end behind", the_queue_ends_behind_its_queue_pairs, 1 },

@@ -82,16 +82,14 @@ static void receive(struct fk_qp *qp, const struct fk_wqe *w, uint64_t bytes)
 	push(qp, false, wc);
 }
 
-static void hold(struct fk_qp *qp, bool send)
+static void hold(struct fk_qp *qp, bool send, uint64_t wr_id)
 {
 	struct fk_held *h = fk_zalloc(sizeof(*h)), **at = &fk.held;
-	struct fk_queue *q = send ? &qp->sq : &qp->rq;
 
 	h->cq = send ? qp->qp.send_cq : qp->qp.recv_cq;
-	h->wc.wr_id = head(q)->wr_id;
+	h->wc.wr_id = wr_id;
 	h->wc.status = IBV_WC_WR_FLUSH_ERR;
 	h->wc.qp_num = qp->qp.qp_num;
-	take(q);
 	while (*at)
 		at = &(*at)->next;
 	*at = h;
@@ -103,12 +101,13 @@ static void flush(struct fk_qp *qp, bool send)
 	struct fk_queue *q = send ? &qp->sq : &qp->rq;
 
 	while (q->count) {
-		if (fv_flush == FV_FLUSH_NOW)
+		if (fv_flush == FV_FLUSH_NOW) {
 			complete(qp, send, IBV_WC_WR_FLUSH_ERR, 0);
-		else if (fv_flush == FV_FLUSH_HELD)
-			hold(qp, send);
-		else
-			take(q);
+			continue;
+		}
+		if (fv_flush == FV_FLUSH_HELD)
+			hold(qp, send, head(q)->wr_id);
+		take(q);
 	}
 }
 
@@ -142,12 +141,12 @@ static void flush_shared(struct fk_qp *qp, bool first)
 	const struct ibv_wc wc = { .wr_id = qp->begun.wr_id,
 				   .status = IBV_WC_WR_FLUSH_ERR };
 
-	if (fv_flush != FV_FLUSH_NOW)
-		return;
-	if (qp->has_begun)
+	if (qp->has_begun && fv_flush == FV_FLUSH_NOW)
 		push(qp, false, wc);
+	else if (qp->has_begun && fv_flush == FV_FLUSH_HELD)
+		hold(qp, false, wc.wr_id);
 	qp->has_begun = false;
-	if (first)
+	if (first && fv_flush == FV_FLUSH_NOW)
 		raise_event(qp, IBV_EVENT_QP_LAST_WQE_REACHED);
 }
 
