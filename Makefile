@@ -96,6 +96,7 @@ compile-flags:
 	@echo "qemu-device/model -std=gnu11 -D_GNU_SOURCE -Iqemu-device/include -Iqemu-device/model -Ihost-backend -isystem $(LIBVHOST_USER) -DVRDMAD_VERSION='\"lint\"'"
 	@echo "host-backend/local -std=gnu11 -D_GNU_SOURCE -Iqemu-device/include -Ihost-backend"
 	@echo "host-backend/iwarp -std=gnu11 -D_GNU_SOURCE -DIWARP_ISAL -Iqemu-device/include -Ihost-backend"
+	@echo "host-backend/verbs -std=gnu11 -D_GNU_SOURCE -Iqemu-device/include -Ihost-backend"
 	@echo "guest-driver/core -std=gnu11 -Iqemu-device/include -Iguest-driver/core"
 	@echo "guest-driver/ndspi -std=gnu11 -D_GNU_SOURCE $(NDSPI_INC)"
 clean: ## remove build*/, leave the cache

@@ -38,6 +38,7 @@
 #ifndef VRDMA_BACKEND_H
 #define VRDMA_BACKEND_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -311,6 +312,10 @@ struct backend {
  * Any thread. */
 void be_post(void (*fn)(void *arg), void *arg);
 
+/* A thread of the backend's own, which signals do not meet.  0 or -errno */
+int be_thread_start(pthread_t *thread, const char *name, void *(*fn)(void *arg),
+		    void *arg);
+
 /* fn(arg) runs from the loop whenever fd is readable.  0 or -errno */
 int be_watch(int fd, void (*fn)(void *arg), void *arg);
 /* fn does not run any more; call before close() */
@@ -430,7 +435,8 @@ void be_srq_complete(struct be_qp *qp, struct be_srq *srq, struct be_wr *wr,
  *				come: all before it were executed (with
  *				READ_FENCE, ended), none behind it.
  *	with mw_create()	The backend has its device execute the request and
- *				calls it when the device says that it succeeded.
+ *				calls it when the device says that it succeeded,
+ *				also of one that it does not complete (stop()).
  *
  * In both it completes the request with what be_sq_apply() says.  SUCCESS, or
  * LOCAL_PROTECTION: the window is bound already, or was destroyed; the token is

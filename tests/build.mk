@@ -50,7 +50,7 @@ $(UNIT_NDSPI): %: %.o $(UNIT_NDSPI_LIB) $(O)/libndping.a $(O)/libndspi.a
 UNIT_VERBS_OBJ := $(patsubst %.c,$(O)/%.o,$(wildcard tests/unit/verbs_*.c \
 	host-backend/verbs/*.c))
 UNIT_VERBS_WRAP := $(foreach f,calloc mmap eventfd epoll_create1 epoll_ctl \
-	fcntl pthread_create,-Wl,--wrap=$(f))
+	fcntl pthread_create sem_wait,-Wl,--wrap=$(f))
 $(UNIT_VERBS): %: %.o $(UNIT_VERBS_OBJ)
 	$(Q)$(CC) $(LDFLAGS_COMMON) $(UNIT_VERBS_WRAP) -o $@ $^ $(CHECK_LIBS)
 $(E2E) $(CONFORMANCE) $(HOSTILE) $(SOAK): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a

@@ -132,7 +132,7 @@ static void destroyed(struct slow_job *job)
 
 	c->ended = true;
 	if (c->shared)
-		data_forget_early(c);
+		shared_forget(c);
 	if (!c->errands)
 		free_conn(c);
 }
@@ -297,6 +297,8 @@ int conn_create_qp(struct be_conn *c, struct be_qp *qp)
 	}
 	c->port = c->id->port_num;
 	c->qpn = c->qp->qp_num;
+	if (c->shared)
+		shared_enter(c);
 	return to_init(c);
 }
 
@@ -318,7 +320,7 @@ static int to_rtr(struct be_conn *c, const struct be_read_limits *limits)
  * A receiver without a receive is asked again and again: six times, which is
  * the most that is not for ever, is over in milliseconds, and a guest that was
  * not scheduled is no error.  The end of patience is rnr-timeout-ms, kept in
- * data.c.
+ * data_post.c.
  */
 static int to_rts(struct be_conn *c, const struct be_read_limits *limits)
 {

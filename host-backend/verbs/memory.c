@@ -10,8 +10,6 @@
  * rights are what keeps guests apart, not the secrecy of keys.
  *
  * Mapping and pinning take time by the page, so the memory helper does both.
- * The order of its jobs is that of the calls: what is taken back was
- * registered before.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -24,26 +22,26 @@
 #include "vrb.h"
 
 struct vrb_mr {
-	struct slow_job job;		/* registration; control's, then helper's */
-	struct slow_job back;		/* the way back */
-	struct slow_job lose;		/* the device is removed */
-	struct vrb *vrb;
-	struct vrb_mr *next;		/* be_pd.mrs; control */
-	struct be_pd *pd;
-	struct ibv_pd *ibv_pd;		/* NULL: the device was gone already */
-	struct be_mr *mr;		/* the model's */
+	struct vrb_object o;		/* first */
 
-	/* control */
-	bool leaving;			/* mr_deregister() was called */
-	bool losing;			/* the job lose is on its way */
-	bool failed;			/* answered, waits for lose */
-
-	/* the helper, then, when it answered, control */
+	/* the helper, then, when it answered, control and worker */
 	struct ibv_mr *ibv;
+	uint32_t local_key, remote_key;
+
+	/* the helper */
 	uint8_t *map;			/* pieces side by side, or NULL */
 	uint64_t map_len;
-	int err;
 };
+
+static struct vrb_mr *mr_of(struct vrb_object *o)
+{
+	return (struct vrb_mr *)(void *)o;	/* the first member */
+}
+
+static const struct be_mr *model_of(const struct vrb_mr *m)
+{
+	return m->o.model;
+}
 
 /* ------------------------------------------------------------------- mapping */
 
@@ -80,10 +78,10 @@ static int map_failed(struct vrb_mr *m, uint64_t off, uint32_t pieces, int err)
 		be_log(BE_WARN, "%s: cannot map a region of %" PRIu64
 		       " bytes in %u pieces, as scattered as it is: the limit is "
 		       "vm.max_map_count; raise it (sysctl), or give the guest "
-		       "huge pages", m->vrb->name, m->mr->length, pieces);
+		       "huge pages", m->o.vrb->name, model_of(m)->length, pieces);
 	else
 		be_log(BE_WARN, "%s: cannot map byte %" PRIu64 " of a region: %s",
-		       m->vrb->name, off, strerror(err));
+		       m->o.vrb->name, off, strerror(err));
 	return err == ENOMEM ? -ENOMEM : -EINVAL;
 }
 
@@ -97,12 +95,12 @@ static int map_piece(struct vrb_mr *m, uint64_t at, uint64_t off,
 	void *got;
 
 	if ((at - before) % p->unit || (off && before) ||
-	    (off + p->length < m->mr->length &&
+	    (off + p->length < model_of(m)->length &&
 	     (before + p->length) % p->unit)) {
 		be_log(BE_WARN, "%s: a region of pages that are scattered inside "
 		       "of huge pages (of %" PRIu64 " bytes) cannot be mapped "
 		       "side by side: give the guest memory of 4 KiB pages, or "
-		       "the consumer memory of huge pages", m->vrb->name,
+		       "the consumer memory of huge pages", m->o.vrb->name,
 		       p->unit);
 		return -EINVAL;
 	}
@@ -115,7 +113,7 @@ static int map_piece(struct vrb_mr *m, uint64_t at, uint64_t off,
 /* A reserve that begins where the largest unit does */
 static int reserve(struct vrb_mr *m, uint64_t unit, uint64_t first)
 {
-	uint64_t len = round_up(first + m->mr->length, unit) + unit;
+	uint64_t len = round_up(first + model_of(m)->length, unit) + unit;
 	uint8_t *p = mmap(NULL, len, PROT_NONE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	uint64_t skip;
@@ -132,14 +130,14 @@ static int reserve(struct vrb_mr *m, uint64_t unit, uint64_t first)
 
 static int stitch(struct vrb_mr *m, uint8_t **first_byte)
 {
-	uint64_t unit = largest_unit(m->mr);
-	uint64_t first = first_in_unit(m->mr, unit);
+	uint64_t unit = largest_unit(model_of(m));
+	uint64_t first = first_in_unit(model_of(m), unit);
 	uint32_t pieces = 0;
 	struct be_piece p;
 	int ret = reserve(m, unit, first);
 
-	for (uint64_t off = 0; off < m->mr->length && !ret; off += p.length) {
-		be_mr_piece(m->mr, off, &p);
+	for (uint64_t off = 0; off < model_of(m)->length && !ret; off += p.length) {
+		be_mr_piece(model_of(m), off, &p);
 		ret = map_piece(m, first + off, off, &p, ++pieces);
 	}
 	*first_byte = m->map + first;
@@ -183,33 +181,36 @@ static int reg_failed(const struct vrb_mr *m, int err)
 		be_log(BE_WARN, "%s: cannot register %" PRIu64 " bytes: %s; "
 		       "RLIMIT_MEMLOCK is %" PRIu64 " KiB for all of vrdmad, "
 		       "and registered memory is locked: raise it "
-		       "(LimitMEMLOCK=, or ulimit -l)", m->vrb->name,
-		       m->mr->length, strerror(err),
+		       "(LimitMEMLOCK=, or ulimit -l)", m->o.vrb->name,
+		       model_of(m)->length, strerror(err),
 		       (uint64_t)limit.rlim_cur / 1024);
 		return -ENOMEM;
 	}
 	be_log(BE_WARN, "%s: cannot register %" PRIu64 " bytes: %s",
-	       m->vrb->name, m->mr->length, strerror(err));
+	       m->o.vrb->name, model_of(m)->length, strerror(err));
 	return -EINVAL;
 }
 
 static int reg(struct vrb_mr *m)
 {
+	const struct be_mr *mr = model_of(m);
 	struct be_piece p;
 	uint8_t *first;
 	int ret = 0;
 
-	if (!m->ibv_pd)
-		return -ENODEV;
-	be_mr_piece(m->mr, 0, &p);
+	be_mr_piece(mr, 0, &p);
 	first = p.host;
-	if (p.length < m->mr->length)
+	if (p.length < mr->length)
 		ret = stitch(m, &first);
 	if (ret)
 		return ret;
-	m->ibv = ibv_reg_mr_iova(m->ibv_pd, first, m->mr->length, m->mr->addr,
-				 rights_of(m->mr->access) | m->vrb->bind_right);
-	return m->ibv ? 0 : reg_failed(m, errno);
+	m->ibv = ibv_reg_mr_iova(m->o.ibv_pd, first, mr->length, mr->addr,
+				 rights_of(mr->access) | m->o.vrb->bind_right);
+	if (!m->ibv)
+		return reg_failed(m, errno);
+	m->local_key = m->ibv->lkey;
+	m->remote_key = m->ibv->rkey;
+	return 0;
 }
 
 static void unreg(struct vrb_mr *m)
@@ -218,106 +219,59 @@ static void unreg(struct vrb_mr *m)
 
 	if (ret)
 		be_log(BE_ERROR, "%s: cannot take a region back: %s",
-		       m->vrb->name, strerror(ret));
+		       m->o.vrb->name, strerror(ret));
 	m->ibv = NULL;
 	unmap(m);
 }
 
-static struct vrb_mr *mr_of(struct slow_job *job)
+static int make(struct vrb_object *o)
 {
-	return (struct vrb_mr *)(void *)job;	/* the first member */
+	return reg(mr_of(o));
 }
 
-static void reg_job(struct slow_job *job)
+static void unmake(struct vrb_object *o)
 {
-	struct vrb_mr *m = mr_of(job);
-
-	m->err = reg(m);
-	if (m->err)
-		unreg(m);
+	unreg(mr_of(o));
 }
 
-static void unlink_mr(struct vrb_mr *m)
+static void made(struct vrb_object *o, int err)
 {
-	struct vrb_mr **at = &m->pd->mrs;
+	struct be_mr *mr = o->model;
 
-	while (*at != m)
-		at = &(*at)->next;
-	*at = m->next;
-}
-
-static void reg_done(struct slow_job *job)
-{
-	struct vrb_mr *m = mr_of(job);
-	struct be_mr *mr = m->mr;
-	int err = m->err;
-
-	if (m->leaving)
-		return;		/* the job that takes it back is on its way */
 	if (err) {
-		unlink_mr(m);
 		mr->priv = NULL;
-		m->failed = true;
-		if (!m->losing)
-			free(m);
-	} else if (m->ibv) {
-		mr->local_key = m->ibv->lkey;
-		mr->remote_key = m->ibv->rkey;
+	} else {
+		mr->local_key = mr_of(o)->local_key;
+		mr->remote_key = mr_of(o)->remote_key;
 	}
 	mr->done(mr, err);
 }
 
+static void unmade(struct vrb_object *o)
+{
+	struct be_mr *mr = o->model;
+
+	mr->done(mr, 0);
+}
+
+static const struct vrb_object_kind region_kind = {
+	.size = sizeof(struct vrb_mr),
+	.make = make,
+	.unmake = unmake,
+	.made = made,
+	.unmade = unmade,
+};
+
 void vrb_mr_register(struct backend *be, struct be_mr *mr)
 {
-	struct vrb *v = vrb_of(be);
-	struct vrb_mr *m = calloc(1, sizeof(*m));
-
-	if (!m)
-		abort();	/* the host is out of memory, for bytes */
-	mr->priv = m;
-	m->vrb = v;
-	m->pd = mr->pd;
-	m->ibv_pd = mr->pd->pd;
-	m->mr = mr;
-	m->next = mr->pd->mrs;
-	mr->pd->mrs = m;
-	m->job.fn = reg_job;
-	m->job.done = reg_done;
-	slow_run(v->mr_helper, &m->job);
-}
-
-/* ------------------------------------------------------------ and its undoing */
-
-static struct vrb_mr *mr_of_back(struct slow_job *job)
-{
-	return be_container(job, struct vrb_mr, back);
-}
-
-static void unreg_job(struct slow_job *job)
-{
-	unreg(mr_of_back(job));
-}
-
-static void unreg_done(struct slow_job *job)
-{
-	struct vrb_mr *m = mr_of_back(job);
-	struct be_mr *mr = m->mr;
-	struct vrb *v = m->vrb;
-
-	unlink_mr(m);
-	free(m);
-	mr->done(mr, 0);
-	device_check_gone(v);
+	(void)be;
+	mr->priv = object_make(&region_kind, mr->pd, &mr->pd->mrs, mr);
 }
 
 void vrb_mr_deregister(struct backend *be, struct be_mr *mr)
 {
-	struct vrb_mr *m = mr->priv;
-
-	m->leaving = true;
-	m->back.fn = unreg_job;
-	m->back.done = unreg_done;
-	slow_run(vrb_of(be)->mr_helper, &m->back);
+	(void)be;
+	object_take_back(mr->priv);
 }
 
 struct ibv_mr *memory_mr(const struct be_mr *mr)
@@ -404,35 +358,6 @@ static void *must_calloc(size_t size)
 	return p;
 }
 
-static struct vrb_mr *mr_of_lose(struct slow_job *job)
-{
-	return be_container(job, struct vrb_mr, lose);
-}
-
-static void lose_mr_job(struct slow_job *job)
-{
-	unreg(mr_of_lose(job));
-}
-
-static void mr_lost(struct slow_job *job)
-{
-	struct vrb_mr *m = mr_of_lose(job);
-
-	m->losing = false;
-	if (m->failed)
-		free(m);
-}
-
-static void lose_mr(struct vrb *v, struct vrb_mr *m)
-{
-	if (m->leaving || m->losing)
-		return;
-	m->losing = true;
-	m->lose.fn = lose_mr_job;
-	m->lose.done = mr_lost;
-	slow_run(v->mr_helper, &m->lose);
-}
-
 static void lose_pd_job(struct slow_job *job)
 {
 	struct doomed_pd *d = (struct doomed_pd *)(void *)job;
@@ -475,9 +400,8 @@ void memory_lose_all(struct vrb *v, void (*done)(struct vrb *v))
 
 	for (struct be_pd *pd = v->pds; pd; pd = pd->next) {
 		srq_lose_all(pd);
-		window_lose_all(v, pd); /* a bound region cannot go */
-		for (struct vrb_mr *m = pd->mrs; m; m = m->next)
-			lose_mr(v, m);
+		object_lose_all(pd->mws); /* a bound region cannot go */
+		object_lose_all(pd->mrs);
 		lose_pd(v, pd);
 	}
 	l->vrb = v;

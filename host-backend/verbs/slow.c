@@ -3,8 +3,6 @@
  * slow.c - a thread for calls that block
  */
 #include <errno.h>
-#include <semaphore.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "vrb.h"
@@ -62,23 +60,6 @@ static void *slow_main(void *arg)
 	return NULL;
 }
 
-/* Signals are the control thread's; a fault is whose it is */
-static int start_thread(struct slow *s)
-{
-	sigset_t all, old;
-	int ret;
-
-	sigfillset(&all);
-	sigdelset(&all, SIGSEGV);
-	sigdelset(&all, SIGBUS);
-	sigdelset(&all, SIGFPE);
-	sigdelset(&all, SIGILL);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(&s->thread, NULL, slow_main, s);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return -ret;
-}
-
 int slow_start(const char *name, struct slow **out)
 {
 	struct slow *s = calloc(1, sizeof(*s));
@@ -89,14 +70,13 @@ int slow_start(const char *name, struct slow **out)
 	s->last = &s->first;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->more, NULL);
-	ret = start_thread(s);
+	ret = be_thread_start(&s->thread, name, slow_main, s);
 	if (ret) {
 		pthread_cond_destroy(&s->more);
 		pthread_mutex_destroy(&s->lock);
 		free(s);
 		return ret;
 	}
-	pthread_setname_np(s->thread, name);
 	*out = s;
 	return 0;
 }
@@ -111,30 +91,35 @@ void slow_run(struct slow *s, struct slow_job *job)
 	pthread_mutex_unlock(&s->lock);
 }
 
-struct waited {
-	struct slow_job job;
-	void (*fn)(void *arg);
-	void *arg;
-	sem_t done;
-};
-
-static void run_waited(struct slow_job *job)
+void slow_prepare(struct slow_waited *w, void (*fn)(void *arg), void *arg)
 {
-	struct waited *w = (struct waited *)(void *)job;
+	*w = (struct slow_waited){.fn = fn, .arg = arg};
+	sem_init(&w->ran, 0, 0);
+}
+
+void slow_run_waited(struct slow_job *job)
+{
+	struct slow_waited *w = (struct slow_waited *)(void *)job;
 
 	w->fn(w->arg);
-	sem_post(&w->done);	/* w is the caller's again */
+	sem_post(&w->ran);	/* w is the caller's again */
+}
+
+void slow_wait(struct slow_waited *w)
+{
+	while (sem_wait(&w->ran) && errno == EINTR)
+		;
+	sem_destroy(&w->ran);
 }
 
 void slow_call(struct slow *s, void (*fn)(void *arg), void *arg)
 {
-	struct waited w = {.job.fn = run_waited, .fn = fn, .arg = arg};
+	struct slow_waited w;
 
-	sem_init(&w.done, 0, 0);
+	slow_prepare(&w, fn, arg);
+	w.job.fn = slow_run_waited;
 	slow_run(s, &w.job);
-	while (sem_wait(&w.done) && errno == EINTR)
-		;
-	sem_destroy(&w.done);
+	slow_wait(&w);
 }
 
 void slow_stop(struct slow *s)

@@ -8,7 +8,6 @@
  * queue is kept by the shared queue, once, whoever uses its receives.
  */
 #include <errno.h>
-#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +26,7 @@ struct vrb_srq {
 	struct vrb_srq *next;		/* be_pd.srqs; control */
 
 	/* worker only */
+	bool left;			/* the device is losing it */
 	struct be_wr **wr;		/* by place; NULL: free */
 	struct ibv_sge *sge;		/* by place, max_sge each */
 	uint8_t *num_sge;		/* by place */
@@ -119,7 +119,7 @@ void vrb_srq_posted(struct backend *be, struct be_srq *srq)
 	struct vrb_srq *s = srq->priv;
 
 	(void)be;
-	while (s && s->ibv && post_some(s) == POST_BATCH)
+	while (s && !s->left && post_some(s) == POST_BATCH)
 		;
 }
 
@@ -130,7 +130,7 @@ void srq_repost(struct vrb_worker *w, uint64_t wr_id)
 	struct vrb_srq *s = by_tag(w, wr_id, &place);
 	int ret;
 
-	if (!s || !s->ibv || !s->wr[place])
+	if (!s || !s->wr[place])
 		return;
 	fill(s, place, &wr);
 	ret = ibv_post_srq_recv(s->ibv, &wr, &bad);
@@ -155,46 +155,21 @@ struct be_wr *srq_take(struct vrb_worker *w, uint64_t wr_id,
 
 /* ---------------------------------------------------------- control thread */
 
-struct vrb_srq_job {
-	struct slow_job job;
-	struct vrb_worker *worker;
-	uint32_t slot;
-	struct vrb_srq *srq;
-	sem_t done;
-};
-
-static void join(struct slow_job *job)
+/* In the worker: its table is its own */
+static void join(void *arg)
 {
-	struct vrb_srq_job *j = (struct vrb_srq_job *)(void *)job;
+	struct vrb_srq *s = arg;
 
-	j->worker->srq[j->slot] = j->srq;
-	sem_post(&j->done);
+	s->vrb->w.srq[s->slot] = s;
 }
 
-static void leave(struct slow_job *job)
+static void leave(void *arg)
 {
-	struct vrb_srq_job *j = (struct vrb_srq_job *)(void *)job;
+	struct vrb_srq *s = arg;
 
-	j->worker->srq[j->slot] = NULL;
-	j->worker->srq_generation[j->slot]++;
-	sem_post(&j->done);
-}
-
-/* In the worker, and back: its table is its own */
-static void tell_worker(struct vrb_srq *s, void (*what)(struct slow_job *))
-{
-	struct vrb_srq_job j = {
-		.job.done = what,
-		.worker = &s->vrb->w,
-		.slot = s->slot,
-		.srq = s,
-	};
-
-	sem_init(&j.done, 0, 0);
-	data_mail(s->vrb, &j.job);
-	while (sem_wait(&j.done) && errno == EINTR)
-		;
-	sem_destroy(&j.done);
+	s->left = true;
+	s->vrb->w.srq[s->slot] = NULL;
+	s->vrb->w.srq_generation[s->slot]++;
 }
 
 static bool take_slot(struct vrb *v, uint32_t *slot)
@@ -230,10 +205,10 @@ static struct vrb_srq *new_srq(struct vrb *v, struct be_srq *srq)
 	s->srq = srq;
 	s->size = srq->window;
 	s->wr = calloc(s->size, sizeof(*s->wr));
-	s->free = malloc(s->size * sizeof(*s->free));
+	s->free = calloc(s->size, sizeof(*s->free));
 	s->max_sge = srq->max_sge ? srq->max_sge : 1;
-	s->sge = malloc((size_t)s->size * s->max_sge * sizeof(*s->sge));
-	s->num_sge = malloc(s->size);
+	s->sge = calloc((size_t)s->size * s->max_sge, sizeof(*s->sge));
+	s->num_sge = calloc(s->size, sizeof(*s->num_sge));
 	if (!s->wr || !s->free || !s->sge || !s->num_sge) {
 		free_srq(s);
 		return NULL;
@@ -281,7 +256,7 @@ int vrb_srq_create(struct backend *be, struct be_srq *srq)
 	srq->priv = s;
 	s->next = srq->pd->srqs;
 	srq->pd->srqs = s;
-	tell_worker(s, join);
+	data_call(v, join, s);
 	return 0;
 
 err_credits:
@@ -313,7 +288,7 @@ void vrb_srq_destroy(struct backend *be, struct be_srq *srq)
 	while (*at != s)
 		at = &(*at)->next;
 	*at = s->next;
-	tell_worker(s, leave);
+	data_call(v, leave, s);
 	slow_call(v->qp_helper, destroy_ibv, s);
 	v->w.credits -= s->credits;
 	v->srq_used[s->slot] = false;
@@ -332,7 +307,7 @@ struct ibv_srq *srq_ibv(const struct be_srq *srq)
 void srq_lose_all(struct be_pd *pd)
 {
 	for (struct vrb_srq *s = pd->srqs; s; s = s->next) {
-		tell_worker(s, leave);
+		data_call(s->vrb, leave, s);
 		slow_call(s->vrb->qp_helper, destroy_ibv, s);
 	}
 }

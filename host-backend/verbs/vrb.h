@@ -23,6 +23,7 @@
 #include <infiniband/verbs.h>
 #include <pthread.h>
 #include <rdma/rdma_cma.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "../backend.h"
@@ -39,6 +40,20 @@ struct slow_job {
 	void (*done)(struct slow_job *job);
 	struct vrb *back_to_worker;		/* NULL: back to control */
 };
+
+/* A job that somebody waits for, on his stack */
+struct slow_waited {
+	struct slow_job job;		/* first */
+	void (*fn)(void *arg);
+	void *arg;
+	sem_t ran;
+};
+
+/* slow.c.  slow_run_waited() is its job's fn, or done; then it is sent, and
+ * waited for */
+void slow_prepare(struct slow_waited *w, void (*fn)(void *arg), void *arg);
+void slow_run_waited(struct slow_job *job);
+void slow_wait(struct slow_waited *w);
 
 /* slow.c.  0 or -errno */
 int slow_start(const char *name, struct slow **out);
@@ -96,8 +111,8 @@ struct be_pd {
 	struct vrb *vrb;
 	struct ibv_pd *pd;		/* NULL: the device is gone */
 	struct be_pd *next;		/* vrb.pds */
-	struct vrb_mr *mrs;		/* registered, or about to be */
-	struct vrb_mw *mws;		/* the same of windows */
+	struct vrb_object *mrs;		/* regions: registered, or about to be */
+	struct vrb_object *mws;		/* the same of windows */
 	struct vrb_srq *srqs;
 };
 
@@ -137,7 +152,7 @@ struct vrb_worker {
 	struct vrb_srq *srq[SRQ_SLOTS];
 	uint32_t srq_generation[SRQ_SLOTS];
 	struct be_conn *by_qpn[QPN_BUCKETS];	/* those with a shared queue */
-	struct early *early;		/* messages for those not yet attached */
+	struct kept *kept;		/* shared receives that cannot be told yet */
 	struct be_conn *draining;
 	struct be_conn *flushed;	/* found without a cause in this poll */
 	bool armed;
@@ -242,7 +257,7 @@ struct be_conn {
 	void *cm;			/* the model's */
 	bool said_disconnect;		/* disconnect() was called */
 	bool heard_disconnect;		/* DISCONNECTED came */
-	unsigned int errands;		/* barrier and last, on their way */
+	unsigned int errands;		/* barrier and the like, on their way */
 	bool ended;			/* conn_end() has done all but free it */
 	struct be_qp *want;		/* active: who will be attached */
 	struct be_private priv;		/* active: for the REQ */
@@ -257,7 +272,7 @@ struct be_conn {
 	struct slow_job end;		/* abort() */
 	struct slow_job barrier;	/* data_barrier() */
 	struct slow_job last;		/* data_last_wqe() */
-	struct slow_job forget;		/* data_forget_early() */
+	struct slow_job forget;		/* shared_forget() */
 	bool last_sent;
 	void (*after_barrier)(void *c);
 
@@ -296,37 +311,44 @@ int cq_take_credits(struct vrb *v, uint32_t wanted, uint32_t *got);
 /* From INIT to where it may be posted to and hear the peer.  0 or -errno */
 int conn_connect_qp(struct be_conn *c, const struct be_read_limits *limits);
 
-/* data.c, worker */
+/* data_rest.c, worker */
 void vrb_attach(struct be_conn *c, struct be_qp *qp);
 void vrb_absent(struct be_conn *c);
-bool vrb_run(struct be_conn *c);
 void vrb_stop(struct be_conn *c);
+/* data_post.c, worker */
+bool vrb_run(struct be_conn *c);
+/* Elements of one request; count or -EACCES */
+int data_gather(struct be_wr *wr, struct ibv_sge *sge, bool *bytes);
+/* data.c, worker */
 bool vrb_poll(struct backend *be);
 void vrb_arm(struct backend *be);
 int vrb_poll_fd(const struct backend *be);
 /* data.c, control thread: before the first and after the last connection */
 int data_start(struct vrb *v);
 void data_stop(struct vrb *v);
-/* done(c) runs in the control thread behind everything that the worker finds in
- * the completion queue now */
-void data_barrier(struct be_conn *c, void (*done)(void *c));
 /* No queue pair is left, the device goes: done(v) runs in the control thread
  * when the worker polls nothing of it any more */
 void data_close_cq(struct vrb *v, void (*done)(struct vrb *v));
-/* data.c, any thread: the queue pairs of these ports fail */
-void data_lose_ports(struct vrb *v, uint64_t ports);
-/* data.c, any thread: the job goes to the worker, which calls job->done() */
-void data_mail(struct vrb *v, struct slow_job *job);
 
-/* The device says that a queue pair in ERROR takes no shared receive any more.
- * Control thread, once. */
+/* data_mail.c, any thread: the queue pairs of these ports fail */
+void data_lose_ports(struct vrb *v, uint64_t ports);
+/* data_mail.c, any thread: the job goes to the worker, which calls job->done() */
+void data_mail(struct vrb *v, struct slow_job *job);
+/* data_mail.c, control thread: fn(arg) runs in the worker, and has when it
+ * returns */
+void data_call(struct vrb *v, void (*fn)(void *arg), void *arg);
+/* data_mail.c, control thread: done(c) runs there, too, behind everything that
+ * the worker finds in the completion queue now */
+void data_barrier(struct be_conn *c, void (*done)(void *c));
+/* data_rest.c, control thread, once: the device says that a queue pair in ERROR
+ * takes no shared receive any more */
 void data_last_wqe(struct be_conn *c);
-/* The queue pair of c, with a shared queue, was destroyed and never attached:
- * the receives that its messages took are there for others.  Control thread;
- * c is an errand longer. */
-void data_forget_early(struct be_conn *c);
-/* Elements of one request; count or -EACCES.  Worker. */
-int data_gather(struct be_wr *wr, struct ibv_sge *sge, bool *bytes);
+/* data_shared.c, control thread: c, with a shared queue, has its queue pair, which
+ * hears nobody yet; from here on the number is that of c */
+void shared_enter(struct be_conn *c);
+/* ...and it was destroyed.  If it never was attached, the receives that its
+ * messages took are there for others.  c is an errand longer. */
+void shared_forget(struct be_conn *c);
 
 /* srq.c, control thread */
 int vrb_srq_create(struct backend *be, struct be_srq *srq);
@@ -367,6 +389,48 @@ int cm_error(const struct vrb *v, const char *what, int err);
 /* Ends c for the model, which has not heard the end yet */
 void cm_break(struct be_conn *c, enum virtio_rdma_reason reason);
 
+/*
+ * object.c: what the memory helper makes of a domain's device, a region or a
+ * window.  Embedded as the first member.
+ */
+struct vrb_object {
+	struct slow_job make;		/* first; control's, then helper's */
+	struct slow_job back;		/* the way back */
+	struct slow_job lose;		/* the device is removed */
+	const struct vrb_object_kind *kind;
+	void *model;			/* the model's structure */
+	struct vrb *vrb;
+	struct ibv_pd *ibv_pd;		/* NULL: the device was gone already */
+
+	/* control */
+	struct vrb_object **list, *next;	/* of be_pd */
+	bool leaving;			/* object_take_back() was called */
+	bool losing;			/* the job lose is on its way */
+	bool failed;			/* answered, waits for lose */
+
+	/* the helper, then, when it answered, control */
+	int err;
+};
+
+struct vrb_object_kind {
+	size_t size;			/* of the structure around it */
+	/* the helper: 0 or -errno; and its undoing, also of what was made half,
+	 * or undone before */
+	int (*make)(struct vrb_object *o);
+	void (*unmake)(struct vrb_object *o);
+	/* control: answers the model, with err, or that it was taken back */
+	void (*made)(struct vrb_object *o, int err);
+	void (*unmade)(struct vrb_object *o);
+};
+
+/* Control thread.  Into the list, and made */
+void *object_make(const struct vrb_object_kind *kind, struct be_pd *pd,
+		  struct vrb_object **list, void *model);
+/* Also of one that is not answered yet, and then is not */
+void object_take_back(struct vrb_object *o);
+/* The device is removed: what it has of them goes, the structures stay */
+void object_lose_all(struct vrb_object *list);
+
 /* memory.c: control thread */
 int vrb_pd_create(struct backend *be, struct be_pd **out);
 void vrb_pd_destroy(struct be_pd *pd);
@@ -381,8 +445,6 @@ void memory_lose_all(struct vrb *v, void (*done)(struct vrb *v));
 /* window.c: control thread */
 void vrb_mw_create(struct backend *be, struct be_mw *mw);
 void vrb_mw_destroy(struct backend *be, struct be_mw *mw);
-/* Of one domain, by the helper, as the device goes */
-void window_lose_all(struct vrb *v, struct be_pd *pd);
 /* window.c, worker: the device's, of a window that is ready */
 struct ibv_mw *window_ibv(const struct be_mw *mw);
 

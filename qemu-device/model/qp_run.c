@@ -91,8 +91,10 @@ static void at_rest(struct vr_qp *qp)
 	answer_stops(qp);
 	if (qp->broke)
 		loop_post_work(qp->guest->loop, &qp->failed_work);
-	if (qp->free_at_rest)
-		loop_post_work(qp->guest->loop, &qp->free_work);
+	if (!qp->free_at_rest)
+		return;
+	mw_forget_qp(qp);	/* bound since it left, see be_sq_apply() */
+	loop_post_work(qp->guest->loop, &qp->free_work);
 }
 
 void be_qp_stopped(struct be_qp *be)

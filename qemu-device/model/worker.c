@@ -18,7 +18,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -675,26 +674,6 @@ err_epoll:
 	return ret;
 }
 
-/* Signals are the control thread's */
-static int start_thread(struct worker *w)
-{
-	sigset_t all, old;
-	int ret;
-
-	sigfillset(&all);
-	/* a fault in the worker must be the worker's */
-	sigdelset(&all, SIGSEGV);
-	sigdelset(&all, SIGBUS);
-	sigdelset(&all, SIGFPE);
-	sigdelset(&all, SIGILL);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(&w->thread, NULL, worker_main, w);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (!ret)
-		pthread_setname_np(w->thread, "vrdma-worker");
-	return -ret;
-}
-
 int worker_create(const struct worker_conf *conf, struct loop *loop,
 		  struct worker **out)
 {
@@ -742,7 +721,7 @@ int worker_start(const struct worker_conf *conf, struct loop *loop,
 	if (ret)
 		return ret;
 	w->by_hand = false;
-	ret = start_thread(w);
+	ret = be_thread_start(&w->thread, "vrdma-worker", worker_main, w);
 	if (ret) {
 		worker_free(w);
 		return ret;

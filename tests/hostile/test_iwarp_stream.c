@@ -292,28 +292,39 @@ START_TEST(mo_near_the_top)
 }
 END_TEST
 
-/* Waits for a receive as long as rnr-timeout-ms says, then not */
-START_TEST(send_without_a_receive)
+/* Waits for a receive as long as rnr-timeout-ms says */
+START_TEST(send_before_its_receive)
 {
 	NDK_RESULT_EX r;
 
 	iwscene_passive(&s, NULL);
 	send_untagged(0x4143, 0, 1, 0, 10);
 	iwpeer_expect_silence(&s.p, 50);
-	if (_i) {
-		assert_status(ep_post_recv(&s.e, 1, 0, 64), STATUS_SUCCESS);
-		r = ep_next(&s.e);
-		assert_status(r.Status, STATUS_SUCCESS);
-		ck_assert_uint_eq(r.BytesTransferred, 10);
-		iwscene_end(&s);
-	} else {
-		iwscene_expect_terminate(&s, 1, 2, 2);
-		iwscene_told(&s, VIRTIO_RDMA_R_RESET,
-			     STATUS_CONNECTION_ABORTED);
-	}
+	assert_status(ep_post_recv(&s.e, 1, 0, 64), STATUS_SUCCESS);
+	r = ep_next(&s.e);
+	assert_status(r.Status, STATUS_SUCCESS);
+	ck_assert_uint_eq(r.BytesTransferred, 10);
+	iwscene_end(&s);
 	iwscene_close(&s);
 }
 END_TEST
+
+/* ...then not */
+START_TEST(send_without_a_receive)
+{
+	iwscene_passive(&s, NULL);
+	send_untagged(0x4143, 0, 1, 0, 10);
+	iwscene_expect_terminate(&s, 1, 2, 2);
+	iwscene_told(&s, VIRTIO_RDMA_R_RESET, STATUS_CONNECTION_ABORTED);
+	iwscene_close(&s);
+}
+END_TEST
+
+/* For a test that is not about the end of patience: a machine may be busy */
+static void setup_patient(void)
+{
+	iwscene_setup_with("rnr-timeout-ms = 20000\n" FX_SMALL FX_FEW_QUEUES);
+}
 
 /* Nine Reads are agreed on, but ten come before one was answered: the answers
  * do not fit into the wire, as nobody takes them */
@@ -790,8 +801,11 @@ int main(void)
 	tcase_add_loop_test(tc, send_longer_than_the_receive, 0, 2);
 	tcase_add_test(tc, invalidate_of_nothing);
 	tcase_add_test(tc, mo_near_the_top);
-	tcase_add_loop_test(tc, send_without_a_receive, 0, 2);
+	tcase_add_test(tc, send_without_a_receive);
 	tcase_add_test(tc, more_reads_than_agreed);
+	tc = add_case(suite, "patient", 60);
+	tcase_add_checked_fixture(tc, setup_patient, iwscene_teardown);
+	tcase_add_test(tc, send_before_its_receive);
 	tc = add_case(suite, "pieces", 60);
 	tcase_add_checked_fixture(tc, iwscene_setup, iwscene_teardown);
 	tcase_add_loop_test(tc, any_pieces, 0, 9);

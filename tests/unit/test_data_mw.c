@@ -742,10 +742,13 @@ static bool wire_run(struct be_conn *c)
 	return false;
 }
 
+static bool wire_is_slow;	/* to stop: the test says when */
+
 static void wire_stop(struct be_conn *c)
 {
 	(void)c;
-	be_qp_stopped(wire_qp);
+	if (!wire_is_slow)
+		be_qp_stopped(wire_qp);
 }
 
 static int wire_pd_create(struct backend *be, struct be_pd **out)
@@ -800,6 +803,7 @@ static void wire_setup(void)
 	rig_start(&r, 50);
 	r.b.g.fabric = &wire;
 	wire_creates = wire_destroys = 0;
+	wire_is_slow = false;
 	wire_pd = rig_new_pd(&r, &r.b, 0);
 }
 
@@ -1051,6 +1055,44 @@ START_TEST(test_wire_bind_is_cut_off)
 }
 END_TEST
 
+static void wire_apply_and_stop(void *arg)
+{
+	(void)arg;
+	wire_status = be_sq_apply(wire_qp, wire_wr);
+	be_qp_stopped(wire_qp);
+}
+
+/* ...or it did, and was stopped: the request ends cancelled, the window is bound.
+ * 1: nobody waits for the queue pair, which goes as it comes to rest */
+START_TEST(test_wire_bind_is_told_late)
+{
+	struct virtio_rdma_bind body;
+	struct window w;
+
+	wire_connect();
+	w = wire_window(0x1234500);
+	body = bind_body(&w);
+	post_bind(1, &w, &body);
+	worker_call(r.worker, wire_take, NULL);
+	ck_assert_ptr_nonnull(wire_wr);
+	wire_is_slow = true;
+	qp_stop(rig_qp(&r.b), NULL, NULL);
+	if (_i) {
+		qp_release(rig_qp(&r.b));
+		ck_assert_uint_eq(rig_simple(&r, &r.b, cmd_destroy_qp,
+					     r.b.qp).status, S(OK));
+	}
+	worker_call(r.worker, wire_apply_and_stop, NULL);
+	ck_assert_uint_eq(wire_status, OK);
+	rig_settle(&r);
+	if (!_i)
+		rig_expect(&r, &r.b, 1, VIRTIO_RDMA_WC_CANCELLED);
+	ck_assert_uint_eq(deregister(r.b.local), S(BUSY));
+	wire_destroy(&w);
+	ck_assert_uint_eq(deregister(r.b.local), S(OK));
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("memory windows");
@@ -1087,6 +1129,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(w, test_wire_bind, 0, 2);
 	tcase_add_test(w, test_wire_receive_invalidate);
 	tcase_add_test(w, test_wire_bind_is_cut_off);
+	tcase_add_loop_test(w, test_wire_bind_is_told_late, 0, 2);
 	suite_add_tcase(s, w);
 	return s;
 }

@@ -10,6 +10,9 @@
  * addresses 10.0.0.(i + 1) and fd00::(i + 1); 10.0.0.9 belongs to a third one
  * that nobody opens.
  *
+ * A queue pair with a shared receive queue takes a receive when a message needs
+ * it, and says LAST_WQE_REACHED in ERROR.  Memory windows are of type 2B.
+ *
  * It is strict where a device would be silent: a completion queue that
  * overflows, an object destroyed under another, a call on one that was
  * destroyed end the test.  Calls may come from any thread.
@@ -32,7 +35,9 @@
 	X(ibv_query_port) X(ibv_alloc_pd) X(ibv_create_comp_channel)           \
 	X(ibv_create_cq) X(ibv_resize_cq) X(ibv_create_qp) X(ibv_modify_qp)    \
 	X(ibv_reg_mr) X(ibv_dereg_mr) X(ibv_destroy_qp) X(ibv_post_send)       \
-	X(ibv_post_recv) X(rdma_create_event_channel) X(rdma_create_id)        \
+	X(ibv_post_recv) X(ibv_create_srq) X(ibv_destroy_srq)                  \
+	X(ibv_post_srq_recv) X(ibv_alloc_mw) X(ibv_dealloc_mw)                 \
+	X(rdma_create_event_channel) X(rdma_create_id)                         \
 	X(rdma_destroy_id) X(rdma_bind_addr) X(rdma_listen)                    \
 	X(rdma_resolve_addr) X(rdma_resolve_route) X(rdma_init_qp_attr)        \
 	X(rdma_connect) X(rdma_accept) X(rdma_establish) X(rdma_reject)        \
@@ -76,6 +81,7 @@ enum fv_flush {
 	FV_FLUSH_NOW,
 	FV_FLUSH_LOST,			/* what is outstanding never completes */
 	FV_FLUSH_HELD,			/* ...or when the test says so */
+	/* LAST_WQE_REACHED is the test's to say with both */
 };
 
 extern struct fv_device fv_device;
@@ -98,6 +104,15 @@ void fv_set_next_qpn(unsigned int device, uint32_t qpn);
 bool fv_is_open(unsigned int device);
 /* Completions of this queue pair that wait to be polled */
 unsigned int fv_unpolled(unsigned int device, uint32_t qpn);
+/* The first packet of a longer message came: qp has the oldest receive of its
+ * shared queue.  No more of it comes. */
+void fv_begin_message(struct ibv_qp *qp);
+/* ...which is over, so; FLUSH_ERR: the device does not say yet why */
+void fv_break_receive(struct ibv_qp *qp, enum ibv_wc_status status);
+/* Receives of all shared queues of a device that no message has used */
+unsigned int fv_shared_receives(unsigned int device);
+/* This token of the device is one of a window that is bound */
+bool fv_window_is_bound(unsigned int device, uint32_t token);
 /* The newest region of a device */
 struct fv_region {
 	void *addr;
@@ -118,7 +133,7 @@ struct ibv_qp *fv_newest_qp(unsigned int device);
 void fv_expire(struct ibv_qp *qp);
 /* A completion as if the device had found this error by itself */
 void fv_break_request(struct ibv_qp *qp, enum ibv_wc_status status);
-/* It goes to ERROR, all but COMM_EST */
+/* It goes to ERROR, all but COMM_EST and LAST_WQE_REACHED */
 void fv_qp_event(struct ibv_qp *qp, enum ibv_event_type type);
 /* ...and says nothing of it */
 void fv_qp_silent_error(struct ibv_qp *qp);

@@ -23,6 +23,12 @@ static const struct fv_device usual = {
 		.max_mr = 1024,
 		.max_qp_rd_atom = 16,
 		.max_qp_init_rd_atom = 16,
+		.max_mw = 256,
+		.max_srq = 8192,
+		.max_srq_wr = 4096,
+		.max_srq_sge = 16,
+		.device_cap_flags = IBV_DEVICE_MEM_WINDOW_TYPE_2B |
+				    IBV_DEVICE_MEM_MGT_EXTENSIONS,
 		.phys_port_cnt = 1,
 	},
 	.transport = IBV_TRANSPORT_IB,
@@ -134,8 +140,9 @@ struct ibv_context *ibv_open_device(struct ibv_device *device)
 
 static bool is_of_qp(const struct ibv_async_event *ev)
 {
-	return ev->event_type != IBV_EVENT_CQ_ERR &&
-	       ev->event_type <= IBV_EVENT_COMM_EST;
+	return ev->event_type == IBV_EVENT_QP_LAST_WQE_REACHED ||
+	       (ev->event_type != IBV_EVENT_CQ_ERR &&
+		ev->event_type <= IBV_EVENT_COMM_EST);
 }
 
 /* Those of qp, of cq, or all: nobody fetches them any more */
@@ -298,6 +305,8 @@ int ibv_dereg_mr(struct ibv_mr *mr)
 	if (err)
 		return err;
 	fk_lock();
+	ck_assert_msg(!m->windows, "a region was taken back under %u windows",
+		      m->windows);
 	while (*at != m)
 		at = &(*at)->next;
 	*at = m->next;
@@ -497,6 +506,9 @@ static void fill_ops(struct ibv_context_ops *ops)
 	ops->req_notify_cq = req_notify_cq;
 	ops->post_send = fk_post_send;
 	ops->post_recv = fk_post_recv;
+	ops->post_srq_recv = fk_post_srq_recv;
+	ops->alloc_mw = fk_alloc_mw;
+	ops->dealloc_mw = fk_dealloc_mw;
 }
 
 /* -------------------------------------------------------- asynchronous events */

@@ -47,6 +47,16 @@ struct fk_mr {
 	struct fk_mr *next;
 	uint64_t iova;
 	int access;
+	unsigned int windows;		/* bound to it */
+};
+
+struct fk_mw {
+	struct ibv_mw mw;		/* first */
+	struct fk_mw *next;
+	struct fk_mr *mr;		/* bound to; NULL: not bound */
+	struct fk_qp *qp;		/* bound on; NULL: that is gone */
+	uint64_t addr, length;
+	int access;
 };
 
 struct fk_channel {
@@ -72,7 +82,9 @@ struct fk_wqe {
 	uint32_t nsge;
 	struct ibv_sge sge[FK_SGE];
 	uint64_t remote_addr;
-	uint32_t rkey;
+	uint32_t rkey;			/* or what is bound, invalidated */
+	struct fk_mw *mw;
+	struct ibv_mw_bind_info bind;
 	bool is_inline;
 	uint8_t bytes[1024];		/* inline */
 };
@@ -82,11 +94,23 @@ struct fk_queue {
 	uint32_t size, got, count;
 };
 
+struct fk_srq {
+	struct ibv_srq srq;		/* first */
+	struct fk_srq *next;
+	struct fk_queue q;
+	uint32_t max_sge;
+	unsigned int users;
+	bool dying;			/* inside of ibv_destroy_srq() */
+};
+
 struct fk_qp {
 	struct ibv_qp qp;		/* first */
 	struct fk_qp *next;
 	struct fk_device *dev;
 	struct fk_queue sq, rq;
+	struct fk_srq *srq;		/* instead of rq, or NULL */
+	struct fk_wqe begun;		/* fv_begin_message(): has_begun */
+	bool has_begun;
 	uint32_t max_sge[2];		/* send, receive */
 	uint32_t max_inline;
 	uint32_t peer_dev, peer_qpn;
@@ -107,7 +131,9 @@ struct fk {
 	struct fk_device dev[FK_DEVICES];
 	struct fk_context *contexts;
 	struct fk_mr *mrs;
+	struct fk_mw *mws;
 	struct fk_cq *cqs;
+	struct fk_srq *srqs;
 	struct fk_qp *qps;
 	struct fk_held *held;
 	uint32_t next_key;
@@ -164,6 +190,19 @@ int fk_post_send(struct ibv_qp *qp, struct ibv_send_wr *wr,
 		 struct ibv_send_wr **bad);
 int fk_post_recv(struct ibv_qp *qp, struct ibv_recv_wr *wr,
 		 struct ibv_recv_wr **bad);
+int fk_post_srq_recv(struct ibv_srq *srq, struct ibv_recv_wr *wr,
+		     struct ibv_recv_wr **bad);
+struct ibv_mw *fk_alloc_mw(struct ibv_pd *pd, enum ibv_mw_type type);
+int fk_dealloc_mw(struct ibv_mw *mw);
+/* Windows.  0: done, or a status */
+enum ibv_wc_status fk_bind(struct fk_qp *qp, const struct fk_wqe *w);
+enum ibv_wc_status fk_invalidate(const struct fk_qp *qp, uint32_t token);
+/* Bound on qp with this token, or NULL */
+struct fk_mw *fk_window(const struct fk_qp *qp, uint32_t token);
+void fk_forget_qp_windows(const struct fk_qp *qp);
+/* A receive into q, which is a queue pair's own or shared; 0 or an errno */
+int fk_put_receive(struct fk_queue *q, const struct ibv_recv_wr *wr,
+		   uint32_t max_sge);
 /* NULL, with errno set: the fault of this call, if it has one now */
 static inline void *fk_fault_null(enum fv_call call)
 {

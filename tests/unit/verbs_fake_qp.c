@@ -28,6 +28,13 @@ static void take(struct fk_queue *q)
 	q->count--;
 }
 
+static struct fk_queue *queue_of(struct fk_qp *qp, bool send)
+{
+	if (send)
+		return &qp->sq;
+	return qp->srq ? &qp->srq->q : &qp->rq;
+}
+
 struct fk_qp *fk_qp_by_number(uint32_t dev, uint32_t qpn)
 {
 	struct fk_qp *qp = fk.qps;
@@ -39,30 +46,50 @@ struct fk_qp *fk_qp_by_number(uint32_t dev, uint32_t qpn)
 
 /* ------------------------------------------------------------- completions */
 
-static void complete(struct fk_qp *qp, bool send, enum ibv_wc_status status,
-		     uint32_t bytes)
+static void push(struct fk_qp *qp, bool send, struct ibv_wc wc)
 {
-	struct fk_queue *q = send ? &qp->sq : &qp->rq;
-	struct ibv_wc wc = {
-		.wr_id = head(q)->wr_id,
-		.status = status,
-		.byte_len = bytes,
-		.qp_num = qp->qp.qp_num,
-	};
-
-	take(q);
+	wc.qp_num = qp->qp.qp_num;
 	fk_cq_push(send ? qp->qp.send_cq : qp->qp.recv_cq, &wc);
 }
 
-static void hold(struct fk_qp *qp, bool send)
+static void complete(struct fk_qp *qp, bool send, enum ibv_wc_status status,
+		     uint32_t bytes)
+{
+	struct fk_queue *q = queue_of(qp, send);
+	const struct ibv_wc wc = {
+		.wr_id = head(q)->wr_id,
+		.status = status,
+		.byte_len = bytes,
+	};
+
+	take(q);
+	push(qp, send, wc);
+}
+
+/* A message has filled the oldest receive, and says of w what that one cannot */
+static void receive(struct fk_qp *qp, const struct fk_wqe *w, uint64_t bytes)
+{
+	struct fk_queue *q = queue_of(qp, false);
+	const bool inv = w->opcode == IBV_WR_SEND_WITH_INV;
+	const struct ibv_wc wc = {
+		.wr_id = head(q)->wr_id,
+		.byte_len = (uint32_t)bytes,
+		.wc_flags = inv ? IBV_WC_WITH_INV : 0,
+		.invalidated_rkey = inv ? w->rkey : 0,
+	};
+
+	take(q);
+	push(qp, false, wc);
+}
+
+static void hold(struct fk_qp *qp, bool send, uint64_t wr_id)
 {
 	struct fk_held *h = fk_zalloc(sizeof(*h)), **at = &fk.held;
-	struct fk_queue *q = send ? &qp->sq : &qp->rq;
 
 	h->cq = send ? qp->qp.send_cq : qp->qp.recv_cq;
-	h->wc.wr_id = head(q)->wr_id;
+	h->wc.wr_id = wr_id;
 	h->wc.status = IBV_WC_WR_FLUSH_ERR;
-	take(q);
+	h->wc.qp_num = qp->qp.qp_num;
 	while (*at)
 		at = &(*at)->next;
 	*at = h;
@@ -74,12 +101,13 @@ static void flush(struct fk_qp *qp, bool send)
 	struct fk_queue *q = send ? &qp->sq : &qp->rq;
 
 	while (q->count) {
-		if (fv_flush == FV_FLUSH_NOW)
+		if (fv_flush == FV_FLUSH_NOW) {
 			complete(qp, send, IBV_WC_WR_FLUSH_ERR, 0);
-		else if (fv_flush == FV_FLUSH_HELD)
-			hold(qp, send);
-		else
-			take(q);
+			continue;
+		}
+		if (fv_flush == FV_FLUSH_HELD)
+			hold(qp, send, head(q)->wr_id);
+		take(q);
 	}
 }
 
@@ -99,24 +127,6 @@ unsigned int fv_release_flushes(void)
 	return n;
 }
 
-/* Those that flush later flush now: the device does nothing else in ERROR */
-void fk_qp_to_error(struct fk_qp *qp)
-{
-	if (qp->qp.state != IBV_QPS_ERR)
-		fk_note(qp->dev, "ERR");
-	qp->qp.state = IBV_QPS_ERR;
-	if (qp->dev->removed)
-		return;	/* nobody there who could flush */
-	flush(qp, true);
-	flush(qp, false);
-}
-
-static void break_at(struct fk_qp *qp, bool send, enum ibv_wc_status status)
-{
-	complete(qp, send, status, 0);
-	fk_qp_to_error(qp);
-}
-
 static void raise_event(struct fk_qp *qp, enum ibv_event_type type)
 {
 	const struct ibv_async_event ev = { .event_type = type,
@@ -125,12 +135,65 @@ static void raise_event(struct fk_qp *qp, enum ibv_event_type type)
 	fk_async((struct fk_context *)(void *)qp->qp.context, &ev);
 }
 
+/* What it had taken of the shared queue; the rest stays there for others */
+static void flush_shared(struct fk_qp *qp, bool first)
+{
+	const struct ibv_wc wc = { .wr_id = qp->begun.wr_id,
+				   .status = IBV_WC_WR_FLUSH_ERR };
+
+	if (qp->has_begun && fv_flush == FV_FLUSH_NOW)
+		push(qp, false, wc);
+	else if (qp->has_begun && fv_flush == FV_FLUSH_HELD)
+		hold(qp, false, wc.wr_id);
+	qp->has_begun = false;
+	if (first && fv_flush == FV_FLUSH_NOW)
+		raise_event(qp, IBV_EVENT_QP_LAST_WQE_REACHED);
+}
+
+/* Those that flush later flush now: the device does nothing else in ERROR */
+void fk_qp_to_error(struct fk_qp *qp)
+{
+	bool first = qp->qp.state != IBV_QPS_ERR;
+
+	if (first)
+		fk_note(qp->dev, "ERR");
+	qp->qp.state = IBV_QPS_ERR;
+	if (qp->dev->removed)
+		return;	/* nobody there who could flush */
+	flush(qp, true);
+	if (qp->srq)
+		flush_shared(qp, first);
+	else
+		flush(qp, false);
+}
+
+static void break_at(struct fk_qp *qp, bool send, enum ibv_wc_status status)
+{
+	complete(qp, send, status, 0);
+	fk_qp_to_error(qp);
+}
+
 /* ------------------------------------------------------------------ memory */
+
+/* The same of a window that is bound on qp */
+static uint8_t *reach_window(const struct fk_mw *w, uint64_t addr,
+			     uint64_t length, int access)
+{
+	if (addr - w->addr > w->length ||
+	    length > w->length - (addr - w->addr) ||
+	    (w->access & access) != access)
+		return NULL;
+	return (uint8_t *)w->mr->mr.addr + (addr - w->mr->iova);
+}
 
 /* Bytes of [addr, addr + length) in a region of this key; NULL: no access */
 static uint8_t *reach(const struct fk_qp *qp, uint32_t key, bool remote,
 		      uint64_t addr, uint64_t length, int access)
 {
+	const struct fk_mw *window = remote ? fk_window(qp, key) : NULL;
+
+	if (window)
+		return reach_window(window, addr, length, access);
 	for (struct fk_mr *m = fk.mrs; m; m = m->next) {
 		if ((remote ? m->mr.rkey : m->mr.lkey) != key ||
 		    m->mr.pd != qp->qp.pd)
@@ -182,9 +245,12 @@ static bool move(const struct fk_qp *qp, struct fk_wqe *w, uint8_t *flat,
 static bool do_send(struct fk_qp *qp, struct fk_qp *peer, uint8_t *bytes,
 		    uint64_t length)
 {
+	struct fk_queue *rq = queue_of(peer, false);
 	struct fk_wqe *w = head(&qp->sq);
 
-	if (!peer->rq.count) {
+	if (peer->has_begun)
+		return false;	/* that message has no end */
+	if (!rq->count) {
 		if (qp->rnr_retry == 7)
 			return false;
 		break_at(qp, true, IBV_WC_RNR_RETRY_EXC_ERR);
@@ -194,14 +260,18 @@ static bool do_send(struct fk_qp *qp, struct fk_qp *peer, uint8_t *bytes,
 		break_at(qp, true, IBV_WC_LOC_PROT_ERR);
 		return true;
 	}
-	if (length > length_of(head(&peer->rq))) {
+	if (length > length_of(head(rq))) {
 		break_at(peer, false, IBV_WC_LOC_LEN_ERR);
 		break_at(qp, true, IBV_WC_REM_INV_REQ_ERR);
-	} else if (!move(peer, head(&peer->rq), bytes, length, true)) {
+	} else if (!move(peer, head(rq), bytes, length, true)) {
 		break_at(peer, false, IBV_WC_LOC_PROT_ERR);
 		break_at(qp, true, IBV_WC_REM_OP_ERR);
+	} else if (w->opcode == IBV_WR_SEND_WITH_INV &&
+		   fk_invalidate(peer, w->rkey)) {
+		break_at(peer, false, IBV_WC_REM_INV_REQ_ERR);
+		break_at(qp, true, IBV_WC_REM_INV_REQ_ERR);
 	} else {
-		complete(peer, false, IBV_WC_SUCCESS, (uint32_t)length);
+		receive(peer, w, length);
 		complete(qp, true, IBV_WC_SUCCESS, 0);
 	}
 	return true;
@@ -234,6 +304,31 @@ static bool do_rdma(struct fk_qp *qp, struct fk_qp *peer, uint8_t *bytes,
 	return true;
 }
 
+/* What has no message */
+static bool do_local(struct fk_qp *qp)
+{
+	const struct fk_wqe *w = head(&qp->sq);
+	enum ibv_wc_status status = w->opcode == IBV_WR_BIND_MW ?
+					    fk_bind(qp, w) :
+					    fk_invalidate(qp, w->rkey);
+
+	if (status)
+		break_at(qp, true, status);
+	else
+		complete(qp, true, IBV_WC_SUCCESS, 0);
+	return true;
+}
+
+static bool is_local(const struct fk_wqe *w)
+{
+	return w->opcode == IBV_WR_BIND_MW || w->opcode == IBV_WR_LOCAL_INV;
+}
+
+static bool is_send(const struct fk_wqe *w)
+{
+	return w->opcode == IBV_WR_SEND || w->opcode == IBV_WR_SEND_WITH_INV;
+}
+
 static bool is_ready(const struct fk_qp *peer)
 {
 	return peer && !peer->dev->removed &&
@@ -248,11 +343,14 @@ static bool execute(struct fk_qp *qp)
 	uint8_t *bytes;
 	bool moved;
 
-	if (qp->qp.state != IBV_QPS_RTS || !qp->sq.count || qp->dev->removed ||
-	    !is_ready(peer))
+	if (qp->qp.state != IBV_QPS_RTS || !qp->sq.count || qp->dev->removed)
+		return false;
+	if (is_local(w))
+		return do_local(qp);
+	if (!is_ready(peer))
 		return false;
 	bytes = fk_zalloc(length + 1);
-	if (w->opcode == IBV_WR_SEND)
+	if (is_send(w))
 		moved = do_send(qp, peer, bytes, length);
 	else
 		moved = do_rdma(qp, peer, bytes, length,
@@ -296,6 +394,13 @@ static void put_send(struct fk_qp *qp, const struct ibv_send_wr *wr)
 		.rkey = wr->wr.rdma.rkey,
 		.is_inline = wr->send_flags & IBV_SEND_INLINE,
 	};
+	if (wr->opcode == IBV_WR_SEND_WITH_INV || wr->opcode == IBV_WR_LOCAL_INV)
+		w->rkey = wr->invalidate_rkey;
+	if (wr->opcode == IBV_WR_BIND_MW) {
+		w->rkey = wr->bind_mw.rkey;
+		w->mw = (struct fk_mw *)(void *)wr->bind_mw.mw;
+		w->bind = wr->bind_mw.bind_info;
+	}
 	ck_assert_msg(wr->send_flags & IBV_SEND_SIGNALED, "not signalled");
 	fill(w, wr->sg_list, wr->num_sge);
 	for (uint32_t i = 0, at = 0; w->is_inline && i < w->nsge; i++) {
@@ -329,27 +434,34 @@ int fk_post_send(struct ibv_qp *ibv, struct ibv_send_wr *wr,
 	return err;
 }
 
+int fk_put_receive(struct fk_queue *q, const struct ibv_recv_wr *wr,
+		   uint32_t max_sge)
+{
+	struct fk_wqe *w = &q->wqe[(q->got + q->count) % q->size];
+
+	if (!can_post(q, wr->num_sge, max_sge))
+		return ENOMEM;
+	q->count++;
+	*w = (struct fk_wqe){ .wr_id = wr->wr_id };
+	fill(w, wr->sg_list, wr->num_sge);
+	return 0;
+}
+
 int fk_post_recv(struct ibv_qp *ibv, struct ibv_recv_wr *wr,
 		 struct ibv_recv_wr **bad)
 {
 	struct fk_qp *qp = qp_of(ibv);
-	struct fk_queue *q = &qp->rq;
 	int err = 0;
+
+	ck_assert_msg(!qp->srq, "a receive for a queue pair with a shared queue");
 
 	for (; wr && !err; wr = err ? wr : wr->next) {
 		err = fv_fault(FV_ibv_post_recv);
 		fk_lock();
 		if (ibv->state == IBV_QPS_RESET)
 			err = EINVAL;
-		else if (!can_post(q, wr->num_sge, qp->max_sge[1]))
-			err = ENOMEM;
-		if (!err) {
-			struct fk_wqe *w =
-				&q->wqe[(q->got + q->count++) % q->size];
-
-			*w = (struct fk_wqe){ .wr_id = wr->wr_id };
-			fill(w, wr->sg_list, wr->num_sge);
-		}
+		if (!err)
+			err = fk_put_receive(&qp->rq, wr, qp->max_sge[1]);
 		if (!err && ibv->state == IBV_QPS_ERR)
 			fk_qp_to_error(qp);
 		fk_unlock();
@@ -394,6 +506,10 @@ struct ibv_qp *ibv_create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *init)
 		qp->qp.qp_num = new_number(qp->dev);
 		qp->sq.size = init->cap.max_send_wr;
 		qp->rq.size = init->cap.max_recv_wr;
+		qp->srq = (struct fk_srq *)(void *)init->srq;
+		if (qp->srq)
+			qp->srq->users++;
+		ck_assert(!qp->srq || init->srq->pd == pd);
 		qp->sq.wqe = fk_zalloc(qp->sq.size * sizeof(struct fk_wqe));
 		qp->rq.wqe = fk_zalloc(qp->rq.size * sizeof(struct fk_wqe));
 		qp->max_sge[0] = init->cap.max_send_sge;
@@ -426,6 +542,9 @@ int ibv_destroy_qp(struct ibv_qp *ibv)
 	((struct fk_pd *)(void *)ibv->pd)->users--;
 	((struct fk_cq *)(void *)ibv->send_cq)->users--;
 	((struct fk_cq *)(void *)ibv->recv_cq)->users--;
+	if (qp->srq)
+		qp->srq->users--;
+	fk_forget_qp_windows(qp);
 	if (ibv->state != IBV_QPS_RESET)
 		fk_note(qp->dev, "destroy");
 	fk_born_in(ibv->context, "queue pair", -1);
@@ -538,8 +657,34 @@ void fv_qp_event(struct ibv_qp *ibv, enum ibv_event_type type)
 {
 	fk_lock();
 	raise_event(qp_of(ibv), type);
-	if (type != IBV_EVENT_COMM_EST)
+	if (type != IBV_EVENT_COMM_EST && type != IBV_EVENT_QP_LAST_WQE_REACHED)
 		fk_qp_to_error(qp_of(ibv));
+	fk_unlock();
+}
+
+void fv_begin_message(struct ibv_qp *ibv)
+{
+	struct fk_qp *qp = qp_of(ibv);
+
+	fk_lock();
+	ck_assert(qp->srq && qp->srq->q.count && !qp->has_begun);
+	qp->begun = *head(&qp->srq->q);
+	qp->has_begun = true;
+	take(&qp->srq->q);
+	fk_unlock();
+}
+
+void fv_break_receive(struct ibv_qp *ibv, enum ibv_wc_status status)
+{
+	struct fk_qp *qp = qp_of(ibv);
+	const struct ibv_wc wc = { .wr_id = qp->begun.wr_id, .status = status };
+
+	fk_lock();
+	ck_assert(qp->has_begun);
+	qp->has_begun = false;
+	push(qp, false, wc);
+	if (status != IBV_WC_WR_FLUSH_ERR)
+		fk_qp_to_error(qp);
 	fk_unlock();
 }
 

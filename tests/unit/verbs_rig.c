@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <semaphore.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -38,13 +39,15 @@ static struct {
 } watches[WATCHES];
 
 static uint64_t deeds;			/* what happened, counted */
+static bool in_worker;			/* a backend's worker half is running */
+static pthread_t test_thread;
 
 static struct vrb *vrb_at(unsigned int host)
 {
 	return vrb_of(rig.host[host].be);
 }
 
-static void *rig_alloc(size_t size)
+void *rig_alloc(size_t size)
 {
 	void *p = malloc(size);
 
@@ -65,6 +68,13 @@ void be_post(void (*fn)(void *arg), void *arg)
 	shared.last = &p->next;
 	pthread_cond_signal(&shared.posted);
 	pthread_mutex_unlock(&shared.lock);
+}
+
+int be_thread_start(pthread_t *thread, const char *name, void *(*fn)(void *arg),
+		    void *arg)
+{
+	(void)name;
+	return -pthread_create(thread, NULL, fn, arg);
 }
 
 int be_watch(int fd, void (*fn)(void *arg), void *arg)
@@ -211,7 +221,7 @@ static void on_disconnected(void *cm)
 	fv_note(c->host, "disconnected");
 	if (!c->qp)
 		return;
-	c->received = c->qp->rq.ended;
+	c->received = c->qp->rq.ended + c->qp->shared_ended;
 	c->qp->detached = true;
 }
 
@@ -243,7 +253,7 @@ uint64_t be_now(void)
 }
 
 /* A queue pair that may be spoken of: attached, and not at rest */
-static void assert_live(const struct be_qp *qp)
+void rig_assert_live(const struct be_qp *qp)
 {
 	ck_assert_msg(qp->conn && !qp->stopped,
 		      "a word about a queue pair that is at rest");
@@ -266,19 +276,19 @@ uint32_t be_qp_rnr_timeout_ms(struct be_qp *qp)
 
 void be_qp_wake(struct be_qp *qp)
 {
-	assert_live(qp);
+	rig_assert_live(qp);
 	qp->woken = true;
 }
 
 void be_qp_wake_at(struct be_qp *qp, uint64_t deadline_ns)
 {
-	assert_live(qp);
+	rig_assert_live(qp);
 	qp->wake_at = deadline_ns;
 }
 
 void be_qp_fail(struct be_qp *qp, enum virtio_rdma_reason reason)
 {
-	assert_live(qp);
+	rig_assert_live(qp);
 	if (qp->failing || qp->stopping)
 		return;
 	qp->failing = true;
@@ -288,7 +298,7 @@ void be_qp_fail(struct be_qp *qp, enum virtio_rdma_reason reason)
 
 void be_qp_stopped(struct be_qp *qp)
 {
-	assert_live(qp);
+	rig_assert_live(qp);
 	ck_assert(qp->stopping);
 	ck_assert_msg(!fv_qp_lives(qp->host, qp->qpn),
 		      "at rest, and the device may still move its bytes");
@@ -301,7 +311,7 @@ void be_qp_stopped(struct be_qp *qp)
 static struct be_wr *next_wr(struct be_qp *qp, struct rig_queue *q,
 			     uint32_t window)
 {
-	assert_live(qp);
+	rig_assert_live(qp);
 	if (!be_qp_open(qp) || q->taken == q->posted ||
 	    q->taken - q->ended >= window)
 		return NULL;
@@ -323,7 +333,7 @@ static struct rig_wr *end_wr(struct be_qp *qp, struct rig_queue *q,
 {
 	struct rig_wr *w = &q->wr[q->ended];
 
-	assert_live(qp);
+	rig_assert_live(qp);
 	ck_assert_msg(q->ended < q->taken && &w->wr == wr, "out of order");
 	ck_assert_msg(!qp->failing, "a request ended behind one that failed");
 	w->ended = true;
@@ -479,17 +489,66 @@ static void turn_qp(struct be_qp *qp)
 		rig_stop(qp);
 }
 
+static void turn_srqs(unsigned int host)
+{
+	struct backend *be = rig.host[host].be;
+
+	for (struct rig_srq *s = rig.srqs; s; s = s->next) {
+		if (s->host != host || !s->woken)
+			continue;
+		s->woken = false;
+		deeds++;
+		be->srq_posted(be, &s->srq);
+	}
+}
+
 static void turn_worker(unsigned int host)
 {
 	struct rig_host *h = &rig.host[host];
 
 	if (!h->be || h->worker_off)
 		return;
+	in_worker = true;
 	if (h->be->poll(h->be))
 		deeds++;
+	turn_srqs(host);
 	for (struct be_qp *qp = rig.qps; qp; qp = qp->next)
 		if (qp->host == host)
 			turn_qp(qp);
+	in_worker = false;
+}
+
+void rig_run_workers(void)
+{
+	uint64_t before;
+
+	do {
+		before = deeds;
+		for (unsigned int i = 0; i < FV_DEVICES; i++)
+			turn_worker(i);
+	} while (deeds != before);
+}
+
+/* Linked with --wrap.  Control waits for the worker, or for a helper: the
+ * workers, which are the same thread here, go on meanwhile. */
+int __real_sem_wait(sem_t *s);
+int __wrap_sem_wait(sem_t *s);
+int __wrap_sem_wait(sem_t *s)
+{
+	void (*hook)(void) = rig.while_waiting;
+	struct timespec end;
+
+	if (!pthread_equal(pthread_self(), test_thread))
+		return __real_sem_wait(s);
+	ck_assert_msg(!in_worker, "the worker waits");
+	rig.while_waiting = NULL;
+	if (hook)
+		hook();
+	rig_run_workers();
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += WAIT_S;
+	ck_assert_msg(!sem_timedwait(s, &end), "control waits for nobody");
+	return 0;
 }
 
 bool rig_turn(void)
@@ -603,6 +662,8 @@ void rig_setup(void)
 	shared.warnings[0] = 0;
 	shared.errors = 0;
 	rig.now_ns = 1000000000u;
+	test_thread = pthread_self();
+	in_worker = false;
 	for (unsigned int i = 0; i < FV_DEVICES; i++)
 		open_memory(&rig.host[i]);
 }
@@ -642,7 +703,10 @@ int rig_start_memory(unsigned int host)
 	rig_register(&h->mr);
 	rig_settle();
 	ck_assert_uint_eq(h->mr.answers, 1);
-	return h->mr.err;
+	ret = h->mr.err;
+	if (!ret && rig.share)
+		ret = rig_srq_create(host, RIG_WINDOW, &h->srq);
+	return ret;
 }
 
 void rig_start_both(void)
@@ -676,6 +740,7 @@ static void stop_host(struct rig_host *h)
 	if (h->listener)
 		h->be->unlisten(h->listener);
 	h->listener = NULL;
+	rig_stop_shared((unsigned int)(h - rig.host));
 	stop_memory(h);
 	rig_settle();
 	ck_assert_msg(!h->be->busy(h->be), "busy with what has ended");
@@ -699,6 +764,7 @@ static void forget(void)
 		free(qp->rq.wr);
 		free(qp);
 	}
+	rig_forget_shared();
 	for (unsigned int i = 0; i < FV_DEVICES; i++)
 		rig.host[i].newest = NULL;
 }
@@ -707,6 +773,7 @@ void rig_down(void)
 {
 	fv_cm_cut = fv_data_cut = false;
 	rig.wire_off = false;
+	rig.while_waiting = NULL;
 	for (unsigned int i = 0; i < FV_DEVICES; i++)
 		rig.host[i].worker_off = false;
 	for (struct rig_conn *c = rig.conns; c; c = c->next)
@@ -800,6 +867,8 @@ struct be_qp *rig_qp(unsigned int host, uint32_t window)
 		.recv_sge = 4,
 		.inline_data = 64,
 	};
+	if (rig.host[host].srq)
+		qp->attr.srq = &rig.host[host].srq->srq;
 	qp->sq.wr = rig_alloc(RIG_WRS * sizeof(*qp->sq.wr));
 	qp->rq.wr = rig_alloc(RIG_WRS * sizeof(*qp->rq.wr));
 	qp->next = rig.qps;
@@ -902,24 +971,36 @@ void rig_end(struct rig_conn *c)
 	rig_settle();
 }
 
-struct rig_pair rig_pair(uint32_t window)
+struct rig_pair rig_half_pair(struct be_qp *a, struct be_qp *b)
 {
 	struct be_private none = rig_private(0);
 	struct rig_pair p;
 
-	p.a = rig_connect(rig_qp(0, window), &none);
+	p.a = rig_connect(a, &none);
 	ck_assert_int_eq(p.a->err, 0);
 	rig_settle();
 	p.b = rig.host[1].newest;
-	ck_assert_int_eq(rig_accept(p.b, rig_qp(1, window), &none), 0);
+	ck_assert_int_eq(rig_accept(p.b, b, &none), 0);
 	rig_settle();
 	ck_assert_uint_eq(p.a->accepted, 1);
+	return p;
+}
+
+struct rig_pair rig_pair_of(struct be_qp *a, struct be_qp *b)
+{
+	struct rig_pair p = rig_half_pair(a, b);
+
 	ck_assert_int_eq(rig_complete(p.a), 0);
 	rig_settle();
 	ck_assert_uint_eq(p.b->established, 1);
 	rig_attach(p.b);
 	rig_settle();
 	return p;
+}
+
+struct rig_pair rig_pair(uint32_t window)
+{
+	return rig_pair_of(rig_qp(0, window), rig_qp(1, window));
 }
 
 void rig_part(struct rig_pair *p)
@@ -939,26 +1020,29 @@ void rig_part(struct rig_pair *p)
 
 /* ----------------------------------------------------------------------- data */
 
-static struct rig_wr *post(struct be_qp *qp, struct rig_queue *q, uint64_t off,
+struct rig_wr *rig_fill_wr(struct rig_wr *w, unsigned int host, uint64_t off,
 			   uint64_t length)
 {
-	struct rig_wr *w = &q->wr[q->posted];
-
-	ck_assert_uint_lt(q->posted, RIG_WRS);
 	w->wr.length = length;
 	w->wr.sg = (struct be_sg *)(void *)w;
-	w->mr = &rig.host[qp->host].mr;
+	w->mr = &rig.host[host].mr;
 	w->addr = RIG_VA + off;
 	w->length = length;
-	q->posted++;
-	qp->woken = true;
 	return w;
+}
+
+struct rig_wr *rig_post_to(struct be_qp *qp, struct rig_queue *q, uint64_t off,
+			   uint64_t length)
+{
+	ck_assert_uint_lt(q->posted, RIG_WRS);
+	qp->woken = true;
+	return rig_fill_wr(&q->wr[q->posted++], qp->host, off, length);
 }
 
 void rig_post(struct be_qp *qp, enum virtio_rdma_opcode op, uint64_t off,
 	      uint64_t length, uint64_t remote_off)
 {
-	struct rig_wr *w = post(qp, &qp->sq, off, length);
+	struct rig_wr *w = rig_post_to(qp, &qp->sq, off, length);
 
 	w->wr.opcode = (uint8_t)op;
 	w->wr.remote_addr = RIG_VA + remote_off;
@@ -967,12 +1051,16 @@ void rig_post(struct be_qp *qp, enum virtio_rdma_opcode op, uint64_t off,
 
 void rig_post_receive(struct be_qp *qp, uint64_t off, uint64_t length)
 {
-	post(qp, &qp->rq, off, length);
+	if (qp->attr.srq)
+		rig_srq_post((struct rig_srq *)(void *)qp->attr.srq, off,
+			     length);
+	else
+		rig_post_to(qp, &qp->rq, off, length);
 }
 
 void rig_post_inline(struct be_qp *qp, const void *bytes, uint64_t length)
 {
-	struct rig_wr *w = post(qp, &qp->sq, 0, length);
+	struct rig_wr *w = rig_post_to(qp, &qp->sq, 0, length);
 
 	ck_assert_uint_le(length, sizeof(w->bytes));
 	memcpy(w->bytes, bytes, length);

@@ -5,7 +5,8 @@
  * DOC: Two hosts, each with a backend on a device of verbs_fake.h.  The rig is
  * what the model is to a backend, the be_xxx() functions, and records what it
  * is told; the test plays the model's decisions and both guests.  Control
- * thread and worker are the test's thread, the backend's helpers are real.
+ * thread and worker are the test's thread, the backend's helpers are real:
+ * where control waits for a semaphore, the workers have their turns meanwhile.
  *
  * rig_settle() brings everything forward until nothing moves any more, the
  * helpers' jobs included, so that what must not happen can be looked for after
@@ -44,8 +45,20 @@ struct rig_mr {
 	int err;			/* of the last answer */
 };
 
+struct rig_mw {
+	struct be_mw mw;		/* first */
+	unsigned int host;
+	uint32_t answers;
+	int err;			/* of the last answer */
+	uint32_t token;			/* what it is bound to; 0: nothing */
+	struct be_qp *qp;		/* on which */
+	struct rig_mw *next;
+};
+
 struct rig_wr {
 	struct be_wr wr;
+	struct be_bind bind;
+	bool applied;			/* be_sq_apply() */
 	struct rig_mr *mr;		/* one element, or inline */
 	uint64_t addr, length;
 	uint8_t bytes[64];
@@ -53,6 +66,8 @@ struct rig_wr {
 	bool ended;
 	enum virtio_rdma_wc_status status;
 	uint32_t received;
+	struct be_qp *user;		/* of a shared one: who used it */
+	uint32_t order;			/* ...as how manieth of that */
 };
 
 struct rig_queue {
@@ -60,11 +75,21 @@ struct rig_queue {
 	uint32_t posted, taken, ended;
 };
 
+struct rig_srq {
+	struct be_srq srq;		/* first */
+	unsigned int host;
+	struct rig_wr *wr;		/* RIG_WRS */
+	uint32_t posted, taken, ended;
+	bool woken;
+	struct rig_srq *next;
+};
+
 struct be_qp {
 	unsigned int host;
 	struct be_qp_attr attr;
 	struct be_conn *conn;		/* attached */
 	struct rig_queue sq, rq;
+	uint32_t shared_ended;		/* receives of its shared queue */
 	uint32_t rnr_ms;
 	bool woken, mute;
 	bool failing;			/* be_qp_fail(), or a request failed */
@@ -99,6 +124,7 @@ struct rig_host {
 	struct be_pd *pd;
 	struct be_listener *listener;
 	struct rig_mr mr;		/* all of mem, every right */
+	struct rig_srq *srq;		/* with rig.share: of all queue pairs */
 	int fd;
 	uint8_t *mem;
 	struct rig_conn *newest;	/* request() */
@@ -111,8 +137,13 @@ struct rig {
 	uint64_t now_ns;
 	bool wire_off;			/* nothing moves on it */
 	bool errors_expected;		/* lines of level error */
+	bool share;			/* receives: rig_start_memory() makes a
+					 * queue that rig_qp()'s have, too */
+	void (*while_waiting)(void);	/* in control's next wait, once */
 	struct be_qp *qps;
 	struct rig_conn *conns;
+	struct rig_srq *srqs;
+	struct rig_mw *mws;
 };
 
 extern struct rig rig;
@@ -145,6 +176,8 @@ bool rig_turn(void);
 void rig_settle(void);
 /* ...until nothing happens; a helper may be held */
 void rig_run_dry(void);
+/* ...only the workers; for rig.while_waiting */
+void rig_run_workers(void);
 void rig_advance(uint64_t ms);
 /* Until a worker has something to look at */
 void rig_wait_worker(unsigned int host);
@@ -180,6 +213,9 @@ struct rig_pair {
 };
 /* An established one, its queue pairs attached */
 struct rig_pair rig_pair(uint32_t window);
+struct rig_pair rig_pair_of(struct be_qp *a, struct be_qp *b);
+/* ...but only accepted, a not told of it yet by its guest */
+struct rig_pair rig_half_pair(struct be_qp *a, struct be_qp *b);
 /* a disconnects, b answers, both end */
 void rig_part(struct rig_pair *p);
 
@@ -199,5 +235,35 @@ void rig_post_receive(struct be_qp *qp, uint64_t off, uint64_t length);
 
 void rig_register(struct rig_mr *m);	/* the answer comes to it */
 void rig_deregister(struct rig_mr *m);
+
+/* Shared receive queues.  0 or the backend's -errno; the end takes it down */
+int rig_srq_create(unsigned int host, uint32_t window, struct rig_srq **out);
+struct rig_srq *rig_srq(unsigned int host, uint32_t window);	/* must work */
+void rig_srq_destroy(struct rig_srq *s);
+void rig_srq_post(struct rig_srq *s, uint64_t off, uint64_t length);
+/* Receive n ended so, with a message for qp, its how manieth */
+void rig_assert_shared(const struct rig_srq *s, uint32_t n,
+		       const struct be_qp *qp, uint32_t order,
+		       enum virtio_rdma_wc_status want);
+
+/* Windows.  The answer comes to it; the end takes it down */
+struct rig_mw *rig_mw_create(unsigned int host);
+struct rig_mw *rig_mw(unsigned int host);	/* must work */
+void rig_mw_destroy(struct rig_mw *m);
+void rig_post_bind(struct be_qp *qp, struct rig_mw *m, uint32_t token,
+		   uint64_t off, uint64_t length, uint32_t access);
+void rig_post_invalidate(struct be_qp *qp, uint32_t token);
+void rig_post_send_invalidate(struct be_qp *qp, uint64_t off, uint64_t length,
+			      uint32_t token);
+
+/* verbs_rig*.c to each other */
+void *rig_alloc(size_t size);
+void rig_assert_live(const struct be_qp *qp);
+struct rig_wr *rig_fill_wr(struct rig_wr *w, unsigned int host, uint64_t off,
+			   uint64_t length);
+struct rig_wr *rig_post_to(struct be_qp *qp, struct rig_queue *q, uint64_t off,
+			   uint64_t length);
+void rig_stop_shared(unsigned int host);	/* its queues, its windows */
+void rig_forget_shared(void);
 
 #endif /* VERBS_RIG_H */
