@@ -206,6 +206,8 @@ START_TEST(the_device_goes)
 	end_all_of(host);
 	rig_settle();
 	ck_assert_msg(!fv_is_open(host), "the device is still held");
+	if (how != C_CQ_ERROR)	/* that one is still there */
+		ck_assert_msg(!fv_manager_holds(host), "...by the manager");
 	ck_assert(rig_warned("nothing of the device is held any more"));
 	assert_is_without_device(host);
 	/* the other side goes on */

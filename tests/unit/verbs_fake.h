@@ -102,6 +102,9 @@ bool fv_qp_lives(unsigned int device, uint32_t qpn);
 void fv_set_next_qpn(unsigned int device, uint32_t qpn);
 /* The device's context is open */
 bool fv_is_open(unsigned int device);
+/* ...and the manager's own: from the first identifier that has the device until
+ * it looks which devices there are, and this one is gone */
+bool fv_manager_holds(unsigned int device);
 /* Completions of this queue pair that wait to be polled */
 unsigned int fv_unpolled(unsigned int device, uint32_t qpn);
 /* The first packet of a longer message came: qp has the oldest receive of its

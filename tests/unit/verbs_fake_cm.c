@@ -217,6 +217,40 @@ void rdma_destroy_event_channel(struct rdma_event_channel *channel)
 	free(c);
 }
 
+/* ------------------------------------------------------------------ devices */
+
+struct ibv_context **rdma_get_devices(int *count)
+{
+	struct ibv_context **list;
+
+	ck_assert_ptr_null(count);
+	fk_lock();
+	for (unsigned int i = 0; i < FK_DEVICES; i++)
+		fk.dev[i].held = fk.dev[i].held && !fk.dev[i].removed;
+	list = fk_zalloc(sizeof(*list));
+	fk_born("manager's list", 1);
+	fk_unlock();
+	return list;
+}
+
+void rdma_free_devices(struct ibv_context **list)
+{
+	fk_lock();
+	fk_born("manager's list", -1);
+	fk_unlock();
+	free(list);
+}
+
+bool fv_manager_holds(unsigned int device)
+{
+	bool held;
+
+	fk_lock();
+	held = fk.dev[device].held;
+	fk_unlock();
+	return held;
+}
+
 /* ---------------------------------------------------------------- addresses */
 
 static const struct {
@@ -291,6 +325,7 @@ static int bind_id(struct id *id, const struct sockaddr *sa)
 		if (fk.dev[device].removed || (device < FV_DEVICES && !c))
 			return ENODEV;
 		id->id.verbs = c ? &c->ctx : &other;
+		fk.dev[device].held = true;
 		id->id.port_num = 1;
 	}
 	return 0;

@@ -20,6 +20,7 @@ struct fk_device {
 	struct ibv_device device;	/* first */
 	unsigned int index;
 	bool removed;
+	bool held;			/* by the manager */
 	uint32_t next_qpn;
 	char log[FK_LOG];
 };
