@@ -129,12 +129,19 @@ const uint8_t *srq_entry(const struct vr_srq *srq)
 			     srq->stride);
 }
 
+/* The driver may post as many as the depth has and are not outstanding: one that
+ * is lent is outstanding until a message used it, though its entry was copied */
+void srq_show_head(struct vr_srq *srq)
+{
+	atomic_store_explicit(srq->ring.head_le,
+			      vr_to_le32(srq->taken - srq_lent(srq)),
+			      memory_order_release);
+}
+
 void srq_advance(struct vr_srq *srq)
 {
 	srq->taken++;
-	/* the driver may overwrite the entry from here on */
-	atomic_store_explicit(srq->ring.head_le, vr_to_le32(srq->taken),
-			      memory_order_release);
+	srq_show_head(srq);
 }
 
 void srq_took(struct vr_qp *qp)
@@ -386,8 +393,7 @@ static bool change_ring(struct vr_srq *srq, struct srq_ring *ring)
 		return false;
 	srq->ring = *ring;
 	*ring = old;
-	atomic_store_explicit(srq->ring.head_le, vr_to_le32(srq->taken),
-			      memory_order_release);
+	srq_show_head(srq);
 	return true;
 }
 

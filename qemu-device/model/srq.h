@@ -109,6 +109,7 @@ void srq_check_limit(struct vr_srq *srq);
 /* A malformed entry that no queue pair can be blamed for */
 void srq_fail(struct vr_srq *srq, const char *why);
 /* The entry was copied: its place is free */
+void srq_show_head(struct vr_srq *srq);
 void srq_advance(struct vr_srq *srq);
 
 /* srq_fabric.c, control thread: with the guest's fabric, if that serves shared

@@ -64,19 +64,18 @@ struct be_wr *be_srq_next(struct be_srq *be)
 
 	if (!l || srq->dead || !l->frees || !srq_has_entry(srq))
 		return NULL;
-	place = l->free[l->frees - 1];
+	place = l->free[--l->frees];
+	l->lent++;
+	l->out[place] = true;
 	wr = wr_at(l, place);
 	wr_take_lent(srq, wr);
 	srq_advance(srq);
-	if (wr->bad) {
-		wr_put(wr);
-		srq_fail(srq, "a malformed receive");
-		return NULL;
-	}
-	l->frees--;
-	l->lent++;
-	l->out[place] = true;
-	return &wr->be;
+	if (!wr->bad)
+		return &wr->be;
+	wr_put(wr);
+	give_back(l, place);
+	srq_fail(srq, "a malformed receive");
+	return NULL;
 }
 
 void be_srq_complete(struct be_qp *qp, struct be_srq *be, struct be_wr *be_wr,
@@ -86,8 +85,10 @@ void be_srq_complete(struct be_qp *qp, struct be_srq *be, struct be_wr *be_wr,
 	struct vr_srq *srq = container_of(be, struct vr_srq, be);
 	struct vr_wr *wr = container_of(be_wr, struct vr_wr, be);
 
-	wr_end_lent(vr_qp_of(qp), wr, (uint8_t)status, length, solicited);
+	/* first: who sees the completion may post another one */
 	give_back(srq->loans, place_of(srq->loans, wr));
+	srq_show_head(srq);
+	wr_end_lent(vr_qp_of(qp), wr, (uint8_t)status, length, solicited);
 	srq_check_limit(srq);
 }
 
