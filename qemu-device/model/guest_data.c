@@ -22,6 +22,7 @@ int guest_data_init(struct guest *g, struct worker *w)
 	d->max_read_sge = g->conf->max_read_sge;
 	d->rnr_timeout_ms = g->conf->rnr_timeout_ms;
 	d->map = NULL;
+	d->pauses = 0;
 	d->paused = false;
 	list_init(&d->run);
 	list_init(&d->runnable);
@@ -78,7 +79,7 @@ void guest_data_set_map(struct guest *g, struct gmem_map *map)
 
 struct set_paused {
 	struct guest_data *data;
-	bool paused;
+	bool pause;
 };
 
 static void set_paused(void *arg)
@@ -86,7 +87,8 @@ static void set_paused(void *arg)
 	struct set_paused *s = arg;
 	struct guest_data *d = s->data;
 
-	d->paused = s->paused;
+	d->pauses += s->pause ? 1 : -1u;
+	d->paused = d->pauses;
 	if (d->paused)
 		list_del(&d->runnable);
 	else if (!list_empty(&d->run))
@@ -94,9 +96,9 @@ static void set_paused(void *arg)
 							run));
 }
 
-void guest_data_pause(struct guest *g, bool paused)
+void guest_data_pause(struct guest *g, bool pause)
 {
-	struct set_paused s = { &g->data, paused };
+	struct set_paused s = { &g->data, pause };
 
 	worker_call(g->data.worker, set_paused, &s);
 }

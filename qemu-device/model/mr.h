@@ -42,6 +42,7 @@ struct vr_pd {
 	struct list_head memory;	/* physical.c: struct vr_mr by link */
 	uint32_t starting;		/* of them, those being registered */
 	int memory_err;			/* of the first that failed */
+	bool holds;			/* the guest's rings, until they are */
 	struct command *cmd;		/* CREATE_PD that waits for them */
 
 	/* worker only */

@@ -8,7 +8,7 @@
  * a domain exists.  The worker has a table of the pieces by address; it is
  * replaced whole when the guest's memory changes: new pieces are in it when
  * they are registered, and those that left are taken back after they are out
- * of it.  Control thread.
+ * of it.  The guest's rings are left alone meanwhile.  Control thread.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -85,6 +85,16 @@ static void drop_piece(struct vr_mr *mr)
 	mr_end(mr);
 }
 
+/* Memory that was plugged in is the guest's at once: what names it waits until
+ * the fabric knows it, and with it all that is posted */
+static void hold(struct vr_pd *pd, bool on)
+{
+	if (pd->holds == on)
+		return;
+	pd->holds = on;
+	guest_data_pause(pd->guest, on);
+}
+
 /* Nothing is being registered: what the worker may use is known */
 static void settle(struct vr_pd *pd)
 {
@@ -102,6 +112,7 @@ static void settle(struct vr_pd *pd)
 			drop_piece(mr);
 	}
 	pd->memory_err = 0;
+	hold(pd, false);
 	pd_memory_ready(pd, err);
 }
 
@@ -152,12 +163,15 @@ void physical_sync(struct vr_pd *pd)
 	}
 	if (!--pd->starting)
 		settle(pd);
+	else if (!pd->cmd)
+		hold(pd, true);
 }
 
 void physical_end(struct vr_pd *pd)
 {
 	struct list_head *pos, *tmp;
 
+	hold(pd, false);
 	if (pd->keys)
 		set_keys(pd, NULL);
 	list_for_each_safe(pos, tmp, &pd->memory)

@@ -98,7 +98,8 @@ struct guest_data {
 	struct list_head runnable;	/* in the worker's round of guests */
 	uint64_t bell_round;		/* the one that bells_left is of */
 	uint32_t bells_left;
-	bool paused;			/* session stopped: rings are left alone */
+	uint32_t pauses;		/* who wants them left alone */
+	bool paused;			/* any: rings are left alone */
 };
 
 int guest_data_init(struct guest *g, struct worker *w);
@@ -108,7 +109,8 @@ void guest_data_fini(struct guest *g);
  * references of their own. */
 void guest_data_set_map(struct guest *g, struct gmem_map *map);
 /* The session's rings stop or go on; state is kept */
-void guest_data_pause(struct guest *g, bool paused);
+/* Each caller undoes its own: the rings go on when nobody wants them left alone */
+void guest_data_pause(struct guest *g, bool pause);
 
 /* ------------------------------------------------------------------- inside
  * For the other files of the data path.  Worker thread.

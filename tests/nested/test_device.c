@@ -271,8 +271,8 @@ static NTSTATUS write_plugged(struct pair *p, uint64_t id, uint64_t off)
 					   p->b.mem.remote, 0);
 }
 
-/* The first write to succeed: the region is registered a little later */
-static void write_when_there(struct pair *p)
+/* The guest may name it at once, though the device does not know it yet */
+static void write_at_once(struct pair *p)
 {
 	pattern_fill(plugged, PIECE, 7);
 	assert_status(write_plugged(p, 1, 0), STATUS_SUCCESS);
@@ -289,7 +289,7 @@ START_TEST(memory_is_pulled_out_under_way)
 	pair_open(&p, 0, 1, &o);
 	pair_open(&other, 0, 1, NULL);
 	plug();
-	write_when_there(&p);
+	write_at_once(&p);
 	while (posted < 256 &&
 	       write_plugged(&p, posted, posted % 64 * PIECE) == STATUS_SUCCESS)
 		posted++;

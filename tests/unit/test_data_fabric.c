@@ -428,10 +428,14 @@ START_TEST(memory_is_plugged_and_pulled)
 	start_pd(&w, VIRTIO_RDMA_PD_PRIVILEGED);
 	answer_register(0);
 	pd = w.answer.handle;
+	ck_assert(!r.a.g.data.paused);
 	plug(more);
 	ck_assert_uint_eq(f.regs, 1);
 	ck_assert_uint_eq(key_at(pd, more), 0);
+	/* what the guest posts for it waits until the device knows it */
+	ck_assert(r.a.g.data.paused);
 	answer_register(_i ? -ENOMEM : 0);
+	ck_assert(!r.a.g.data.paused);
 	ck_assert_uint_eq(key_at(pd, more), _i ? 0 : 0x1002);
 	ck_assert_uint_eq(key_at(pd, r.a.gpa), 0x1001);
 	unplug(more);
@@ -440,6 +444,31 @@ START_TEST(memory_is_plugged_and_pulled)
 		answer_deregister();
 	ck_assert_uint_eq(key_at(pd, r.a.gpa), 0x1001);
 	ck_assert_uint_eq(destroy_pd(pd), VIRTIO_RDMA_S_OK);
+	answer_deregister();
+}
+END_TEST
+
+/* The machine is paused and the domain goes while memory is on its way */
+START_TEST(rings_go_on_once)
+{
+	struct waiting w;
+	uint32_t pd;
+
+	start_pd(&w, VIRTIO_RDMA_PD_PRIVILEGED);
+	answer_register(0);
+	pd = w.answer.handle;
+	plug(r.a.gpa + 4ull * RIG_MEM);
+	guest_data_pause(&r.a.g, true);
+	if (_i)
+		ck_assert_uint_eq(destroy_pd(pd), VIRTIO_RDMA_S_OK);
+	else
+		answer_register(0);
+	ck_assert(r.a.g.data.paused);
+	guest_data_pause(&r.a.g, false);
+	ck_assert(!r.a.g.data.paused);
+	if (!_i)
+		ck_assert_uint_eq(destroy_pd(pd), VIRTIO_RDMA_S_OK);
+	answer_deregister();
 	answer_deregister();
 }
 END_TEST
@@ -463,6 +492,7 @@ int main(void)
 	tcase_add_test(tc, privileged_domain_waits_for_memory);
 	tcase_add_test(tc, privileged_domain_without_memory);
 	tcase_add_loop_test(tc, memory_is_plugged_and_pulled, 0, 2);
+	tcase_add_loop_test(tc, rings_go_on_once, 0, 2);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
