@@ -51,6 +51,7 @@ static inline void fifo_drop_bad(struct wr_fifo *f)
 /* ---------------------------------------------------------- data_complete.c */
 
 enum virtio_rdma_wc_status data_status(enum ibv_wc_status from);
+enum virtio_rdma_wc_status data_receive_status(enum ibv_wc_status from);
 /* The oldest of f ended so.  Nothing after the first failure is completed. */
 void data_report(struct be_conn *c, struct wr_fifo *f,
 		 enum virtio_rdma_wc_status status, uint32_t length);

@@ -44,6 +44,14 @@ enum virtio_rdma_wc_status data_status(enum ibv_wc_status from)
 	return VIRTIO_RDMA_WC_INTERNAL;
 }
 
+/* A receive that we posted is well formed, so one that cannot be used is too short
+ * for its message.  rxe says that of a shared one in this way. */
+enum virtio_rdma_wc_status data_receive_status(enum ibv_wc_status from)
+{
+	return from == IBV_WC_LOC_QP_OP_ERR ? VIRTIO_RDMA_WC_LOCAL_LENGTH
+					    : data_status(from);
+}
+
 /* What the device did with a window, the model does after it.  A status that is
  * not SUCCESS is the two of them at odds, and ends the queue pair. */
 static enum virtio_rdma_wc_status apply(struct be_conn *c,
@@ -129,7 +137,7 @@ static enum virtio_rdma_wc_status invalidated(struct be_conn *c,
 					      const struct ibv_wc *wc)
 {
 	if (wc->status || !(wc->wc_flags & IBV_WC_WITH_INV) || c->rq.dead)
-		return data_status(wc->status);
+		return data_receive_status(wc->status);
 	return be_rq_invalidate(c->model_qp, fifo_first(&c->rq)->wr,
 				wc->invalidated_rkey);
 }

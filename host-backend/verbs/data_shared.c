@@ -95,7 +95,7 @@ static bool must_wait(struct be_conn *c, const struct ibv_wc *wc)
 void shared_handle(struct vrb_worker *w, const struct ibv_wc *wc)
 {
 	struct be_conn *c = by_qpn(w, wc->qp_num);
-	enum virtio_rdma_wc_status status = data_status(wc->status);
+	enum virtio_rdma_wc_status status = data_receive_status(wc->status);
 	struct be_srq *srq;
 	struct be_wr *wr;
 

@@ -230,6 +230,31 @@ static void ask_features(struct vrb *v)
 		v->be.features |= VIRTIO_RDMA_FEATURE(SEND_INVALIDATE);
 }
 
+/* What a driver says it has and guests could not use.  Seen with Linux 6.12. */
+static const struct {
+	uint32_t vendor;
+	uint32_t without;		/* features */
+	const char *why;
+} flaws[] = {
+	{ 0xffffff, VIRTIO_RDMA_FEATURE(MW) |
+		    VIRTIO_RDMA_FEATURE(SEND_INVALIDATE),
+	  "rxe holds a queue pair that windows are bound on for a minute when it "
+	  "is destroyed, and does not mark what came with an invalidation: no "
+	  "windows, no send with invalidate" },
+};
+
+static void without_flaws(struct vrb *v)
+{
+	for (size_t i = 0; i < sizeof(flaws) / sizeof(flaws[0]); i++) {
+		if (flaws[i].vendor != v->attr.vendor_id)
+			continue;
+		v->be.features &= ~flaws[i].without;
+		be_log(BE_INFO, "%s: %s", v->name, flaws[i].why);
+	}
+	if (!(v->be.features & VIRTIO_RDMA_FEATURE(MW)))
+		v->bind_right = 0;
+}
+
 static uint32_t technology(const struct vrb *v, const struct ibv_port_attr *port)
 {
 	if (v->ctx->device->transport_type == IBV_TRANSPORT_IWARP)
@@ -266,6 +291,7 @@ static int ask_limits(struct vrb *v)
 		.technology = technology(v, &port),
 	};
 	ask_features(v);
+	without_flaws(v);
 	return 0;
 }
 

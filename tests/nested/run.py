@@ -33,7 +33,7 @@ sum. Logs of all levels: <build>/log/nested/. scripts/nested.py is the same mach
 by hand.
 
 examples:
-  tests/nested/run.py            all parts but the fifth
+  tests/nested/run.py            all parts
   tests/nested/run.py 2 4        those
 """
 
@@ -49,25 +49,23 @@ class Part:
     what: str
     command: str
     seconds: int            # its longest time
-    default: bool = True    # else only when it is asked for
 
 
 # The disconnect scheme; not test_quiesce, which is all about speed: it posts
 # hundreds of requests a step, and an emulated machine takes minutes for it
-SCHEME = " ".join(f"build/tests/conformance/test_{name}@verbs"
-                  for name in ("scheme", "causes", "in_flight", "misuse"))
+SCHEME = " ".join(f"build/tests/{name}@verbs" for name in (
+    "conformance/test_scheme", "conformance/test_causes",
+    "conformance/test_in_flight", "conformance/test_misuse", "e2e/test_srq"))
 
 PARTS = (
     Part(1, "two guests, data and connections", "tests/nested/part1.py", 1500),
-    Part(2, "the disconnect scheme over verbs",
+    Part(2, "the disconnect scheme over verbs, shared receives",
          f"tests/run.py -j 1 -t 600 {SCHEME}", 1500),
     Part(3, "what is said on the wire", "python3 tests/nested/part3.py", 900),
     Part(4, "a peer that is not ours, a device that goes",
          "tests/run.py -j 1 -t 600 build/tests/nested/test_foreign "
          "build/tests/nested/test_device@verbs", 1000),
-    # it has not had all of its figures yet: the native half does not come up
-    Part(5, "beside native programs", "python3 tests/nested/part5.py", 600,
-         default=False),
+    Part(5, "beside native programs", "python3 tests/nested/part5.py", 600),
 )
 
 
@@ -158,13 +156,13 @@ def options() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", type=int, metavar="PART",
                         choices=[p.number for p in PARTS] + [[]],
-                        help="its number (default: 1 to 4)")
+                        help="its number (default: all)")
     return parser.parse_args()
 
 
 def main() -> int:
     """Exit status 0: nothing failed."""
-    numbers = options().parts or [p.number for p in PARTS if p.default]
+    numbers = options().parts or [p.number for p in PARTS]
     try:
         counts = run(numbers)
     except (VmError, OSError) as err:

@@ -423,6 +423,21 @@ START_TEST(the_cause_is_told)
 }
 END_TEST
 
+/* A message that is too long for its receive, in the words of either device */
+START_TEST(too_short)
+{
+	struct scene s = one();
+
+	post_receives(&s, 1);
+	fv_data_cut = true;
+	fv_begin_message(ibv_of(s.p.b));
+	fv_break_receive(ibv_of(s.p.b), _i ? IBV_WC_LOC_QP_OP_ERR
+					   : IBV_WC_LOC_LEN_ERR);
+	rig_settle();
+	rig_assert_shared(s.srq, 0, s.p.b->qp, 0, VIRTIO_RDMA_WC_LOCAL_LENGTH);
+}
+END_TEST
+
 /* After the peer's disconnect a failure is no news: the consumer decides when
  * its requests end, those of a shared queue, too */
 START_TEST(a_failure_behind_the_indication)
@@ -780,6 +795,7 @@ int main(void)
 		{ "error", in_error_by_itself, 2 },
 		{ "cause", the_cause_is_told, 2 },
 		{ "behind", a_failure_behind_the_indication, 2 },
+		{ "too short", too_short, 2 },
 		{ "before", receives_are_before_the_indication, 1 },
 		{ "half", stopped_with_a_message_half_received, 1 },
 		{ "unpolled", stopped_with_a_message_unpolled, 1 },
