@@ -66,7 +66,8 @@ $(IN_NET): %: %.o $(O)/tests/lib/netns.o
 
 # What the scenarios of tests/nested drive: one side that is ours, one that is not;
 # our end point against a peer that is not; and what its last part measures
-FOREIGN := $(O)/tests/nested/test_foreign
+FOREIGN := $(O)/tests/nested/test_foreign $(O)/tests/nested/test_siw
+FOREIGN_LIB := $(patsubst %.c,$(O)/%.o,$(wildcard tests/nested/foreign*.c))
 NESTED_NDK := $(addprefix $(O)/tests/nested/,test_device verbs_bench)
 NESTED := $(O)/tests/nested/side $(O)/tests/nested/plain \
 	$(FOREIGN) $(O)/tests/nested/peer $(NESTED_NDK)
@@ -79,8 +80,7 @@ $(O)/tests/nested/plain: $(O)/tests/nested/plain.o $(O)/tests/nested/talk.o
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ -lrdmacm -libverbs
 $(O)/tests/nested/peer: $(O)/tests/nested/peer.o
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ -lrdmacm -libverbs
-$(FOREIGN): $(patsubst %.c,$(O)/%.o,$(wildcard tests/nested/*foreign*.c)) \
-		$(TEST_LIB_OBJ) $(O)/libvrdmacore.a
+$(FOREIGN): %: %.o $(FOREIGN_LIB) $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
 
 # The scheme through NDSPI, for the guest image: make check-vm runs it there
