@@ -66,7 +66,8 @@ $(IN_NET): %: %.o $(O)/tests/lib/netns.o
 
 # What the scenarios of tests/nested drive: one side that is ours, one that is not;
 # our end point against a peer that is not; and what its last part measures
-FOREIGN := $(O)/tests/nested/test_foreign $(O)/tests/nested/test_siw
+FOREIGN := $(O)/tests/nested/test_foreign \
+	$(patsubst %.c,$(O)/%,$(wildcard tests/nested/test_siw*.c))
 FOREIGN_LIB := $(patsubst %.c,$(O)/%.o,$(wildcard tests/nested/foreign*.c))
 NESTED_NDK := $(addprefix $(O)/tests/nested/,test_device verbs_bench)
 NESTED := $(O)/tests/nested/side $(O)/tests/nested/plain \

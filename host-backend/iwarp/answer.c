@@ -229,6 +229,8 @@ int iw_answer(struct be_conn *c, const struct be_read_limits *limits,
 		be_timer_set(c->s.timer, ACK_LOOK_MS);
 	}
 	make_reply(c, priv, &f);
+	if (c->w.maybe_siw)
+		c->w.ird = iw_siw_reads(c->w.ird);
 	if (iw_sock_send_all(c->fd, frame, mpa_encode(&f, frame))) {
 		c->s.last_heard = true;
 		iw_setup_close(c, false);

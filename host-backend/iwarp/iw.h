@@ -369,6 +369,9 @@ void iw_conn_put(struct be_conn *c);
 /* Control: the rings that c->w.ird, ord and the queue pair ask for; 0, -ENOMEM */
 int iw_conn_rings(struct be_conn *c, const struct be_qp *qp);
 
+/* As many Reads siw has out when it was told so many: it rounds up */
+uint32_t iw_siw_reads(uint32_t told);
+
 /* sock.c, any thread */
 int iw_socket(uint8_t family);		/* or -errno */
 int iw_bind(int fd, const struct be_addr *a);

@@ -291,6 +291,8 @@ static bool agree(struct be_conn *c, const struct mpa_frame *r)
 	w->ours = r->large && r->rtr_write && r->rtr_read;
 	w->maybe_siw = (r->large || !c->s.frame.large) &&
 		       !(r->rtr_write && r->rtr_read);
+	if (w->maybe_siw)
+		w->ird = iw_siw_reads(w->ird);
 	if (r->ird < w->ord)
 		w->ord = r->ird;
 	w->confirm = c->iw->opts.confirm && w->ord > 0 && !w->maybe_siw;

@@ -111,6 +111,13 @@ NTSTATUS post_message(struct scene *s, uint64_t id);
 /* A's private data is text and, up to length, zeros */
 void check_padded(NDK_CONNECTOR *c, const char *text, uint32_t length);
 
+/* --- siw --------------------------------------------------------------------- */
+
+/* foreign_siw.c: A's vrdmad is on iWARP, B on siw1 */
+void siw_needed(void);			/* or it exits */
+void siw_setup(void);
+TCase *siw_case(Suite *s, const char *name, int seconds);
+
 /* --- vrdmad and packets ------------------------------------------------------ */
 
 /* One guest on rxe0 */

@@ -12,21 +12,16 @@
  *	an accept	told of an established connection by then, or never is
  *	a disconnect	B's kernel answers FIN by FIN at once, whatever B's
  *			program does: A's Disconnect never waits for that
- *	a death of B	its kernel closes for it, with FIN or, where something
- *			was unread, a reset: GRACEFUL or RESET
- *	no receive	siw waits for none: the connection ends with B's Terminate
- *	a death of A	vrdmad's sockets end with a reset: B is told
+ *
+ * Deaths and errors: test_siw_wrong.c.
  */
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "foreign.h"
 #include "pattern.h"
-#include "transport.h"
 
 #define MOST	  248	/* of private data */
 #define CONNECTED 1000	/* connections in a row that A begins */
@@ -258,169 +253,6 @@ START_TEST(data_then_disconnect)
 }
 END_TEST
 
-/* --- deaths ------------------------------------------------------------------------ */
-
-static void b_is_killed(struct scene *s, struct tally *t, bool with_traffic)
-{
-	struct op op;
-
-	child_signal(&s->b, SIGKILL);
-	if (with_traffic)
-		traffic(t, s, UINT32_MAX, post_write);
-	ck_assert_int_eq(child_wait(&s->b), 128 + SIGKILL);
-	ck_assert(wait_count(&s->a.indications, 1, TEST_TIMEOUT_MS));
-	if (!with_traffic)
-		ck_assert_uint_eq(s->a.reason, VIRTIO_RDMA_R_GRACEFUL);
-	else if (s->a.reason != VIRTIO_RDMA_R_GRACEFUL)
-		ck_assert_uint_eq(s->a.reason, VIRTIO_RDMA_R_RESET);
-	op_wait(&op, ep_disconnect_start(&s->a, &op));
-	tally_close(t, &s->a);
-	ck_assert(ep_idle(&s->a));
-	ck_assert_uint_eq(s->a.indications, 1);
-	scene_close(s);
-}
-
-START_TEST(b_killed_when_idle)
-{
-	struct tally t = { 0 };
-	struct scene s;
-
-	scene_open(&s, (enum who)_i, NULL, NO_OPTIONS);
-	post_receives(&t, &s.a, 4);
-	b_is_killed(&s, &t, false);
-}
-END_TEST
-
-START_TEST(b_killed_with_traffic)
-{
-	struct ep_opts o = { .mem = MIB };
-	struct tally t = { 0 };
-	struct scene s;
-
-	scene_open(&s, (enum who)_i, &o, NO_OPTIONS);
-	post_receives(&t, &s.a, 4);
-	child_say(&s.b, "storm " A_MEMORY " %u", A_MEMORY_ARGS(&s), 65536);
-	child_hear_line(&s.b, "storm");
-	traffic(&t, &s, 100, post_write);
-	assert_status(t.failure, STATUS_SUCCESS);
-	b_is_killed(&s, &t, true);
-}
-END_TEST
-
-/* vrdmad dies; the machine stays, and gets a new one */
-START_TEST(a_killed_with_traffic)
-{
-	struct ep_opts o = { .mem = MIB };
-	struct scene s;
-
-	scene_open(&s, (enum who)_i, &o, NO_OPTIONS);
-	child_say(&s.b, "storm " A_MEMORY " %u", A_MEMORY_ARGS(&s), 65536);
-	child_hear_line(&s.b, "storm");
-	daemon_kill(test_backend()->daemon(0));
-	child_hear(&s.b, "storm ended");
-	child_hear_line(&s.b, "closed");
-	ck_assert(wait_count(&s.a.indications, 1, TEST_TIMEOUT_MS));
-	ck_assert(daemon_restart(test_backend()->daemon(0)));
-	scene_close(&s);
-}
-END_TEST
-
-/* --- receives that are not there -------------------------------------------------------- */
-
-/* Ours waits for one, as RDMA networks do */
-START_TEST(a_receives_late)
-{
-	struct scene s;
-	struct op op;
-
-	scene_open(&s, (enum who)_i, NULL, NO_OPTIONS);
-	child_say(&s.b, "send 1000 3");
-	op_init(&op);
-	ck_assert(!op_wait_ms(&op, 300)); /* nothing ends: it is only time */
-	memset(s.a.mem.va, 0xee, 4096);
-	for (uint32_t i = 0; i < 3; i++) {
-		assert_status(ep_post_recv(&s.a, i, 0, 4096), STATUS_SUCCESS);
-		expect(&s.a, i, 1000);
-		ck_assert_int_eq(mem_check(s.a.mem.va, 1000, i, 0), -1);
-	}
-	child_hear_line(&s.b, "sent 3");
-	scene_disconnect(&s);
-	scene_close(&s);
-}
-END_TEST
-
-/* With siw a Send or Write ends when TCP has it: what was wrong with it only the
- * indication tells */
-static void a_is_told(struct scene *s, NTSTATUS status, uint32_t reason)
-{
-	struct op op;
-
-	assert_status(ep_next(&s->a).Status, status);
-	ck_assert(wait_count(&s->a.indications, 1, TEST_TIMEOUT_MS));
-	ck_assert_uint_eq(s->a.reason, reason);
-	child_hear_line(&s->b, "closed");
-	op_wait(&op, ep_disconnect_start(&s->a, &op));
-	ck_assert_uint_eq(s->a.indications, 1);
-	scene_close(s);
-}
-
-/* siw does not */
-START_TEST(b_has_no_receive)
-{
-	struct scene s;
-
-	scene_open(&s, (enum who)_i, NULL, OPTIONS("-r", "0"));
-	assert_status(ep_post_send(&s.a, 1, 0, 64, 0), STATUS_SUCCESS);
-	a_is_told(&s, STATUS_SUCCESS, VIRTIO_RDMA_R_TIMED_OUT);
-}
-END_TEST
-
-/* --- memory of others -------------------------------------------------------------------- */
-
-START_TEST(a_writes_where_it_may_not)
-{
-	struct scene s;
-
-	scene_open(&s, (enum who)_i, NULL, NO_OPTIONS);
-	s.b_addr += _i ? MIB : 0; /* behind the end, or with another key */
-	s.b_key ^= _i ? 0 : 0x100;
-	assert_status(scene_write(&s, 1, 64), STATUS_SUCCESS);
-	a_is_told(&s, STATUS_SUCCESS, VIRTIO_RDMA_R_LOCAL_ERROR);
-}
-END_TEST
-
-START_TEST(a_reads_where_it_may_not)
-{
-	struct scene s;
-
-	scene_open(&s, (enum who)_i, NULL, NO_OPTIONS);
-	s.b_addr += _i ? MIB : 0;
-	s.b_key ^= _i ? 0 : 0x100;
-	assert_status(scene_read(&s, 1, 64), STATUS_SUCCESS);
-	a_is_told(&s, STATUS_ACCESS_VIOLATION, VIRTIO_RDMA_R_LOCAL_ERROR);
-}
-END_TEST
-
-static const char *const forbidden[] = { "write", "read" };
-
-START_TEST(b_reaches_where_it_may_not)
-{
-	struct scene s;
-	struct op op;
-
-	scene_open(&s, B_CONNECTS, NULL, NO_OPTIONS);
-	mem_fill(&s.a.mem, 1);
-	child_say(&s.b, "%s %" PRIxPTR " %x 64 2", forbidden[_i],
-		  (uintptr_t)s.a.mem.va + s.a.mem.size - 32, s.a.mem.remote);
-	ck_assert(wait_count(&s.a.indications, 1, TEST_TIMEOUT_MS));
-	ck_assert_uint_eq(s.a.reason, VIRTIO_RDMA_R_RESET);
-	ck_assert_int_eq(mem_check(s.a.mem.va, s.a.mem.size, 1, 0), -1);
-	child_hear_line(&s.b, "closed");
-	op_wait(&op, ep_disconnect_start(&s.a, &op));
-	scene_close(&s);
-}
-END_TEST
-
 /* --- connections in a row ------------------------------------------------------------- */
 
 /* The longest step of any of them */
@@ -538,22 +370,9 @@ END_TEST
 
 /* --- main ---------------------------------------------------------------------------- */
 
-static void usual(void)
-{
-	foreign_setup(10000, 5000);
-}
-
-static TCase *with(Suite *s, const char *name, int seconds)
-{
-	TCase *tc = add_case(s, name, seconds);
-
-	tcase_add_checked_fixture(tc, usual, fx_teardown);
-	return tc;
-}
-
 static void add_connecting(Suite *s)
 {
-	TCase *tc = with(s, "connecting", 60);
+	TCase *tc = siw_case(s, "connecting", 60);
 
 	tcase_add_loop_test(tc, private_data_to_b, 0, 2);
 	tcase_add_loop_test(tc, private_data_from_b, 0, 2);
@@ -565,32 +384,17 @@ static void add_connecting(Suite *s)
 
 static void add_ends(Suite *s)
 {
-	TCase *tc = with(s, "ends", 60);
+	TCase *tc = siw_case(s, "ends", 60);
 
 	tcase_add_loop_test(tc, a_disconnects, 0, 2);
 	tcase_add_test(tc, crossing);
 	tcase_add_loop_test(tc, b_disconnects_first, 0, 2);
 	tcase_add_loop_test(tc, data_then_disconnect, 0, 2);
-	tc = with(s, "deaths", 60);
-	tcase_add_loop_test(tc, b_killed_when_idle, 0, 2);
-	tcase_add_loop_test(tc, b_killed_with_traffic, 0, 2);
-	tcase_add_loop_test(tc, a_killed_with_traffic, 0, 2);
-}
-
-static void add_errors(Suite *s)
-{
-	TCase *tc = with(s, "errors", 60);
-
-	tcase_add_loop_test(tc, a_receives_late, 0, 2);
-	tcase_add_loop_test(tc, b_has_no_receive, 0, 2);
-	tcase_add_loop_test(tc, a_writes_where_it_may_not, 0, 2);
-	tcase_add_loop_test(tc, a_reads_where_it_may_not, 0, 2);
-	tcase_add_loop_test(tc, b_reaches_where_it_may_not, 0, 2);
 }
 
 static void add_rows(Suite *s)
 {
-	TCase *tc = with(s, "in a row", 200);
+	TCase *tc = siw_case(s, "in a row", 200);
 
 	tcase_add_test(tc, a_connects_in_a_row);
 	tcase_add_test(tc, b_connects_in_a_row);
@@ -600,17 +404,10 @@ int main(void)
 {
 	Suite *s = suite_create("siw");
 
-	if (access("/sys/class/infiniband/siw1", F_OK)) {
-		fprintf(stderr, "test_siw: no siw1: tests/nested/siw.py puts it on "
-			"the cable, in the machine of scripts/nested.py\n");
-		return 2;
-	}
-	setenv("VRDMA_BACKEND", "iwarp", 1);
-	setenv("VRDMA_NET", "here", 1);
+	siw_needed();
 	add_connecting(s);
-	add_transfer_tests(s, usual);
+	add_transfer_tests(s, siw_setup);
 	add_ends(s);
-	add_errors(s);
 	add_rping_tests(s);
 	add_rows(s);
 	return run_suite(s);
