@@ -300,6 +300,8 @@ struct iw_batch {
 	uint32_t iovs, fpdus;
 	size_t bytes;
 	struct iovec iov[IW_BATCH_IOV];
+	size_t copied;		/* of copies; all payload fits */
+	uint8_t copies[IW_BATCH_BYTES];
 	struct {
 		uint8_t header[RDMAP_MAX_HEADER];
 		uint8_t trailer[RDMAP_MAX_TRAILER + 1];
