@@ -51,6 +51,7 @@ build|flex|-|QEMU's configure asks for it
 build|bison|-|QEMU's configure asks for it
 build|libglib2.0-dev|-|QEMU
 build|zlib1g-dev|-|QEMU
+build|tshark|-|reads what iWARP says on the wire
 guest|busybox-static|-|user space of the test guests
 guest|cpio|-|makes their initramfs
 guest|kmod|-|depmod for their modules

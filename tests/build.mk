@@ -5,8 +5,9 @@
 # the device model.  tests/e2e: the real core against the real vrdmad.
 # tests/conformance: the disconnect scheme, rule by rule, likewise.
 # tests/hostile: wrong things said to the real vrdmad.  tests/scripts: what of
-# scripts/ is for operators, in Python.  tests/nested: with a real RDMA device; the
-# reader of captures is tested here.  Each file is a program.
+# scripts/ is for operators, in Python.  tests/wire: what another program reads on our
+# wire.  tests/nested: with a real RDMA device; the reader of captures is tested here.
+# Each file is a program.
 
 CHECK_LIBS = $(shell pkg-config --libs check)
 CHECK_CFLAGS = $(shell pkg-config --cflags check)
@@ -29,10 +30,12 @@ E2E := $(patsubst %.c,$(O)/%,$(wildcard tests/e2e/test_*.c))
 CONFORMANCE := $(patsubst %.c,$(O)/%,$(wildcard tests/conformance/test_*.c))
 HOSTILE := $(patsubst %.c,$(O)/%,$(wildcard tests/hostile/test_*.c))
 SCRIPT_TESTS := $(wildcard tests/scripts/test_*.py tests/nested/test_*.py)
+WIRE_TESTS := $(wildcard tests/wire/test_*.py)
+IN_NET := $(O)/tests/wire/in_net
 SOAK := $(O)/tests/soak/soak
 BENCH := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
 TEST_PROGRAMS = $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS) $(E2E) \
-	$(CONFORMANCE) $(HOSTILE) $(SCRIPT_TESTS) $(SOAK)
+	$(CONFORMANCE) $(HOSTILE) $(SCRIPT_TESTS) $(WIRE_TESTS) $(SOAK)
 
 $(O)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
@@ -58,9 +61,14 @@ $(E2E) $(CONFORMANCE) $(HOSTILE) $(SOAK): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmaco
 $(BENCH): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS) -lm
 
+$(IN_NET): %: %.o $(O)/tests/lib/netns.o
+	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^
+
 # What the scenarios of tests/nested drive: one side that is ours, one that is not;
 # our end point against a peer that is not; and what its last part measures
-FOREIGN := $(O)/tests/nested/test_foreign
+FOREIGN := $(O)/tests/nested/test_foreign \
+	$(patsubst %.c,$(O)/%,$(wildcard tests/nested/test_siw*.c))
+FOREIGN_LIB := $(patsubst %.c,$(O)/%.o,$(wildcard tests/nested/foreign*.c))
 NESTED_NDK := $(addprefix $(O)/tests/nested/,test_device verbs_bench)
 NESTED := $(O)/tests/nested/side $(O)/tests/nested/plain \
 	$(FOREIGN) $(O)/tests/nested/peer $(NESTED_NDK)
@@ -73,8 +81,7 @@ $(O)/tests/nested/plain: $(O)/tests/nested/plain.o $(O)/tests/nested/talk.o
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ -lrdmacm -libverbs
 $(O)/tests/nested/peer: $(O)/tests/nested/peer.o
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ -lrdmacm -libverbs
-$(FOREIGN): $(patsubst %.c,$(O)/%.o,$(wildcard tests/nested/*foreign*.c)) \
-		$(TEST_LIB_OBJ) $(O)/libvrdmacore.a
+$(FOREIGN): %: %.o $(FOREIGN_LIB) $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
 
 # The scheme through NDSPI, for the guest image: make check-vm runs it there
@@ -86,7 +93,7 @@ $(ND_CONFORM): $(O)/tests/guest/nd_conform.o \
 	$(Q)$(CC) $(LDFLAGS_COMMON) $(ND_STATIC) -o $@ $^
 all: $(ND_CONFORM)
 
-tests: $(TEST_PROGRAMS) $(NESTED) vrdmad ndspi explorer
+tests: $(TEST_PROGRAMS) $(IN_NET) $(NESTED) vrdmad ndspi explorer
 unit: $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS)
 	$(Q)tests/run.py $(RUN_ARGS) $^
 e2e: $(E2E) vrdmad
@@ -99,6 +106,8 @@ hostile: $(HOSTILE) vrdmad ndspi
 	$(Q)tests/run.py $(RUN_ARGS) $(HOSTILE)
 script-tests: $(SCRIPT_TESTS) vrdmad
 	$(Q)tests/run.py $(RUN_ARGS) $(SCRIPT_TESTS)
+wire: $(WIRE_TESTS) $(IN_NET) $(E2E) vrdmad ## what tshark reads on our wire
+	$(Q)tests/run.py $(RUN_ARGS) $(WIRE_TESTS)
 SOAK_CYCLES ?= 1000000
 soak: $(SOAK) vrdmad ## a million connections, kills and resets (SOAK_CYCLES=)
 	$(Q)VRDMAD=$(O)/bin/vrdmad $(SOAK) -n $(SOAK_CYCLES)
@@ -112,5 +121,5 @@ include tests/explorer/build.mk
 include tests/fuzz/build.mk
 
 -include $(shell find $(O)/tests -name '*.d' 2>/dev/null)
-.PHONY: tests unit e2e conformance hostile script-tests soak check-run bench-run
+.PHONY: tests unit e2e conformance hostile script-tests wire soak check-run bench-run
 .SECONDARY:

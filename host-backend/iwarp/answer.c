@@ -163,7 +163,9 @@ static void negotiate(struct be_conn *c, const struct be_read_limits *limits)
 	w->ord += IW_EXTRA_READS;
 	if (f->ird < w->ord)
 		w->ord = f->ird;
-	w->confirm = o->confirm && w->ord > 0;
+	/* siw asks for no ready-to-receive frame */
+	w->maybe_siw = !f->peer_to_peer;
+	w->confirm = o->confirm && w->ord > 0 && !w->maybe_siw;
 }
 
 static void make_reply(const struct be_conn *c, const struct be_private *priv,
@@ -227,6 +229,8 @@ int iw_answer(struct be_conn *c, const struct be_read_limits *limits,
 		be_timer_set(c->s.timer, ACK_LOOK_MS);
 	}
 	make_reply(c, priv, &f);
+	if (c->w.maybe_siw)
+		c->w.ird = iw_siw_reads(c->w.ird);
 	if (iw_sock_send_all(c->fd, frame, mpa_encode(&f, frame))) {
 		c->s.last_heard = true;
 		iw_setup_close(c, false);
@@ -250,6 +254,9 @@ int iw_refuse(struct be_conn *c, const struct be_private *priv)
 
 	if (c->s.step == IW_REQUESTED) {
 		send_reject(c, priv);
+	} else if (c->s.step == IW_REPLIED && !iw_sock_is_down(c->fd) &&
+		   c->s.ready_said) {
+		iw_setup_kick(c);
 	} else if (c->s.step == IW_REPLIED && !iw_sock_is_down(c->fd)) {
 		memcpy(t.extra, priv->data, priv->length);
 		(void)iw_sock_send_all(c->fd, frame,

@@ -38,6 +38,7 @@ void iw_abort(struct be_conn *c, enum virtio_rdma_reason reason)
 				IW_SAID_ABORT | IW_SAID_REASON(reason));
 		iw_mail(c);
 	} else {
+		iw_setup_kick(c);
 		iw_setup_close(c, false);
 	}
 	iw_conn_put(c);

@@ -38,6 +38,15 @@ void iw_conn_put(struct be_conn *c)
 	free(c);
 }
 
+uint32_t iw_siw_reads(uint32_t told)
+{
+	uint32_t n = 1;
+
+	while (n < told)
+		n *= 2;
+	return n;
+}
+
 int iw_conn_rings(struct be_conn *c, const struct be_qp *qp)
 {
 	struct be_qp_attr attr;
@@ -49,6 +58,6 @@ int iw_conn_rings(struct be_conn *c, const struct be_qp *qp)
 	free(c->w.in);
 	c->w.sqe = calloc(c->w.window, sizeof(*c->w.sqe));
 	c->w.out = calloc(c->w.ord + 1, sizeof(*c->w.out));
-	c->w.in = calloc(c->w.ird + 1, sizeof(*c->w.in));
+	c->w.in = calloc(iw_siw_reads(c->w.ird) + 1, sizeof(*c->w.in));
 	return c->w.sqe && c->w.out && c->w.in ? 0 : -ENOMEM;
 }

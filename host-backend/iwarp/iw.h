@@ -124,6 +124,7 @@ struct iw_setup {
 	struct be_timer *timer;
 	struct be_addr peer;		/* passive */
 	bool reply_acked;
+	bool ready_said;		/* active: before COMPLETE_CONNECT */
 	struct be_read_limits limits;	/* active: as asked for */
 	struct mpa_frame frame;		/* ours (active), or the Request */
 	uint8_t in[MPA_MAX_FRAME];
@@ -201,6 +202,7 @@ struct iw_wire {
 	/* negotiated; constant once open */
 	bool crc;
 	bool ours;			/* the peer is one of us */
+	bool maybe_siw;			/* or could be siw: docs/iwarp.md */
 	bool confirm;
 	bool active;
 	bool large;
@@ -298,6 +300,8 @@ struct iw_batch {
 	uint32_t iovs, fpdus;
 	size_t bytes;
 	struct iovec iov[IW_BATCH_IOV];
+	size_t copied;		/* of copies; all payload fits */
+	uint8_t copies[IW_BATCH_BYTES];
 	struct {
 		uint8_t header[RDMAP_MAX_HEADER];
 		uint8_t trailer[RDMAP_MAX_TRAILER + 1];
@@ -367,6 +371,9 @@ void iw_conn_put(struct be_conn *c);
 /* Control: the rings that c->w.ird, ord and the queue pair ask for; 0, -ENOMEM */
 int iw_conn_rings(struct be_conn *c, const struct be_qp *qp);
 
+/* As many Reads siw has out when it was told so many: it rounds up */
+uint32_t iw_siw_reads(uint32_t told);
+
 /* sock.c, any thread */
 int iw_socket(uint8_t family);		/* or -errno */
 int iw_bind(int fd, const struct be_addr *a);
@@ -414,6 +421,7 @@ int iw_connect(struct backend *be, const struct be_request *req,
 int iw_complete(struct be_conn *c);
 void iw_setup_event(struct iw_item *item, uint32_t events);
 void iw_setup_close(struct be_conn *c, bool gently);	/* -> OVER */
+void iw_setup_kick(struct be_conn *c);	/* before that, see setup.c */
 void iw_setup_watch(struct be_conn *c, uint32_t events);
 void iw_setup_unwatch(struct be_conn *c);
 int iw_setup_read(struct be_conn *c, bool reply, struct mpa_frame *out);

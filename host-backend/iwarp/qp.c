@@ -15,8 +15,8 @@
  * one more Read than the consumers have is agreed on for that (IW_EXTRA_READS).
  * So a request ends as it would on a local connection: done at the peer, or
  * with the status of what the peer's Terminate says.  Where the peer has no
- * room for such a Read, or the operator says confirm=no, requests end when TCP
- * has their bytes.
+ * room for such a Read, may be siw, which answers it wrongly (docs/iwarp.md), or
+ * the operator says confirm=no, requests end when TCP has their bytes.
  */
 #include <string.h>
 
@@ -267,9 +267,27 @@ static const struct blame *blame_of(const struct rdmap_error *e)
 	return NULL;
 }
 
+/* By the sink, which each Read has for itself, if the peer sent it back: siw has
+ * the MSN wrong */
+static bool read_is_meant(const struct iw_wire *w, const struct iw_sqe *e,
+			  const struct rdmap_terminate *t)
+{
+	if (!t->has_read)
+		return get32(t->header + 10) == e->msn;
+	for (uint32_t i = 0; i < w->out_len; i++) {
+		const struct iw_outread *r =
+			&w->out[(w->out_head + i) % out_size(w)];
+
+		if (r->wr == e->wr)
+			return r->stag == get32(t->read);
+	}
+	return false;
+}
+
 /* Is this the request whose header the peer sent back?  Without a header: could
  * it be? */
-static bool is_meant(const struct iw_sqe *e, const struct rdmap_terminate *t)
+static bool is_meant(const struct iw_wire *w, const struct iw_sqe *e,
+		     const struct rdmap_terminate *t)
 {
 	const uint8_t *h = t->header;
 	uint8_t op = e->wr->opcode;
@@ -285,7 +303,7 @@ static bool is_meant(const struct iw_sqe *e, const struct rdmap_terminate *t)
 		       get32(h + 2) == e->wr->remote_token &&
 		       get64(h + 6) - e->wr->remote_addr <= e->wr->length;
 	case RDMAP_READ_REQUEST:
-		return op == VIRTIO_RDMA_OP_READ && get32(h + 10) == e->msn;
+		return op == VIRTIO_RDMA_OP_READ && read_is_meant(w, e, t);
 	case RDMAP_READ_RESPONSE:
 		return false;
 	default:
@@ -300,7 +318,7 @@ static bool find_meant(struct iw_wire *w, const struct rdmap_terminate *t,
 	uint32_t end = w->sent + (w->tx.wr ? 1 : 0);
 
 	for (*at = w->ended; *at != end; ++*at)
-		if (is_meant(sqe_at(w, *at), t))
+		if (is_meant(w, sqe_at(w, *at), t))
 			return true;
 	return false;
 }

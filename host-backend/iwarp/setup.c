@@ -8,6 +8,13 @@
  * zero-length Write or Read (RFC 6581), which is exactly NetworkDirect's third
  * leg.  How long all that may take is the model's business: its deadlines end
  * in abort().
+ *
+ * siw gets that frame right behind its Reply.  The kernel of a siw peer does
+ * not survive a connection that ends before it (BUG() in iwcm.c's
+ * cm_close_handler(), Linux 6.12), and a consumer of ours may die, or reject, at
+ * any time.  For the same reason a last frame goes before such an end, in case
+ * siw has overlooked the first one, and no Terminate, which it would read in one
+ * go with that.
  */
 #include <errno.h>
 #include <sys/epoll.h>
@@ -280,12 +287,43 @@ static bool agree(struct be_conn *c, const struct mpa_frame *r)
 		say_error(c, ERR_IRD, w->crc);
 		return false;
 	}
-	/* siw picks one kind, we leave the choice */
+	/* siw picks one kind, we leave the choice; and gives 0x08 back */
 	w->ours = r->large && r->rtr_write && r->rtr_read;
+	w->maybe_siw = (r->large || !c->s.frame.large) &&
+		       !(r->rtr_write && r->rtr_read);
+	if (w->maybe_siw)
+		w->ird = iw_siw_reads(w->ird);
 	if (r->ird < w->ord)
 		w->ord = r->ird;
-	w->confirm = c->iw->opts.confirm && w->ord > 0;
+	w->confirm = c->iw->opts.confirm && w->ord > 0 && !w->maybe_siw;
 	return true;
+}
+
+/* The ready-to-receive frame */
+static int say_ready(struct be_conn *c)
+{
+	uint8_t frame[IW_MAX_FRAME];
+	size_t len;
+
+	if (c->s.frame.rtr_write) {
+		len = iw_frame_write(frame, c->w.crc);
+	} else {
+		len = iw_frame_read(frame, 1, 1, c->w.crc);
+		c->w.out[0] = (struct iw_outread){.stag = 1};
+		c->w.out_len = 1;
+		c->w.tx.msn_read = 1;
+	}
+	c->s.ready_said = true;
+	return iw_sock_send_all(c->fd, frame, len);
+}
+
+void iw_setup_kick(struct be_conn *c)
+{
+	uint8_t frame[IW_MAX_FRAME];
+
+	if (c->s.step == IW_REPLIED && c->s.ready_said)
+		(void)iw_sock_send_all(c->fd, frame,
+				       iw_frame_write(frame, c->w.crc));
 }
 
 /* The peer's side of a depth as the model shall know it */
@@ -317,6 +355,10 @@ static void replied(struct be_conn *c, const struct mpa_frame *r)
 	limits.inbound = reads_of(r, r->ird, c->w.ours);
 	limits.outbound = reads_of(r, r->ord, c->w.ours);
 	c->s.frame.rtr_write = !r->enhanced || r->rtr_write;
+	if (c->w.maybe_siw && say_ready(c)) {
+		iw_setup_ended(c, VIRTIO_RDMA_R_RESET);
+		return;
+	}
 	c->s.step = IW_REPLIED;
 	/* it stays silent until our first frame: only its end is news */
 	iw_setup_watch(c, EPOLLRDHUP);
@@ -381,20 +423,9 @@ void iw_setup_event(struct iw_item *item, uint32_t events)
 
 int iw_complete(struct be_conn *c)
 {
-	uint8_t frame[IW_MAX_FRAME];
-	size_t len;
-
 	if (c->s.step != IW_REPLIED)
 		return -ECONNABORTED;
-	if (c->s.frame.rtr_write) {
-		len = iw_frame_write(frame, c->w.crc);
-	} else {
-		len = iw_frame_read(frame, 1, 1, c->w.crc);
-		c->w.out[0] = (struct iw_outread){.stag = 1};
-		c->w.out_len = 1;
-		c->w.tx.msn_read = 1;
-	}
-	if (iw_sock_is_down(c->fd) || iw_sock_send_all(c->fd, frame, len)) {
+	if (iw_sock_is_down(c->fd) || (!c->s.ready_said && say_ready(c))) {
 		c->s.last_heard = true;
 		iw_setup_close(c, false);
 		return -ECONNABORTED;

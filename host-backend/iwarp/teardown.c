@@ -38,6 +38,9 @@ static void put_terminate(struct be_conn *c, const struct rdmap_terminate *t)
 	if (c->w.term_sent || c->w.fin_sent)
 		return;
 	c->w.term_sent = true;
+	/* siw may have overlooked our first frame, see setup.c */
+	if (c->w.active && c->w.maybe_siw && !c->w.rx.any)
+		(void)iw_tx_put(c, frame, iw_frame_write(frame, c->w.crc));
 	(void)iw_tx_put(c, frame, iw_frame_terminate(frame, t, c->w.crc));
 }
 

@@ -24,6 +24,7 @@ static void batch_reset(struct iw_batch *b)
 	b->iovs = 0;
 	b->fpdus = 0;
 	b->bytes = 0;
+	b->copied = 0;
 }
 
 /* One more FPDU with so much payload, in any number of pieces that still makes
@@ -54,6 +55,22 @@ static ssize_t gather(struct iw_batch *b, struct be_sg *sg, size_t len)
 		total += n;
 	}
 	return (ssize_t)total;
+}
+
+/* What was gathered last, and is under no consumer's control: who owns memory
+ * that a peer reads may write to it at any time, also between its CRC and
+ * sendmsg(), and a CRC that is wrong ends the connection */
+static void batch_copy(struct iw_batch *b, size_t len)
+{
+	struct iovec *v = &b->iov[b->iovs + 1];
+	uint8_t *to = b->copies + b->copied;
+
+	for (size_t at = 0; at < len; v++) {
+		memcpy(to + at, v->iov_base, v->iov_len);
+		at += v->iov_len;
+	}
+	b->iov[b->iovs + 1] = (struct iovec){to, len};
+	b->copied += len;
 }
 
 /* Header, what was gathered, trailer */
@@ -345,6 +362,8 @@ static bool add_answer(struct be_conn *c, struct iw_batch *b)
 			iw_fail_plain(c, ERR_READ_STAG);
 			return false;
 		}
+		if (c->w.crc)
+			batch_copy(b, (size_t)n);
 	}
 	h.payload = (uint32_t)n;
 	h.last = h.payload == rest;

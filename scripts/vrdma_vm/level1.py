@@ -69,6 +69,7 @@ def payload(guest: Artifacts) -> Iterator[Tuple[Path, str]]:
     yield Path(guest.qemu), "qemu"
     yield Path(guest.kernel), "guest-kernel"
     yield Path(guest.image), "guest-image"
+    yield Path(ask(str(SCRIPTS / "siw-build.sh"))[-1]), "siw.ko"
     for top in _SOURCE:
         for path in _files(ROOT / top):
             if path.suffix not in (".pyc", ".o"):

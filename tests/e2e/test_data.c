@@ -2,6 +2,7 @@
 /*
  * test_data.c - send, receive, write, read: sizes, shapes, contents, limits
  */
+#include <stdatomic.h>
 #include <string.h>
 
 #include "fixture.h"
@@ -16,6 +17,8 @@ static void big_setup(void)
 
 	fx_start(&o, 256u << 20);
 }
+
+static atomic_bool stop_writing;
 
 static void open_sized(struct pair *p, uint32_t size)
 {
@@ -106,6 +109,38 @@ START_TEST(several_elements)
 	assert_status(ep_next(&p.a).Status, STATUS_SUCCESS);
 	ck_assert_int_eq(mem_check(p.b.mem.va, 5900, 65537, 100), -1);
 	ep_disconnect_both(&p.a, &p.b);
+	pair_close(&p);
+}
+END_TEST
+
+/* Its owner writes to what the peer reads, and knows nothing of the reads: which
+ * bytes come is open, that they come is not */
+static void *write_on(void *arg)
+{
+	const struct mem *m = arg;
+
+	for (uint32_t n = 0; !atomic_load(&stop_writing); n++)
+		memset(m->va, (int)n, m->size);
+	return NULL;
+}
+
+START_TEST(read_while_it_changes)
+{
+	const uint32_t size = 256u << 10;
+	struct ep_opts o = { .mem = size };
+	pthread_t writer;
+	struct pair p;
+
+	pair_open(&p, 0, 1, &o);
+	atomic_store(&stop_writing, false);
+	ck_assert(!pthread_create(&writer, NULL, write_on, &p.b.mem));
+	for (uint32_t i = 0; i < 200; i++) {
+		assert_status(ep_post_read(&p.a, i, 0, size, &p.b, 0, 0),
+			      STATUS_SUCCESS);
+		assert_status(ep_next(&p.a).Status, STATUS_SUCCESS);
+	}
+	atomic_store(&stop_writing, true);
+	pthread_join(writer, NULL);
 	pair_close(&p);
 }
 END_TEST
@@ -419,6 +454,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, fx_setup, fx_teardown);
 	tcase_add_test(tc, odd_offsets);
 	tcase_add_test(tc, several_elements);
+	tcase_add_test(tc, read_while_it_changes);
 	tcase_add_test(tc, inline_data_is_taken_at_once);
 	tcase_add_test(tc, silent_success_makes_no_completion);
 	tcase_add_test(tc, requests_complete_in_order);

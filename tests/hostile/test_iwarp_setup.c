@@ -442,11 +442,10 @@ END_TEST
 
 /* A siw responder may sleep over our first frame: three more wake it, and a
  * word of its own ends that */
+static const char kick[] = "000e c140 00000001 0000000000000000 ebd34c5f";
+
 START_TEST(kicks)
 {
-	static const char kick[] = "000e c140 00000001 0000000000000000 "
-				   "ebd34c5f";
-
 	iwscene_connect(&s, NULL);
 	iwscene_reply(&s, REP "50 02 0004 8009 8009");
 	assert_status(op_wait(&s.op, s.st), STATUS_SUCCESS);
@@ -478,6 +477,73 @@ START_TEST(active_reject)
 	ck_assert_uint_eq(iwpeer_next(&s.p, f, sizeof(f)), 27);
 	ck_assert_mem_eq(f + 20, "\x00\xb0\x00\x00" "bye", 7);
 	iwpeer_expect_eof(&s.p);
+	iwscene_close(&s);
+}
+END_TEST
+
+/* Its kernel does not outlive a connection that ends before that frame: it does
+ * not wait for CompleteConnect, which may never come, and the end has one more
+ * before it and no Terminate */
+START_TEST(siw_need_not_wait)
+{
+	iwscene_connect(&s, NULL);
+	iwscene_reply(&s, REP "58 02 0004 8009 8009");
+	iwpeer_expect_hex(&s.p, kick);
+	assert_status(op_wait(&s.op, s.st), STATUS_SUCCESS);
+	iwpeer_rtr(&s.p);
+	assert_status(ep_complete(&s.e), STATUS_SUCCESS);
+	iwscene_end(&s);
+	iwscene_close(&s);
+}
+END_TEST
+
+START_TEST(siw_is_spared)
+{
+	iwscene_connect(&s, NULL);
+	iwscene_reply(&s, REP "58 02 0004 8009 8009");
+	iwpeer_expect_hex(&s.p, kick);
+	assert_status(op_wait(&s.op, s.st), STATUS_SUCCESS);
+	if (_i) {
+		assert_status(s.e.conn->Dispatch->NdkReject(s.e.conn, "bye", 3),
+			      STATUS_SUCCESS);
+		iwpeer_expect_hex(&s.p, kick);
+		iwpeer_expect_eof(&s.p);
+	} else {
+		nd_close(s.e.conn);
+		s.e.conn = NULL;
+		iwpeer_expect_hex(&s.p, kick);
+		iwpeer_expect_eof(&s.p);
+	}
+	iwscene_close(&s);
+}
+END_TEST
+
+/* The guest is gone */
+START_TEST(siw_is_spared_by_a_reset)
+{
+	iwscene_connect(&s, NULL);
+	iwscene_reply(&s, REP "58 02 0004 8009 8009");
+	iwpeer_expect_hex(&s.p, kick);
+	assert_status(op_wait(&s.op, s.st), STATUS_SUCCESS);
+	tguest_kill(s.e.g);
+	iwpeer_expect_hex(&s.p, kick);
+	iwpeer_expect_reset(&s.p);
+	iwscene_close(&s);
+}
+END_TEST
+
+/* And when it is over right behind CompleteConnect */
+START_TEST(siw_is_spared_once_open)
+{
+	iwscene_connect(&s, NULL);
+	iwscene_reply(&s, REP "58 02 0004 8009 8009");
+	iwpeer_expect_hex(&s.p, kick);
+	assert_status(op_wait(&s.op, s.st), STATUS_SUCCESS);
+	assert_status(ep_complete(&s.e), STATUS_SUCCESS);
+	nd_close(s.e.conn);
+	s.e.conn = NULL;
+	iwpeer_expect_hex(&s.p, kick);
+	iwscene_expect_terminate(&s, 0, 0, 0xa2);
 	iwscene_close(&s);
 }
 END_TEST
@@ -518,6 +584,10 @@ int main(void)
 	tcase_add_loop_test(tc, no_agreement, 0, 2);
 	tcase_add_loop_test(tc, gone_before_complete, 0, 2);
 	tcase_add_test(tc, ready_by_read);
+	tcase_add_test(tc, siw_need_not_wait);
+	tcase_add_loop_test(tc, siw_is_spared, 0, 2);
+	tcase_add_test(tc, siw_is_spared_by_a_reset);
+	tcase_add_test(tc, siw_is_spared_once_open);
 	tcase_add_loop_test(tc, kicks, 0, 2);
 	tcase_add_test(tc, active_reject);
 	tc = add_case(suite, "deadline", 60);

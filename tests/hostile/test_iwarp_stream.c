@@ -326,16 +326,33 @@ static void setup_patient(void)
 	iwscene_setup_with("rnr-timeout-ms = 20000\n" FX_SMALL FX_FEW_QUEUES);
 }
 
-/* Nine Reads are agreed on, but ten come before one was answered: the answers
- * do not fit into the wire, as nobody takes them */
+/* A connection whose initiator is as siw: it may have so many Reads out as the
+ * Reply tells, which it rounds up */
+static void siw_connects(const struct ep_opts *o)
+{
+	iwscene_listen(&s, o);
+	iwscene_request(&s, "4d504120494420526571204672616d65 10 02 0004 "
+			    "0080 0080");
+	iwscene_accept(&s);
+	iwpeer_expect_hex(&s.p, "4d504120494420526570204672616d65 50 02 0004 "
+				"0009 0009");
+	iwpeer_rtr(&s.p);
+	assert_status(op_wait(&s.op, s.st), STATUS_SUCCESS);
+}
+
+/* Nine Reads are agreed on, but ten come before one was answered, or 17 of siw:
+ * the answers do not fit into the wire, as nobody takes them */
 START_TEST(more_reads_than_agreed)
 {
 	struct ep_opts o = { .mem = 8u << 20 };
 	uint8_t f[70000];
 	size_t n;
 
-	iwscene_passive(&s, &o);
-	for (uint32_t i = 1; i <= 10; i++)
+	if (_i)
+		siw_connects(&o);
+	else
+		iwscene_passive(&s, &o);
+	for (uint32_t i = 1; i <= (_i ? 17 : 10); i++)
 		send_read(i, 8u << 20, s.e.mem.remote, va(0));
 	do {
 		n = iwpeer_next(&s.p, f, sizeof(f));
@@ -345,6 +362,22 @@ START_TEST(more_reads_than_agreed)
 	ck_assert_uint_eq(f[20], 0x02);
 	ck_assert_uint_eq(f[21], 0x07);
 	iwscene_told(&s, VIRTIO_RDMA_R_RESET, STATUS_CONNECTION_ABORTED);
+	iwscene_close(&s);
+}
+END_TEST
+
+START_TEST(as_many_reads_as_siw_has)
+{
+	uint8_t f[64];
+
+	siw_connects(NULL);
+	for (uint32_t i = 1; i <= 16; i++)
+		send_read(i, 8, s.e.mem.remote, va(0));
+	for (uint32_t i = 1; i <= 16; i++) {
+		iwpeer_next(&s.p, f, sizeof(f));
+		ck_assert_uint_eq(f[3], 0x42);
+	}
+	iwscene_end(&s);
 	iwscene_close(&s);
 }
 END_TEST
@@ -544,16 +577,22 @@ static const struct {
 };
 #define TERMINATES (int)(sizeof(terminates) / sizeof(terminates[0]))
 
-static void terminate(uint8_t layer_type, uint8_t code, const uint8_t *segment,
-		      size_t len)
+static void terminate_with(uint8_t layer_type, uint8_t code, uint8_t has,
+			   const uint8_t *segment, size_t len)
 {
-	uint8_t head[20], t[64] = { layer_type, code, len ? 0xc0 : 0, 0 };
+	uint8_t head[20], t[64] = { layer_type, code, has, 0 };
 
-	/* its ULPDU length, then its header: as M and D say */
+	/* its ULPDU length, then its header: as M, D and R say */
 	if (len)
 		memcpy(t + 4, segment, len);
 	iwpeer_fpdu(&s.p, head, iwpeer_untagged(head, 0x4147, 2, 1, 0), t,
 		    4 + len);
+}
+
+static void terminate(uint8_t layer_type, uint8_t code, const uint8_t *segment,
+		      size_t len)
+{
+	terminate_with(layer_type, code, len ? 0xc0 : 0, segment, len);
 }
 
 START_TEST(any_terminate)
@@ -695,21 +734,25 @@ enum op_kind { A_SEND, A_WRITE, A_READ };
 static const struct {
 	enum op_kind kind;
 	uint8_t layer_type, code;
-	bool header;
+	bool as_siw; /* bits swapped, and a wrong MSN */
 	NTSTATUS status;
 	uint32_t reason;
 } blames[] = {
-	{ A_WRITE, 0x11, 0x00, true, STATUS_ACCESS_VIOLATION,
+	{ A_WRITE, 0x11, 0x00, false, STATUS_ACCESS_VIOLATION,
 	  VIRTIO_RDMA_R_LOCAL_ERROR },
-	{ A_WRITE, 0x11, 0x01, true, STATUS_ACCESS_VIOLATION,
+	{ A_WRITE, 0x11, 0x01, false, STATUS_ACCESS_VIOLATION,
 	  VIRTIO_RDMA_R_LOCAL_ERROR },
-	{ A_WRITE, 0x01, 0x02, true, STATUS_ACCESS_VIOLATION,
+	{ A_WRITE, 0x01, 0x02, false, STATUS_ACCESS_VIOLATION,
 	  VIRTIO_RDMA_R_LOCAL_ERROR },
-	{ A_SEND, 0x12, 0x05, true, STATUS_DATA_ERROR,
+	{ A_SEND, 0x12, 0x05, false, STATUS_DATA_ERROR,
 	  VIRTIO_RDMA_R_LOCAL_ERROR },
-	{ A_SEND, 0x12, 0x02, true, STATUS_IO_TIMEOUT,
+	{ A_SEND, 0x12, 0x02, false, STATUS_IO_TIMEOUT,
 	  VIRTIO_RDMA_R_TIMED_OUT },
-	{ A_READ, 0x01, 0x00, true, STATUS_ACCESS_VIOLATION,
+	{ A_READ, 0x01, 0x00, false, STATUS_ACCESS_VIOLATION,
+	  VIRTIO_RDMA_R_LOCAL_ERROR },
+	{ A_READ, 0x10, 0x00, true, STATUS_ACCESS_VIOLATION,
+	  VIRTIO_RDMA_R_LOCAL_ERROR },
+	{ A_READ, 0x10, 0x01, true, STATUS_ACCESS_VIOLATION,
 	  VIRTIO_RDMA_R_LOCAL_ERROR },
 };
 #define BLAMES (int)(sizeof(blames) / sizeof(blames[0]))
@@ -745,17 +788,51 @@ START_TEST(blamed_request)
 		if (f[3] == 0x41 && !iwpeer_get32(f + 32))
 			continue;	/* asks for a confirmation */
 		if (f[3] == opcodes[kind])
-			memcpy(meant, f, n < 20 ? n : 20);
+			memcpy(meant, f, n < 48 ? n : 48);
 		seen++;
 	}
-	terminate(blames[_i].layer_type, blames[_i].code, meant,
-		  meant[2] & 0x80 ? 16 : 20);
+	meant[15] ^= blames[_i].as_siw ? 0x40 : 0;
+	terminate_with(blames[_i].layer_type, blames[_i].code,
+		       blames[_i].as_siw ? 0x07 : 0xc0, meant,
+		       blames[_i].as_siw ? 48 : meant[2] & 0x80 ? 16 : 20);
 	assert_status(ep_next(&s.e).Status, STATUS_SUCCESS);
 	assert_status(ep_next(&s.e).Status, blames[_i].status);
 	assert_status(ep_next(&s.e).Status, STATUS_CANCELLED);
 	iwscene_told(&s, blames[_i].reason,
 		     blames[_i].reason == VIRTIO_RDMA_R_TIMED_OUT ?
 			     STATUS_IO_TIMEOUT : STATUS_CONNECTION_ABORTED);
+	iwscene_close(&s);
+}
+END_TEST
+
+/* siw answers a Read of no length with as many bytes as it sent last, so none is
+ * sent to what may be siw: its requests end when TCP has them */
+START_TEST(nothing_confirms_with_siw)
+{
+	uint8_t f[128];
+
+	if (_i) {
+		iwscene_connect(&s, NULL);
+		iwscene_reply(&s, "4d504120494420526570204672616d65 58 02 0004 "
+				  "8009 8009");
+		assert_status(op_wait(&s.op, s.st), STATUS_SUCCESS);
+		assert_status(ep_complete(&s.e), STATUS_SUCCESS);
+		iwpeer_expect_hex(&s.p, "000e c140 00000001 0000000000000000 "
+					"ebd34c5f");
+		iwpeer_rtr(&s.p);
+	} else {
+		siw_connects(NULL);
+	}
+	post_kind(A_SEND, 1, 0);
+	post_kind(A_WRITE, 2, 100);
+	assert_status(ep_next(&s.e).Status, STATUS_SUCCESS);
+	assert_status(ep_next(&s.e).Status, STATUS_SUCCESS);
+	iwpeer_next(&s.p, f, sizeof(f));
+	ck_assert_uint_eq(f[3], 0x43);
+	iwpeer_next(&s.p, f, sizeof(f));
+	ck_assert_uint_eq(f[3], 0x40);
+	iwpeer_expect_silence(&s.p, 100);
+	iwscene_end(&s);
 	iwscene_close(&s);
 }
 END_TEST
@@ -802,7 +879,8 @@ int main(void)
 	tcase_add_test(tc, invalidate_of_nothing);
 	tcase_add_test(tc, mo_near_the_top);
 	tcase_add_test(tc, send_without_a_receive);
-	tcase_add_test(tc, more_reads_than_agreed);
+	tcase_add_loop_test(tc, more_reads_than_agreed, 0, 2);
+	tcase_add_test(tc, as_many_reads_as_siw_has);
 	tc = add_case(suite, "patient", 60);
 	tcase_add_checked_fixture(tc, setup_patient, iwscene_teardown);
 	tcase_add_test(tc, send_before_its_receive);
@@ -824,6 +902,7 @@ int main(void)
 	tcase_add_loop_test(tc, wrong_answer, 0,
 			    (int)(sizeof(answers) / sizeof(answers[0])));
 	tcase_add_loop_test(tc, blamed_request, 0, BLAMES);
+	tcase_add_loop_test(tc, nothing_confirms_with_siw, 0, 2);
 	tcase_add_test(tc, close_is_a_terminate);
 	tcase_add_test(tc, death_is_a_reset);
 	return run_suite(suite);

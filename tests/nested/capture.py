@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A tap on the cable between the two sides, for the connection manager's words."""
+"""A tap on the cable between the two sides: for all of it, or for the connection
+manager's words."""
 
 from __future__ import annotations
 
+import re
 import secrets
 import socket
 import subprocess
@@ -16,6 +18,8 @@ from vrdma_vm.wait import VmError, wait_until
 import wire
 from link import SIDES
 
+BUFFER_KIB = "65536"    # an emulated machine's tcpdump is slow
+
 # Opcode of the datagrams that the connection manager's messages are.  A filter
 # knows no UDP behind IPv6; its header has 40 bytes.
 _FILTER = (f"udp dst port {wire.UDP_PORT} and "
@@ -23,25 +27,27 @@ _FILTER = (f"udp dst port {wire.UDP_PORT} and "
            f"(ip6 and ip6[48] = {wire.UD_SEND_ONLY}))")
 
 
-class Capture:
+class Tcpdump:
     """What passes while the context lasts.
 
     Taken at side 0: what a rule of nftables drops on its way in, at either
     side, was on the cable and is seen.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, what: str) -> None:
         self.file = file
+        self.lost = 0       # frames, behind the context
+        self._filter = what
         self._said: List[str] = []
         self._tcpdump: Optional[Child] = None
 
-    def __enter__(self) -> "Capture":
+    def __enter__(self) -> "Tcpdump":
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self.file.unlink(missing_ok=True)
         self._tcpdump = Child(
             ["tcpdump", "-i", SIDES[0].netdev, "-n", "-p", "-U", "-s", "0",
-             "--immediate-mode", "-Z", "root", "-w", str(self.file), _FILTER],
-            self._said.append)
+             "-B", BUFFER_KIB, "--immediate-mode", "-Z", "root", "-w",
+             str(self.file), self._filter], self._said.append)
         wait_until("tcpdump to listen", self._listens, 20)
         return self
 
@@ -60,6 +66,26 @@ class Capture:
                 self.wait_for_all()
         finally:
             self._tcpdump.end()
+        found = re.search(r"(\d+) packets? dropped by kernel",
+                          " ".join(self._said))
+        self.lost = int(found[1]) if found else 0
+
+    def wait_for_all(self) -> None:
+        """What went before is in the file."""
+        size = -1
+
+        def is_still() -> bool:
+            nonlocal size
+            size, before = self.file.stat().st_size, size
+            return size == before
+        wait_until("the cable to be silent", is_still, 20)
+
+
+class Capture(Tcpdump):
+    """Of the connection manager's messages."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(file, _FILTER)
 
     def wait_for_all(self) -> None:
         """What went before a datagram of each side is in the file when those

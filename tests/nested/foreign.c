@@ -97,14 +97,26 @@ static void show_heard(struct child *c)
 	fprintf(stderr, "%s said:\n%.*s\n", c->name, (int)c->used, c->heard);
 }
 
+/* A long story: its beginning is forgotten */
+static void make_room(struct child *c)
+{
+	if (c->used < sizeof(c->heard) || !c->next)
+		return;
+	memmove(c->heard, c->heard + c->next, c->used - c->next);
+	c->used -= c->next;
+	c->next = 0;
+}
+
 static void read_more(struct child *c, const char *prefix, uint64_t end)
 {
 	struct pollfd fd = { .fd = c->out, .events = POLLIN };
 	uint64_t now = tguest_ops()->now_ms(fx.g[0]);
 	int ret = now < end ? poll(&fd, 1, (int)(end - now)) : 0;
-	ssize_t n = ret == 1 ? read(c->out, c->heard + c->used,
-				    sizeof(c->heard) - c->used) : 0;
+	ssize_t n;
 
+	make_room(c);
+	n = ret == 1 ? read(c->out, c->heard + c->used,
+			    sizeof(c->heard) - c->used) : 0;
 	if (n > 0) {
 		c->used += (size_t)n;
 		return;
@@ -131,7 +143,7 @@ const char *child_hear(struct child *c, const char *prefix)
 
 void child_hear_line(struct child *c, const char *format, ...)
 {
-	char want[256];
+	char want[512];
 	const char *rest;
 	va_list ap;
 

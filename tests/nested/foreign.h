@@ -81,8 +81,42 @@ NTSTATUS scene_read(struct scene *s, uint64_t id, uint32_t len);
 #define A_MEMORY "%" PRIxPTR " %x"
 #define A_MEMORY_ARGS(s) (uintptr_t)(s)->a.mem.va, (s)->a.mem.remote
 
+/* One completion of A, and that it is this one */
+void expect(struct ep *e, uint64_t id, uint32_t bytes);
+/* One at a time: B's number n and pattern n go together */
+void messages_to_b(struct scene *s, const uint32_t *length, uint32_t n);
+void messages_from_b(struct scene *s, const uint32_t *length, uint32_t n);
+#define MIB (1u << 20)
+
+/* --- requests of A, each of which ends once --------------------------------- */
+
+#define TALLY 16384
+
+struct tally {
+	uint32_t posted, ended;
+	bool seen[TALLY];
+	NTSTATUS failure; /* the first one's status */
+};
+
+uint64_t tally_id(struct tally *t);
+/* Behind a Disconnect: nothing is waited for */
+void tally_close(struct tally *t, struct ep *e);
+void post_receives(struct tally *t, struct ep *e, uint32_t n);
+/* Keeps requests of A going until one fails, an indication came or n ended well */
+void traffic(struct tally *t, struct scene *s, uint32_t n,
+	     NTSTATUS (*post)(struct scene *s, uint64_t id));
+NTSTATUS post_write(struct scene *s, uint64_t id);
+NTSTATUS post_message(struct scene *s, uint64_t id);
+
 /* A's private data is text and, up to length, zeros */
 void check_padded(NDK_CONNECTOR *c, const char *text, uint32_t length);
+
+/* --- siw --------------------------------------------------------------------- */
+
+/* foreign_siw.c: A's vrdmad is on iWARP, B on siw1 */
+void siw_needed(void);			/* or it exits */
+void siw_setup(void);
+TCase *siw_case(Suite *s, const char *name, int seconds);
 
 /* --- vrdmad and packets ------------------------------------------------------ */
 
@@ -96,6 +130,8 @@ bool packets_pass(void);
 /* How many were */
 unsigned long packets_dropped(void);
 
+/* foreign_data.c: messages, writes and reads both ways */
+void add_transfer_tests(Suite *s, void (*setup)(void));
 /* Of foreign_rping.c */
 void add_rping_tests(Suite *s);
 

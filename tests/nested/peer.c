@@ -50,6 +50,7 @@ static const char usage[] =
 	"  -a ADDRESS  IPv4 or IPv6, to listen on or to connect to\n"
 	"  -l ADDRESS  client: its own\n"
 	"  -p PORT     server: 0 (default) is any, see `listening`\n"
+	"  -n N        client: so many connections, one after another\n"
 	"  -d TEXT     private data of the request, accept or reject\n"
 	"  -x          reject; as client: the peer's accept\n"
 	"  -o WHEN     answer a disconnect: now (default), never, or after so many ms\n"
@@ -95,7 +96,7 @@ struct options {
 	bool server, client, reject, keep, quiet;
 	const char *address, *local, *port, *data;
 	int answer_ms; /* or NEVER */
-	unsigned int receives;
+	unsigned int receives, connections;
 	size_t message, memory;
 };
 
@@ -472,7 +473,9 @@ static void close_objects(void)
 	free(p.send);
 }
 
-/* A client has had its one */
+static void start_client(void);
+
+/* A client goes when it has had all of its own */
 static void close_connection(int status)
 {
 	if (p.qp) {
@@ -492,8 +495,11 @@ static void close_connection(int status)
 	p.storm_out = 0;
 	p.answer_at = NEVER;
 	say("closed");
-	if (p.o.client)
+	if (!p.o.client)
+		return;
+	if (status || !--p.o.connections)
 		exit(status);
+	start_client();
 }
 
 static struct rdma_conn_param conn_param(void)
@@ -934,23 +940,24 @@ static void check_options(const struct options *o)
 		bad_usage("-p PORT is missing");
 	if (strlen(o->data) > MAX_PRIVATE)
 		bad_usage("-d: at most 196 bytes");
-	if (!o->message || !o->memory)
-		bad_usage("-b and -m: at least 1");
+	if (!o->message || !o->memory || !o->connections)
+		bad_usage("-b, -m and -n: at least 1");
 }
 
 static void options(int argc, char **argv)
 {
 	struct options o = { .data = "", .receives = 16, .message = 4096,
-			     .memory = 1 << 20 };
+			     .memory = 1 << 20, .connections = 1 };
 	int c;
 
-	while ((c = getopt(argc, argv, "sca:l:p:d:xo:r:kb:m:qh")) != -1)
+	while ((c = getopt(argc, argv, "sca:l:p:n:d:xo:r:kb:m:qh")) != -1)
 		switch (c) {
 		case 's': o.server = true; break;
 		case 'c': o.client = true; break;
 		case 'a': o.address = optarg; break;
 		case 'l': o.local = optarg; break;
 		case 'p': o.port = optarg; break;
+		case 'n': o.connections = (unsigned int)number(optarg, 1000000); break;
 		case 'd': o.data = optarg; break;
 		case 'x': o.reject = true; break;
 		case 'o': o.answer_ms = when(optarg); break;

@@ -18,11 +18,13 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Callable, Dict, List, Optional, Tuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent
                        / "scripts"))
+sys.path.insert(1, str(Path(__file__).resolve().parent.parent / "wire"))
 
+from iwarp_capture import WireError, decode         # noqa: E402
 from vrdma_vm import Transcript, VmError            # noqa: E402
 from vrdma_vm.level1 import HOME, Level1, Parts, payload    # noqa: E402
 from vrdma_vm.paths import build_dir                # noqa: E402
@@ -49,6 +51,8 @@ class Part:
     what: str
     command: str
     seconds: int            # its longest time
+    # what is judged out here, behind it: its tests that passed and failed
+    after: Optional[Callable[[Level1], Tuple[int, int]]] = None
 
 
 # The disconnect scheme; not test_quiesce, which is all about speed: it posts
@@ -56,6 +60,28 @@ class Part:
 SCHEME = " ".join(f"build/tests/{name}@verbs" for name in (
     "conformance/test_scheme", "conformance/test_causes",
     "conformance/test_in_flight", "conformance/test_misuse", "e2e/test_srq"))
+
+
+def read_wire(lab: Level1) -> Tuple[int, int]:
+    """tshark reads what part 6 has captured; each file is a test."""
+    passed = failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        lab.pull([f"{HOME}/build/log/part6-*.pcap"], Path(folder))
+        for file in sorted(Path(folder).iterdir()):
+            name = file.name.split("part6-")[-1]
+            try:
+                got = decode(file)
+                what = got.complaints[:5]
+                print(f"     {name}: {got}")
+            except WireError as err:
+                what = [str(err)]
+            for line in what:
+                print(f"FAILED {name}: {line}; see the logs of level 1")
+            failed, passed = failed + bool(what), passed + (not what)
+    if not failed:      # large, and of no interest any more
+        lab.start("rm -f build/log/part6-*.pcap").wait(20)
+    return passed, failed or int(not passed)
+
 
 PARTS = (
     Part(1, "two guests, data and connections", "tests/nested/part1.py", 1500),
@@ -66,6 +92,8 @@ PARTS = (
          "tests/run.py -j 1 -t 600 build/tests/nested/test_foreign "
          "build/tests/nested/test_device@verbs", 1000),
     Part(5, "beside native programs", "python3 tests/nested/part5.py", 600),
+    Part(6, "iWARP with siw", "python3 tests/nested/part6.py", 900,
+         after=read_wire),
 )
 
 
@@ -141,6 +169,10 @@ def run(numbers: List[int]) -> List[Tuple[int, int, int]]:
         for part in PARTS:
             if part.number in numbers:
                 counts.append((part.number, *run_part(lab, part)))
+                if part.after:
+                    more = part.after(lab)
+                    counts[-1] = (part.number, counts[-1][1] + more[0],
+                                  counts[-1][2] + more[1])
         if 5 in numbers:
             keep_summary(lab)
     finally:

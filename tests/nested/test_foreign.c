@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "foreign.h"
-#include "pattern.h"
 
 #define REQ_ROOM 56 /* the manager's: what a request, accept, reject carries */
 #define REP_ROOM 196
@@ -184,217 +183,6 @@ START_TEST(nobody_listens)
 	scene_close(&s);
 }
 END_TEST
-
-/* --- transfers ------------------------------------------------------------------- */
-
-static void expect(struct ep *e, uint64_t id, uint32_t bytes)
-{
-	NDK_RESULT_EX r = ep_next(e);
-
-	assert_status(r.Status, STATUS_SUCCESS);
-	ck_assert_uint_eq((uintptr_t)r.RequestContext, id);
-	ck_assert_uint_eq(r.BytesTransferred, bytes);
-}
-
-/* One at a time: B's number n and pattern n go together */
-static void messages_to_b(struct scene *s, const uint32_t *length, uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		pattern_fill(s->a.mem.va, length[i], i);
-		assert_status(ep_post_send(&s->a, i, 0, length[i], 0),
-			      STATUS_SUCCESS);
-		assert_status(ep_next(&s->a).Status, STATUS_SUCCESS);
-		child_hear_line(&s->b, "received %u %u ok", i, length[i]);
-	}
-}
-
-static void messages_from_b(struct scene *s, const uint32_t *length, uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		memset(s->a.mem.va, 0xee, 4096);
-		assert_status(ep_post_recv(&s->a, i, 0, 4096), STATUS_SUCCESS);
-		child_say(&s->b, "send %u 1", length[i]);
-		expect(&s->a, i, length[i]);
-		ck_assert_int_eq(mem_check(s->a.mem.va, length[i], i, 0), -1);
-		ck_assert(mem_is(s->a.mem.va + length[i], 4096 - length[i],
-				 0xee));
-		child_hear_line(&s->b, "sent 1");
-	}
-}
-
-/* More than either has receives for at a time, none is lost or torn */
-static void burst_from_b(struct scene *s, uint32_t before)
-{
-	const uint32_t depth = 16, n = 200, len = 4000;
-
-	for (uint32_t i = 0; i < depth; i++)
-		assert_status(ep_post_recv(&s->a, i, i * 4096, len),
-			      STATUS_SUCCESS);
-	child_say(&s->b, "send %u %u", len, n);
-	for (uint32_t i = 0; i < n; i++) {
-		size_t at = i % depth * 4096;
-
-		expect(&s->a, i % depth, len);
-		ck_assert_int_eq(mem_check(s->a.mem.va + at, len, before + i, 0),
-				 -1);
-		if (i + depth < n)
-			assert_status(ep_post_recv(&s->a, i % depth, at, len),
-				      STATUS_SUCCESS);
-	}
-	child_hear_line(&s->b, "sent %u", n);
-}
-
-START_TEST(sends_both_ways)
-{
-	static const uint32_t length[] = { 1, 0, 7, 4096, 4095, 64, 3000 };
-	const uint32_t n = sizeof(length) / sizeof(length[0]);
-	struct scene s;
-
-	scene_open(&s, (enum who)_i, NULL, NO_OPTIONS);
-	messages_to_b(&s, length, n);
-	messages_from_b(&s, length, n);
-	burst_from_b(&s, n);
-	child_say(&s.b, "count");
-	child_hear_line(&s.b, "counted %u 0", n);
-	scene_disconnect(&s);
-	scene_close(&s);
-}
-END_TEST
-
-#define MIB (1u << 20)
-static const uint32_t sizes[] = { 1, 4095, 4097, 100000, MIB };
-#define SIZES (sizeof(sizes) / sizeof(sizes[0]))
-
-START_TEST(writes_both_ways)
-{
-	struct ep_opts o = { .mem = MIB };
-	struct scene s;
-
-	scene_open(&s, (enum who)_i, &o, NO_OPTIONS);
-	for (uint32_t i = 0; i < SIZES; i++) {
-		mem_fill(&s.a.mem, i);
-		assert_status(scene_write(&s, i, sizes[i]), STATUS_SUCCESS);
-		assert_status(ep_next(&s.a).Status, STATUS_SUCCESS);
-		child_say(&s.b, "check %u %u", sizes[i], i);
-		child_hear_line(&s.b, "check %u ok", sizes[i]);
-
-		memset(s.a.mem.va, 0xee, MIB);
-		child_say(&s.b, "write " A_MEMORY " %u %u", A_MEMORY_ARGS(&s),
-			  sizes[i], 100 + i);
-		child_hear_line(&s.b, "written %u", sizes[i]);
-		ck_assert_int_eq(mem_check(s.a.mem.va, sizes[i], 100 + i, 0),
-				 -1);
-		ck_assert(mem_is(s.a.mem.va + sizes[i], MIB - sizes[i], 0xee));
-	}
-	scene_disconnect(&s);
-	scene_close(&s);
-}
-END_TEST
-
-START_TEST(reads_both_ways)
-{
-	struct ep_opts o = { .mem = MIB };
-	struct scene s;
-
-	scene_open(&s, (enum who)_i, &o, NO_OPTIONS);
-	for (uint32_t i = 0; i < SIZES; i++) {
-		child_say(&s.b, "fill %u %u", sizes[i], i);
-		child_hear_line(&s.b, "filled %u", sizes[i]);
-		memset(s.a.mem.va, 0xee, MIB);
-		assert_status(scene_read(&s, i, sizes[i]), STATUS_SUCCESS);
-		assert_status(ep_next(&s.a).Status, STATUS_SUCCESS);
-		ck_assert_int_eq(mem_check(s.a.mem.va, sizes[i], i, 0), -1);
-		ck_assert(mem_is(s.a.mem.va + sizes[i], MIB - sizes[i], 0xee));
-
-		mem_fill(&s.a.mem, 100 + i);
-		child_say(&s.b, "read " A_MEMORY " %u %u", A_MEMORY_ARGS(&s),
-			  sizes[i], 100 + i);
-		child_hear_line(&s.b, "read %u ok", sizes[i]);
-	}
-	scene_disconnect(&s);
-	scene_close(&s);
-}
-END_TEST
-
-/* --- requests of A, each of which ends once ---------------------------------------- */
-
-#define TALLY 16384
-
-struct tally {
-	uint32_t posted, ended;
-	bool seen[TALLY];
-	NTSTATUS failure; /* the first one's status */
-};
-
-static uint64_t tally_id(struct tally *t)
-{
-	ck_assert_uint_lt(t->posted, TALLY);
-	return t->posted++;
-}
-
-/* False: there is none */
-static bool tally_take(struct tally *t, struct ep *e)
-{
-	NDK_RESULT_EX r;
-	uintptr_t id;
-
-	if (!e->cq->Dispatch->NdkGetCqResultsEx(e->cq, &r, 1))
-		return false;
-	id = (uintptr_t)r.RequestContext;
-	ck_assert_uint_lt(id, t->posted);
-	ck_assert_msg(!t->seen[id], "request %" PRIuPTR " ended twice", id);
-	t->seen[id] = true;
-	t->ended++;
-	if (r.Status != STATUS_SUCCESS && t->failure == STATUS_SUCCESS)
-		t->failure = r.Status;
-	return true;
-}
-
-/* Behind a Disconnect nothing is waited for */
-static void tally_close(struct tally *t, struct ep *e)
-{
-	while (tally_take(t, e))
-		;
-	ck_assert_uint_eq(t->ended, t->posted);
-}
-
-static void post_receives(struct tally *t, struct ep *e, uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++)
-		assert_status(ep_post_recv(e, tally_id(t), 0, 64),
-			      STATUS_SUCCESS);
-}
-
-/* Keeps requests of A going until one fails, an indication came or n ended well */
-static void traffic(struct tally *t, struct scene *s, uint32_t n,
-		    NTSTATUS (*post)(struct scene *s, uint64_t id))
-{
-	uint64_t end = tguest_ops()->now_ms(s->a.g) + 2 * TEST_TIMEOUT_MS;
-	uint32_t out = 0, from = t->ended;
-
-	while (t->failure == STATUS_SUCCESS && !s->a.indications &&
-	       t->ended - from < n) {
-		ck_assert_msg(tguest_ops()->now_ms(s->a.g) < end,
-			      "%u of %u requests have ended", t->ended,
-			      t->posted);
-		if (out < 8) {
-			assert_status(post(s, tally_id(t)), STATUS_SUCCESS);
-			out++;
-		} else if (tally_take(t, &s->a)) {
-			out--;
-		}
-	}
-}
-
-static NTSTATUS post_write(struct scene *s, uint64_t id)
-{
-	return scene_write(s, id, 16384);
-}
-
-static NTSTATUS post_message(struct scene *s, uint64_t id)
-{
-	return ep_post_send(&s->a, id, 0, 1024, 0);
-}
 
 /* --- disconnect -------------------------------------------------------------------- */
 
@@ -784,15 +572,6 @@ static void add_connecting(Suite *s)
 	tcase_add_loop_test(tc, nobody_listens, 0, 2);
 }
 
-static void add_transfers(Suite *s)
-{
-	TCase *tc = with(s, "transfers", usual);
-
-	tcase_add_loop_test(tc, sends_both_ways, 0, 2);
-	tcase_add_loop_test(tc, writes_both_ways, 0, 2);
-	tcase_add_loop_test(tc, reads_both_ways, 0, 2);
-}
-
 static void add_disconnects(Suite *s)
 {
 	TCase *tc = with(s, "disconnect", usual);
@@ -854,7 +633,7 @@ int main(void)
 		return 2;
 	setenv("VRDMA_BACKEND", "verbs", 1);
 	add_connecting(s);
-	add_transfers(s);
+	add_transfer_tests(s, usual);
 	add_disconnects(s);
 	add_losses(s);
 	add_rping_tests(s);
