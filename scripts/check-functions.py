@@ -11,9 +11,10 @@ usage: check-functions.py [-h] [--root DIR] [--list]
 The headers say which functions there are: the dispatch tables of
 guest-driver/core/ndk.h, the tables and entry points of guest-driver/ndspi.  The
 table must have one row for each, and no other.  A row is wrong when a test that
-it names does not exist, when none of them calls the function, itself or through
-what it uses, and, for a function that is not supported, when none of them looks
-for that answer.  One line each; exit status 1 if there was any.
+it names does not exist or does not call the function, itself or through what it
+uses; and, for a function that is not supported, when none of them looks for that
+answer.  Of an object that nothing can create ("no object: CREATOR") the tests are
+those of its creator.  One line each; exit status 1 if there was any.
 """
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ class Row(NamedTuple):
     line: int
     table: str
     function: str
-    answer: str                         # "yes", or "NOT_SUPPORTED: why"
+    answer: str                         # one of ANSWERS
     tests: List[str]                    # "unit/test_x.c:name"
 
 
@@ -77,10 +78,10 @@ def nd_macros(text: str) -> Dict[str, List[str]]:
 
 def nd_tables(root: Path) -> Surface:
     folder = root / "guest-driver/ndspi"
-    text = bare((folder / "ndspi.h").read_text())
+    text = "".join(bare((folder / h).read_text()) for h in ("ndspi.h", "nd_vrdma.h"))
     macros = nd_macros(text)
     found: Surface = {}
-    for name, body in re.findall(r"typedef struct (IND2\w+)Vtbl \{(.*?)\} \w+;", text, re.S):
+    for name, body in re.findall(r"typedef struct (I(?:ND2|Vrdma)\w+)Vtbl \{(.*?)\} \w+;", text, re.S):
         slots: List[str] = []
         for use, slot in re.findall(r"(ND_\w+_METHODS)\(\w+\)|ND_CALL \*(\w+)\)", body):
             slots += macros[use] if use else [slot]
@@ -98,6 +99,9 @@ def surface(root: Path) -> Surface:
 
 
 # -------------------------------------------------------------------- table
+
+ANSWERS = re.compile(r"yes|NOT_SUPPORTED: .+|no object: \w+")
+
 
 def rows(root: Path) -> Iterator[Row]:
     table = ""
@@ -117,7 +121,7 @@ DEFINITION = re.compile(
     r"^START_TEST\((?P<test>\w+)\)(?P<test_body>.*?)^END_TEST"
     r"|^#define (?P<macro>\w+)\b(?P<macro_body>(?:[^\n]*\\\n)*[^\n]*)"
     r"|^(?P<data_head>(?:static|const|struct|extern)\b[^;(){}]*?\b(?P<data>\w+)(?:\[[^;={]*\])* =)"
-    r"(?P<data_body>\s*\{.*?^\};|[^;{]*;)"
+    r"(?P<data_body>[^;]*;)"
     r"|^(?P<head>[A-Za-z_][^;{}=]*?\b(?P<function>\w+)\((?:[^;{}]*)\)\s*)^\{(?P<body>.*?)^\}",
     re.S | re.M)
 
@@ -145,13 +149,35 @@ def companions(path: Path) -> List[Path]:
     return ([p for p in mine if p.exists()] + sorted((tests / "lib").glob("*.[ch]")))
 
 
+REGISTERED = re.compile(
+    r"(?P<made>\w+) = (?:add_case|tcase_create)\("
+    r"|tcase_add_\w*fixture\((?P<fixed>\w+),\s*(?P<before>\w+),\s*(?P<after>\w+)\)"
+    r"|tcase_add_\w*test\((?P<case>\w+),\s*(?P<test>\w+)")
+
+
+@functools.lru_cache(maxsize=None)
+def registered(path: Path) -> Dict[str, List[str]]:
+    """The tests that the program runs, with the fixtures around each."""
+    around: Dict[str, List[str]] = {}
+    found: Dict[str, List[str]] = {}
+    for m in REGISTERED.finditer(bare(path.read_text())):
+        if m["made"]:
+            around[m["made"]] = []
+        elif m["fixed"]:
+            around.setdefault(m["fixed"], []).extend([m["before"], m["after"]])
+        else:
+            found[m["test"]] = list(around.get(m["case"], []))
+    return found
+
+
+@functools.lru_cache(maxsize=None)
 def reach(path: Path, test: str) -> List[str]:
-    """The text of a test and of everything that it uses."""
+    """The text of a test, of its fixtures, and of everything that they use."""
     known: Dict[str, Definition] = {}
     for file in reversed([path, *companions(path)]):
         known.update(definitions(file))
     seen: Set[str] = set()
-    todo = [test]
+    todo = [test] + [f for f in registered(path).get(test, []) if f in known]
     while todo:
         name = todo.pop()
         if name not in seen:
@@ -165,6 +191,7 @@ def whole(path: Path) -> str:
     return "".join(bare(p.read_text()) for p in [path, *companions(path)])
 
 
+@functools.lru_cache(maxsize=None)
 def types_of(text: str, name: str) -> Set[str]:
     """T of each `T *name` and `T *a, *name`."""
     return set(re.findall(r"\b(\w+)\s*\*\s*(?:\w+[^,;(){}]*,\s*\*\s*)*" + name + r"\b", text))
@@ -175,26 +202,30 @@ def calls(path: Path, test: str, table: str, function: str, shared: bool) -> boo
 
     Where several tables have a function of that name (shared), what it is called
     on must be declared with the right type: where the call is, or else anywhere
-    in the file; or the test itself must name the type.
+    in the file.  Where it is declared nowhere (a macro's argument), the test itself
+    must name the type, or its identifier.
     """
     texts = reach(path, test)
     if table in (ENTRY_POINTS, "NDK_ADAPTER"):
         return any(re.search(r"\b" + function + r"\(", text) for text in texts)
     use = re.compile(r"(\w+)\s*(?:->|\.)\s*(?:(?:lpVtbl|Dispatch)\s*->\s*)?"
                      + function + r"\s*\(")
-    wanted = {table, table.removesuffix("_DISPATCH")}
-    used = False
+    wanted = {table, table.removesuffix("_DISPATCH"), table + "Vtbl", "IID_" + table}
+    unknown = False
     for text in texts:
         for name in use.findall(text):
-            used = True
-            if not shared or wanted & (types_of(text, name) or types_of(whole(path), name)):
+            types = types_of(text, name) or types_of(whole(path), name)
+            if not shared or wanted & types:
                 return True
-    return used and bool(wanted & definitions(path)[test].words)
+            unknown |= not types
+    return unknown and bool(wanted & definitions(path)[test].words)
 
 
 # ------------------------------------------------------------------- verdict
 
 def check_tests(root: Path, row: Row, shared: bool) -> Iterator[str]:
+    creator = row.answer.partition("no object: ")[2]
+    called = creator or row.function
     if not row.tests:
         yield "no test"
         return
@@ -202,11 +233,10 @@ def check_tests(root: Path, row: Row, shared: bool) -> Iterator[str]:
     for name in row.tests:
         file, _, test = name.partition(":")
         path = root / "tests" / file
-        if not path.is_file() or test not in definitions(path) \
-                or f"START_TEST({test})" not in path.read_text():
+        if not path.is_file() or test not in registered(path):
             yield f"there is no test {name}"
-        elif not calls(path, test, row.table, row.function, shared):
-            yield f"{name} does not call it"
+        elif not calls(path, test, row.table, called, shared and not creator):
+            yield f"{name} does not call {'it' if called == row.function else called}"
         else:
             reached.append((path, test))
     if row.answer.startswith("NOT_SUPPORTED") and reached and \
@@ -214,16 +244,21 @@ def check_tests(root: Path, row: Row, shared: bool) -> Iterator[str]:
         yield "no test looks for NOT_SUPPORTED"
 
 
-def check_answer(row: Row) -> Iterator[str]:
-    if row.answer != "yes" and not re.match(r"NOT_SUPPORTED: \w", row.answer):
-        yield "neither \"yes\" nor \"NOT_SUPPORTED: why\""
+def check_answer(row: Row, all_rows: List[Row]) -> Iterator[str]:
+    if not ANSWERS.fullmatch(row.answer):
+        yield "no \"yes\", \"NOT_SUPPORTED: why\" or \"no object: CREATOR\""
+    creator = row.answer.partition("no object: ")[2]
+    if creator and not any(r.function == creator and r.answer.startswith("NOT_SUPPORTED")
+                           for r in all_rows):
+        yield f"{creator} is supported"
 
 
 def complaints(root: Path) -> Iterator[str]:
     there = surface(root)
     names = [f for functions in there.values() for f in functions]
     told: Set[Tuple[str, str]] = set()
-    for row in rows(root):
+    table_rows = list(rows(root))
+    for row in table_rows:
         where = f"{TABLE}:{row.line}: {row.table} {row.function}: "
         if row.function not in there.get(row.table, []):
             yield where + "not in the headers"
@@ -231,7 +266,7 @@ def complaints(root: Path) -> Iterator[str]:
         if (row.table, row.function) in told:
             yield where + "twice"
         told.add((row.table, row.function))
-        for text in check_answer(row):
+        for text in check_answer(row, table_rows):
             yield where + text
         for text in check_tests(root, row, names.count(row.function) > 1):
             yield where + text

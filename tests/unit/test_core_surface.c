@@ -43,6 +43,7 @@ static void listen_and_be_asked(struct all *t)
 	struct virtio_rdma_event ev = {
 		.type = vr_to_le16(VIRTIO_RDMA_EV_CONNECT_REQUEST),
 		.handle = vr_to_le32(500),
+		.local = { .family = VIRTIO_RDMA_AF_INET, .ip = { 10, 0, 0, 7 } },
 	};
 	struct call c = { 0 };
 
@@ -79,7 +80,7 @@ static void all_open(struct all *t)
 	listen_and_be_asked(t);
 }
 
-static void close_it(NTSTATUS st, struct call *c)
+static void close_ended(NTSTATUS st, struct call *c)
 {
 	fake_run();
 	ck_assert_int_eq(c->calls, st == STATUS_PENDING);
@@ -90,19 +91,26 @@ static void close_it(NTSTATUS st, struct call *c)
 static void all_close(struct all *t)
 {
 	struct call c = { 0 };
+	NTSTATUS st;
 
-#define CLOSE(object, fn) \
-	close_it(t->object->Dispatch->fn(&t->object->Header, on_close, &c), &c)
-	CLOSE(in, NdkCloseConnector);
-	CLOSE(conn, NdkCloseConnector);
-	CLOSE(l, NdkCloseListener);
-	CLOSE(qp, NdkCloseQp);
-	CLOSE(srq, NdkCloseSrq);
-	CLOSE(mw, NdkCloseMw);
-	CLOSE(mr, NdkCloseMr);
-	CLOSE(cq, NdkCloseCq);
-	CLOSE(pd, NdkClosePd);
-#undef CLOSE
+	st = t->in->Dispatch->NdkCloseConnector(&t->in->Header, on_close, &c);
+	close_ended(st, &c);
+	st = t->conn->Dispatch->NdkCloseConnector(&t->conn->Header, on_close, &c);
+	close_ended(st, &c);
+	st = t->l->Dispatch->NdkCloseListener(&t->l->Header, on_close, &c);
+	close_ended(st, &c);
+	st = t->qp->Dispatch->NdkCloseQp(&t->qp->Header, on_close, &c);
+	close_ended(st, &c);
+	st = t->srq->Dispatch->NdkCloseSrq(&t->srq->Header, on_close, &c);
+	close_ended(st, &c);
+	st = t->mw->Dispatch->NdkCloseMw(&t->mw->Header, on_close, &c);
+	close_ended(st, &c);
+	st = t->mr->Dispatch->NdkCloseMr(&t->mr->Header, on_close, &c);
+	close_ended(st, &c);
+	st = t->cq->Dispatch->NdkCloseCq(&t->cq->Header, on_close, &c);
+	close_ended(st, &c);
+	st = t->pd->Dispatch->NdkClosePd(&t->pd->Header, on_close, &c);
+	close_ended(st, &c);
 	vrdma_close_adapter(t->a);
 	fake_end();
 }
@@ -155,23 +163,31 @@ START_TEST(no_extension)
 {
 	NDK_EXTENSION_INTERFACE out;
 	NDK_VERSION v = { 1, 0 };
+	NTSTATUS st[9];
 	GUID id = { 0 };
 	struct all t;
 
 	all_open(&t);
-#define ASK(object) \
-	ck_assert_int_eq(t.object->Dispatch->NdkQueryExtension( \
-		&t.object->Header, &id, v, &out), STATUS_NOT_SUPPORTED)
-	ASK(a);
-	ASK(pd);
-	ASK(cq);
-	ASK(mr);
-	ASK(mw);
-	ASK(srq);
-	ASK(qp);
-	ASK(conn);
-	ASK(l);
-#undef ASK
+	st[0] = t.a->Dispatch->NdkQueryExtension(&t.a->Header, &id,
+						   v, &out);
+	st[1] = t.pd->Dispatch->NdkQueryExtension(&t.pd->Header, &id,
+						   v, &out);
+	st[2] = t.cq->Dispatch->NdkQueryExtension(&t.cq->Header, &id,
+						   v, &out);
+	st[3] = t.mr->Dispatch->NdkQueryExtension(&t.mr->Header, &id,
+						   v, &out);
+	st[4] = t.mw->Dispatch->NdkQueryExtension(&t.mw->Header, &id,
+						   v, &out);
+	st[5] = t.srq->Dispatch->NdkQueryExtension(&t.srq->Header, &id,
+						   v, &out);
+	st[6] = t.qp->Dispatch->NdkQueryExtension(&t.qp->Header, &id,
+						   v, &out);
+	st[7] = t.conn->Dispatch->NdkQueryExtension(&t.conn->Header, &id,
+						   v, &out);
+	st[8] = t.l->Dispatch->NdkQueryExtension(&t.l->Header, &id,
+						   v, &out);
+	for (int i = 0; i < 9; i++)
+		ck_assert_int_eq(st[i], STATUS_NOT_SUPPORTED);
 	all_close(&t);
 }
 END_TEST
@@ -230,6 +246,40 @@ START_TEST(closed_in_any_order)
 	ck_assert_int_eq(t.req.calls, 1);
 	vrdma_close_adapter(t.a);
 	fake_end();
+}
+END_TEST
+
+/* --- addresses ------------------------------------------------------------------------- */
+
+/* A connector has none before it is connected, or came with a request */
+START_TEST(local_address)
+{
+	struct nd_sockaddr_in sa;
+	ULONG len = sizeof(sa);
+	struct all t;
+
+	all_open(&t);
+	ck_assert_int_eq(t.conn->Dispatch->NdkGetLocalAddress(
+				 t.conn, (void *)&sa, &len),
+			 STATUS_CONNECTION_INVALID);
+	ck_assert_int_eq(t.conn->Dispatch->NdkConnect(
+				 t.conn, t.qp, NULL, 0, (void *)&dest,
+				 sizeof(dest), 1, 1, NULL, 0, on_request,
+				 &t.req), STATUS_PENDING);
+	fake_run();
+	len = sizeof(sa) - 1;
+	ck_assert_int_eq(t.conn->Dispatch->NdkGetLocalAddress(
+				 t.conn, (void *)&sa, &len),
+			 STATUS_BUFFER_TOO_SMALL);
+	ck_assert_uint_eq(len, sizeof(sa));
+	ck_assert_int_eq(t.conn->Dispatch->NdkGetLocalAddress(
+				 t.conn, (void *)&sa, &len), STATUS_SUCCESS);
+	ck_assert_mem_eq(&sa, &dest, sizeof(sa));	/* as the fake answers */
+	memset(&sa, 0, sizeof(sa));
+	ck_assert_int_eq(t.in->Dispatch->NdkGetLocalAddress(
+				 t.in, (void *)&sa, &len), STATUS_SUCCESS);
+	ck_assert_uint_eq(sa.addr[3], 7);
+	all_close(&t);
 }
 END_TEST
 
@@ -376,6 +426,7 @@ int main(void)
 	tcase_add_test(tc, no_extension);
 	tcase_add_test(tc, each_close);
 	tcase_add_loop_test(tc, closed_in_any_order, 0, 100);
+	tcase_add_test(tc, local_address);
 	tcase_add_test(tc, no_shared_endpoint);
 	tcase_add_test(tc, no_fast_register);
 	tcase_add_loop_test(tc, accept_without_reason, 0, 2);

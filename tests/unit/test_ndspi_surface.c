@@ -154,6 +154,22 @@ START_TEST(identity)
 }
 END_TEST
 
+/* What the library adds to an adapter: the device as it describes itself */
+START_TEST(device_of_the_adapter)
+{
+	struct virtio_rdma_config config;
+	IVrdmaAdapter *x = NULL;
+
+	ASK(adapter, &IID_IVrdmaAdapter, (VOID **)&x);
+	ck_assert_uint_eq(x->lpVtbl->GetDeviceNumber(x), 0);
+	ck_assert_int_eq(x->lpVtbl->GetConfig(x, NULL), ND_INVALID_PARAMETER);
+	memset(&config, 0, sizeof(config));
+	ck_assert_int_eq(x->lpVtbl->GetConfig(x, &config), ND_SUCCESS);
+	ck_assert_uint_eq(vr_from_le32(config.max_cq_depth), 4096);
+	x->lpVtbl->Release(x);
+}
+END_TEST
+
 /* Nothing pends: nothing to cancel, and no request of that OVERLAPPED */
 START_TEST(nothing_pending)
 {
@@ -170,9 +186,11 @@ START_TEST(nothing_pending)
 } while (0)
 	NOTHING(cq);
 	NOTHING(srq);
-	NOTHING(mr);
 	NOTHING(connector);
 	NOTHING(listener);
+	ck_assert_int_eq(mr->lpVtbl->CancelOverlappedRequests(mr), ND_SUCCESS);
+	ck_assert_int_eq(mr->lpVtbl->GetOverlappedResult(mr, &never, FALSE),
+			 ND_SUCCESS);
 	ASK(connector, &IID_IND2Overlapped, (VOID **)&as);
 	NOTHING(as);
 	as->lpVtbl->Release(as);
@@ -420,6 +438,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, identity);
+	tcase_add_test(t, device_of_the_adapter);
 	tcase_add_test(t, nothing_pending);
 	tcase_add_loop_test(t, released_in_any_order, 0, 100);
 	tcase_add_test(t, mixed_queues);
