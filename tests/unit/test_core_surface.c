@@ -58,12 +58,12 @@ static void listen_and_be_asked(struct all *t)
 	ck_assert_ptr_nonnull(t->in);
 }
 
-static void all_open(struct all *t)
+static void all_open_with(struct all *t, uint32_t features)
 {
 	struct call c = { 0 };
 
 	memset(t, 0, sizeof(*t));
-	fake_start_with(VIRTIO_RDMA_FEATURES);
+	fake_start_with(features);
 	t->a = open_adapter(0);
 	t->pd = make_pd(t->a);
 	t->cq = make_cq(t->a, 16, NULL, NULL);
@@ -78,6 +78,11 @@ static void all_open(struct all *t)
 	t->qp = make_qp(t->pd, t->cq, 4);
 	t->conn = make_connector(t->a);
 	listen_and_be_asked(t);
+}
+
+static void all_open(struct all *t)
+{
+	all_open_with(t, VIRTIO_RDMA_FEATURES);
 }
 
 static void close_ended(NTSTATUS st, struct call *c)
@@ -326,7 +331,8 @@ START_TEST(no_fast_register)
 	struct call c = { 0 };
 	struct all t;
 
-	all_open(&t);
+	all_open_with(&t, VIRTIO_RDMA_FEATURES &
+			  ~VIRTIO_RDMA_FEATURE(FAST_REGISTER));
 	ck_assert_int_eq(t.a->Dispatch->NdkQueryAdapterInfo(t.a, &info, &size),
 			 STATUS_SUCCESS);
 	ck_assert_uint_eq(info.FRMRPageCount, 0);
