@@ -559,7 +559,8 @@ enum taken { INVALIDATED, CLOSED, TAKEN };
  * has ended, not one byte of it moves any more */
 START_TEST(taken_under_writes)
 {
-	enum { PAGES = 256, BYTES = PAGES * PAGE, DEPTH = 15 };
+	/* more than a worker copies in one turn */
+	enum { PAGES = 512, BYTES = PAGES * PAGE, DEPTH = 15 };
 	struct scene s;
 
 	scene_open(&s, PAGES, true);
@@ -573,7 +574,7 @@ START_TEST(taken_under_writes)
 			      STATUS_SUCCESS);
 	}
 	assert_status(ep_next(&s.p.a).Status, STATUS_SUCCESS);
-	if (_i == INVALIDATED) {
+	if (_i % TAKEN == INVALIDATED) {
 		assert_status(post_invalidate(&s.f, &s.p.b, 1),
 			      STATUS_SUCCESS);
 		assert_status(ep_next(&s.p.b).Status, STATUS_SUCCESS);
@@ -683,7 +684,7 @@ int main(void)
 	tcase_add_test(tc, many_times);
 	tcase_add_test(tc, silent);
 	tcase_add_loop_test(tc, of_its_domain, 0, 2);
-	tcase_add_loop_test(tc, taken_under_writes, 0, TAKEN);
+	tcase_add_loop_test(tc, taken_under_writes, 0, 4 * TAKEN);
 	tcase_add_test(tc, device_is_reset);
 	tcase_add_test(tc, no_window_over_it);
 	tc = add_case(s, "not offered", 60);
