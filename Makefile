@@ -89,6 +89,8 @@ lint: ## formatting, clang-tidy, cppcheck, shellcheck, sparse, include borders
 	$(Q)scripts/lint.sh
 layers: ## which part may include which
 	$(Q)scripts/check-layers.sh
+functions: ## docs/functions.md: every function of the headers has its tests
+	$(Q)scripts/check-functions.py
 format: ## bring the C lines changed since HEAD to .clang-format
 	$(Q)git clang-format --force --extensions c,h HEAD -- $(shell git ls-files -m '*.c' '*.h' ':!qemu-device/frontend')
 # One line a folder: what clang-tidy must know to compile it
@@ -108,4 +110,4 @@ help: ## this text
 		/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: all deps qemu demo test check check-asan check-tsan check-vm nested bench \
-	coverage lint layers format clean help compile-flags
+	coverage lint layers functions format clean help compile-flags

@@ -424,12 +424,12 @@ void be_srq_complete(struct be_qp *qp, struct be_srq *srq, struct be_wr *wr,
 		     bool solicited);
 
 /*
- * Memory windows.
+ * Memory windows and fast-register regions.
  *
- * BIND and INVALIDATE come by be_sq_next() and end by be_sq_complete(), in the
- * order of their queue, and have no message.  be_sq_apply() makes one true in
- * the model: which tokens there are for be_remote_sg(), and which regions may
- * not be deregistered.
+ * BIND, FAST_REGISTER and INVALIDATE come by be_sq_next() and end by
+ * be_sq_complete(), in the order of their queue, and have no message.
+ * be_sq_apply() makes one true in the model: which tokens there are for
+ * requests and for be_remote_sg(), and which regions may not be deregistered.
  *
  *	without mw_create()	The backend calls it when the request's turn has
  *				come: all before it were executed (with
@@ -439,9 +439,16 @@ void be_srq_complete(struct be_qp *qp, struct be_srq *srq, struct be_wr *wr,
  *				also of one that it does not complete (stop()).
  *
  * In both it completes the request with what be_sq_apply() says.  SUCCESS, or
- * LOCAL_PROTECTION: the window is bound already, or was destroyed; the token is
- * not that of a window bound on this queue pair.  Once for a request at most.
+ * LOCAL_PROTECTION: the window is bound already, the region has memory already,
+ * or either was destroyed; the token is not that of a window bound on this queue
+ * pair, or of a region of its domain.  Once for a request at most.
  */
+static inline bool be_wr_is_local(const struct be_wr *wr)
+{
+	return wr->opcode == VIRTIO_RDMA_OP_BIND ||
+	       wr->opcode == VIRTIO_RDMA_OP_FAST_REGISTER ||
+	       wr->opcode == VIRTIO_RDMA_OP_INVALIDATE;
+}
 enum virtio_rdma_wc_status be_sq_apply(struct be_qp *qp,
 				       const struct be_wr *wr);
 /*

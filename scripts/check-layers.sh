@@ -35,7 +35,7 @@ allowed() {
 
 # Headers of the guest core that code outside the kernel may take: shared
 # protocol and numbers, nothing of the miniport itself.
-ndspi_core='vrdma_ring.h nd_status.h nd_sockaddr.h'
+ndspi_core='vrdma_ring.h vrdma_status.h nd_status.h nd_sockaddr.h'
 
 bad=0
 complain() {

@@ -24,7 +24,7 @@ find "$O" -name '*.gcno' ! -path "*/tests/*" -print0 |
 	awk -F"[':% ]+" '
 		/^File/ { file = $2 }
 		/^Lines executed/ && file ~ /^(qemu-device|host-backend|guest-driver)\// {
-			if (!(file in total) || $4 + 0 > total[file]) total[file] = $5 + 0
+			if (!(file in total) || $5 + 0 > total[file]) total[file] = $5 + 0
 			done[file] = done[file] > $3 ? done[file] : $3 + 0
 			file = ""
 		}
@@ -32,4 +32,4 @@ find "$O" -name '*.gcno' ! -path "*/tests/*" -print0 |
 	sort -n |
 	awk '{ print; split($3, p, "/"); part = p[1] "/" p[2]
 		lines[part] += $2; hit[part] += $1 * $2 / 100 }
-		END { print ""; for (p in lines) printf "%6.1f%% %5d %s\n", 100 * hit[p] / lines[p], lines[p], p }'
+		END { print ""; for (q in lines) printf "%6.1f%% %5d %s\n", 100 * hit[q] / lines[q], lines[q], q }'

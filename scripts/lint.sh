@@ -5,8 +5,8 @@
 #
 # Usage: lint.sh [-h] [STEP]...
 #
-#   STEP  spdx layers format shell python cppcheck tidy sparse freestanding
-#         compilers (default: all)
+#   STEP  spdx layers functions format shell python cppcheck tidy sparse
+#         freestanding compilers (default: all)
 #
 #   Every step runs, also after one failed; exit status 1 if any did.
 
@@ -41,6 +41,7 @@ lint_spdx() {
 }
 
 lint_layers() { scripts/check-layers.sh; }
+lint_functions() { scripts/check-functions.py; }
 
 # Layout that no reader should have to argue about.  clang-format itself is for
 # new lines (make format): it would pull apart the tables of the headers.
@@ -96,7 +97,7 @@ lint_compilers() {
 		make --no-print-directory -s all tests O=build-clang CC=clang -j "$jobs"
 }
 
-steps=${*:-spdx layers shell python freestanding compilers cppcheck tidy format sparse}
+steps=${*:-spdx layers functions shell python freestanding compilers cppcheck tidy format sparse}
 failed=""
 for s in $steps; do
 	declare -F "lint_$s" >/dev/null || {

@@ -32,6 +32,7 @@ static void fill_info(const struct virtio_rdma_config *cfg,
 	info->MaxRegistrationSize = clamp_size(vr_from_le64(cfg->max_mr_size));
 	if (VRC_CFG32(cfg, max_mw))
 		info->MaxWindowSize = info->MaxRegistrationSize;
+	info->FRMRPageCount = VRC_CFG32(cfg, max_frmr_pages);
 	info->MaxInitiatorRequestSge = VRC_CFG32(cfg, max_send_sge);
 	info->MaxReceiveRequestSge = VRC_CFG32(cfg, max_recv_sge);
 	info->MaxReadRequestSge = VRC_CFG32(cfg, max_read_sge);

@@ -53,6 +53,8 @@ static const struct opcode_row opcodes[VIRTIO_RDMA_CMD_COUNT] = {
 	ROW(REGISTER_MR, virtio_rdma_cmd_register_mr,
 	    virtio_rdma_rsp_register_mr, SHORT),
 	ROW(DEREGISTER_MR, virtio_rdma_cmd, virtio_rdma_rsp, SHORT),
+	ROW(CREATE_FRMR, virtio_rdma_cmd_create_frmr,
+	    virtio_rdma_rsp_register_mr, SHORT),
 	ROW(CREATE_MW, virtio_rdma_cmd_create_mw, virtio_rdma_rsp_create_mw,
 	    SHORT),
 	ROW(DESTROY_MW, virtio_rdma_cmd, virtio_rdma_rsp, SHORT),

@@ -102,6 +102,7 @@ static const struct limit_row limit_table[] = {
 	LIMIT(max_send_sge, 1, VIRTIO_RDMA_MAX_SGE),
 	LIMIT(max_recv_sge, 1, VIRTIO_RDMA_MAX_SGE),
 	LIMIT(max_read_sge, 1, VIRTIO_RDMA_MAX_SGE),
+	LIMIT(max_frmr_pages, 0, VIRTIO_RDMA_TABLE_ENTRIES),
 	LIMIT(max_inline, 0, VIRTIO_RDMA_MAX_INLINE),
 	LIMIT(max_caller_data, 0, VIRTIO_RDMA_MAX_PRIVATE),
 	LIMIT(max_callee_data, 0, VIRTIO_RDMA_MAX_PRIVATE),
@@ -161,6 +162,8 @@ static int read_config(struct vrdma_core *c)
 		c->cfg.max_mw = 0;
 	if (!(c->features & VIRTIO_RDMA_FEATURE(SRQ)))
 		c->cfg.max_srq = c->cfg.max_srq_depth = 0;
+	if (!(c->features & VIRTIO_RDMA_FEATURE(FAST_REGISTER)))
+		c->cfg.max_frmr_pages = 0;
 	c->num_ceq = vr_from_le16(c->cfg.num_ceq);
 	c->num_wakeq = vr_from_le16(c->cfg.num_wakeq);
 	return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-or-later */
 /*
- * mr.c - memory regions
+ * mr.c - memory regions; those for fast registration have more in frmr.c
  *
  * DOC: IDLE -> REGISTERING -> REGISTERED -> DEREGISTERING -> IDLE.  The object
  * has no counterpart on the device; a registration has, and that is the
@@ -26,6 +26,8 @@ static void mr_release(struct vrc_obj *obj, bool let_go)
 	if (!let_go && mr->kept)
 		*mr->kept = true;
 	vrc_pages_free(obj->core, &mr->pages);
+	if (let_go && mr->tables.va)
+		obj->core->ops->dma_free(obj->core->os, &mr->tables);
 	vrc_free(obj->core, mr);
 }
 
@@ -90,7 +92,7 @@ static uint64_t mdl_page(const void *source, uint64_t index)
 }
 
 /* Take the object into REGISTERING or DEREGISTERING, with a hold */
-static NTSTATUS begin(struct vrc_mr *mr, enum vrc_mr_state from,
+NTSTATUS vrc_mr_begin(struct vrc_mr *mr, enum vrc_mr_state from,
 		      enum vrc_mr_state to)
 {
 	NTSTATUS st = STATUS_SUCCESS;
@@ -109,7 +111,7 @@ static NTSTATUS begin(struct vrc_mr *mr, enum vrc_mr_state from,
 }
 
 /* The command did not get away */
-static NTSTATUS undo(struct vrc_mr *mr, enum vrc_mr_state back,
+NTSTATUS vrc_mr_undo(struct vrc_mr *mr, enum vrc_mr_state back,
 		     NTSTATUS status)
 {
 	vrc_pages_free(mr->obj.core, &mr->pages);
@@ -145,13 +147,15 @@ static NTSTATUS register_mr(NDK_MR *ndk, MDL *mdl, SIZE_T length, ULONG flags,
 
 	if (!rc)
 		return STATUS_INVALID_PARAMETER;
+	if (mr->fast)
+		return STATUS_INVALID_DEVICE_REQUEST;
 	st = check_register(mr, mdl, length, flags, &pages);
 	if (st == STATUS_SUCCESS)
-		st = begin(mr, VRC_MR_IDLE, VRC_MR_REGISTERING);
+		st = vrc_mr_begin(mr, VRC_MR_IDLE, VRC_MR_REGISTERING);
 	if (st != STATUS_SUCCESS)
 		return st;
 	if (vrc_pages_build(mr->obj.core, &mr->pages, mdl_page, &cur, pages))
-		return undo(mr, VRC_MR_IDLE, STATUS_INSUFFICIENT_RESOURCES);
+		return vrc_mr_undo(mr, VRC_MR_IDLE, STATUS_INSUFFICIENT_RESOURCES);
 	mr->access = flags & ACCESS_MASK;
 	mr->addr = vrdma_mdl_va(mdl);
 	mr->length = length;
@@ -159,7 +163,7 @@ static NTSTATUS register_mr(NDK_MR *ndk, MDL *mdl, SIZE_T length, ULONG flags,
 	vrc_cmd_init(&mr->cmd, fill_register, register_done);
 	if (vrc_cmd_submit(mr->obj.core, mr->obj.epoch, &mr->cmd,
 			   VIRTIO_RDMA_CMD_REGISTER_MR, 0))
-		return undo(mr, VRC_MR_IDLE, STATUS_DEVICE_REMOVED);
+		return vrc_mr_undo(mr, VRC_MR_IDLE, STATUS_DEVICE_REMOVED);
 	return STATUS_PENDING;
 }
 
@@ -187,33 +191,27 @@ static NTSTATUS deregister_mr(NDK_MR *ndk, NDK_FN_REQUEST_COMPLETION *rc,
 
 	if (!rc)
 		return STATUS_INVALID_PARAMETER;
-	st = begin(mr, VRC_MR_REGISTERED, VRC_MR_DEREGISTERING);
+	if (mr->fast)	/* closing it is the way */
+		return STATUS_INVALID_DEVICE_REQUEST;
+	st = vrc_mr_begin(mr, VRC_MR_REGISTERED, VRC_MR_DEREGISTERING);
 	if (st != STATUS_SUCCESS)
 		return st;
 	mr->req = (struct vrc_request){ .cb = rc, .context = ctx };
 	vrc_cmd_init(&mr->cmd, NULL, deregister_done);
 	if (vrc_cmd_submit(mr->obj.core, mr->obj.epoch, &mr->cmd,
 			   VIRTIO_RDMA_CMD_DEREGISTER_MR, mr->obj.handle))
-		return undo(mr, VRC_MR_REGISTERED, STATUS_DEVICE_REMOVED);
+		return vrc_mr_undo(mr, VRC_MR_REGISTERED, STATUS_DEVICE_REMOVED);
 	return STATUS_PENDING;
 }
 
-static NTSTATUS initialize_fast_register(NDK_MR *ndk, ULONG pages,
-					 BOOLEAN remote,
-					 NDK_FN_REQUEST_COMPLETION *rc,
-					 PVOID ctx)
-{
-	(void)ndk;
-	(void)pages;
-	(void)remote;
-	(void)rc;
-	(void)ctx;
-	return STATUS_NOT_SUPPORTED;	/* FRMRPageCount is 0 */
-}
-
+/* Of a fast-register region: known as soon as NdkFastRegister has returned */
 static UINT32 get_remote_token(NDK_MR *ndk)
 {
-	return to_mr(ndk)->remote_token;
+	const struct vrc_mr *mr = to_mr(ndk);
+
+	if (!mr->fast)
+		return mr->remote_token;
+	return mr->remote ? mr->fast_token : 0;
 }
 
 static UINT32 get_local_token(NDK_MR *ndk)
@@ -226,7 +224,7 @@ static const NDK_MR_DISPATCH mr_dispatch = {
 	.NdkQueryExtension = vrc_query_extension,
 	.NdkRegisterMr = register_mr,
 	.NdkDeregisterMr = deregister_mr,
-	.NdkInitializeFastRegisterMr = initialize_fast_register,
+	.NdkInitializeFastRegisterMr = vrc_frmr_initialize,
 	.NdkGetRemoteTokenFromMr = get_remote_token,
 	.NdkGetLocalTokenFromMr = get_local_token,
 };
@@ -246,7 +244,7 @@ NTSTATUS vrc_create_mr(NDK_PD *ndk, BOOLEAN fast_register,
 
 	(void)cc;
 	(void)ctx;
-	if (fast_register)
+	if (fast_register && !vrc_frmr_offered(pd))
 		return STATUS_NOT_SUPPORTED;
 	if (!vrc_obj_usable(&pd->obj))
 		return STATUS_DEVICE_REMOVED;
@@ -254,6 +252,7 @@ NTSTATUS vrc_create_mr(NDK_PD *ndk, BOOLEAN fast_register,
 	if (!mr)
 		return STATUS_INSUFFICIENT_RESOURCES;
 	mr->pd = pd;
+	mr->fast = fast_register;
 	vrc_list_init(&mr->busy_link);
 	vrc_obj_init(&mr->obj, c, pd->obj.owner, &mr_class);
 	mr->obj.ndk.mr.Dispatch = &mr_dispatch;

@@ -42,10 +42,10 @@ static const struct vrc_obj_class mw_class = {
 	.release = mw_release,
 };
 
-uint32_t vrc_mw_next_token(const struct vrc_mw *mw)
+uint32_t vrc_next_token(uint32_t token)
 {
-	return (mw->token & ~VIRTIO_RDMA_TOKEN_KEY) |
-	       ((mw->token + 1) & VIRTIO_RDMA_TOKEN_KEY);
+	return (token & ~VIRTIO_RDMA_TOKEN_KEY) |
+	       ((token + 1) & VIRTIO_RDMA_TOKEN_KEY);
 }
 
 /* Known as soon as Bind has returned, and whatever becomes of the request */

@@ -18,6 +18,12 @@
 #define DATA_FLAGS	(NDK_OP_FLAG_SILENT_SUCCESS | NDK_OP_FLAG_READ_FENCE | \
 			 NDK_OP_FLAG_DEFER)
 
+/* Of a BIND or FAST_REGISTER; any entry has room for it */
+#define BEHIND		(VIRTIO_RDMA_MIN_STRIDE - \
+			 sizeof(struct virtio_rdma_send_wqe))
+_Static_assert(BEHIND == sizeof(struct virtio_rdma_bind), "bind");
+_Static_assert(BEHIND == sizeof(struct virtio_rdma_fast_register), "fast");
+
 struct request {
 	PVOID context;
 	const NDK_SGE *sgl;
@@ -28,7 +34,7 @@ struct request {
 	uint32_t max_sge;
 	UINT64 remote_addr;
 	UINT32 remote_token;
-	const struct virtio_rdma_bind *bind;	/* or NULL */
+	const void *behind;		/* BEHIND bytes for the entry, or NULL */
 };
 
 static struct vrc_qp *to_qp(NDK_QP *ndk)
@@ -166,9 +172,8 @@ static void build(struct virtio_rdma_send_wqe *w, const struct request *r,
 	w->remote_addr = vr_to_le64(r->remote_addr);
 	w->remote_token = vr_to_le32(r->remote_token);
 	w->reserved = 0;
-	/* an entry has room for it: VIRTIO_RDMA_MIN_STRIDE */
-	if (r->bind)
-		memcpy(w + 1, r->bind, sizeof(*r->bind));
+	if (r->behind)
+		memcpy(w + 1, r->behind, BEHIND);
 	else if (is_inline)
 		put_inline((uint8_t *)(w + 1), r->sgl, r->n);
 	else
@@ -269,7 +274,7 @@ static NTSTATUS check_bind(const struct vrc_qp *qp, const struct vrc_mr *mr,
 {
 	if (!offered(qp, VIRTIO_RDMA_FEATURE(MW)))
 		return STATUS_NOT_SUPPORTED;
-	if (!mr || !mw || mr->pd != qp->pd || mw->pd != qp->pd ||
+	if (!mr || !mw || mr->pd != qp->pd || mw->pd != qp->pd || mr->fast ||
 	    mr->state != VRC_MR_REGISTERED || !length || !access)
 		return STATUS_INVALID_PARAMETER;
 	if ((access & VIRTIO_RDMA_ACCESS_REMOTE_WRITE) &&
@@ -293,7 +298,7 @@ NTSTATUS vrc_qp_bind(NDK_QP *ndk, PVOID ctx, NDK_MR *ndk_mr, NDK_MW *ndk_mw,
 	};
 	struct request r = {
 		.context = ctx, .flags = flags, .opcode = VIRTIO_RDMA_OP_BIND,
-		.allowed = BIND_FLAGS, .bind = &b,
+		.allowed = BIND_FLAGS, .behind = &b,
 	};
 	NTSTATUS st = check_bind(qp, mr, mw, (uintptr_t)va, length, access);
 
@@ -301,30 +306,152 @@ NTSTATUS vrc_qp_bind(NDK_QP *ndk, PVOID ctx, NDK_MR *ndk_mr, NDK_MW *ndk_mw,
 		return fail(qp, VRC_SQ, st);
 	b.mw = vr_to_le32(mw->obj.handle);
 	b.token = vr_to_le32(mr->local_token);
-	r.remote_token = vrc_mw_next_token(mw);
+	r.remote_token = vrc_next_token(mw->token);
 	st = post(qp, &r);
 	if (st == STATUS_SUCCESS)
 		mw->token = r.remote_token;
 	return st;
 }
 
-/* A region that was registered by NdkRegisterMr is not for this call, and
- * there are no others */
+/* --- fast registration ----------------------------------------------------------- */
+
+#define FAST_FLAGS	(DATA_FLAGS | NDK_OP_FLAG_ALLOW_REMOTE_READ | \
+			 NDK_OP_FLAG_ALLOW_REMOTE_WRITE | \
+			 NDK_OP_FLAG_RDMA_READ_SINK)
+
+/* Remote write is two bits, of which one is local write: the other alone is
+ * nothing.  No need to say which region will be the sink of a Read. */
+static bool fast_access(ULONG flags, uint32_t *access)
+{
+	ULONG write = flags & NDK_OP_FLAG_ALLOW_REMOTE_WRITE;
+
+	*access = 0;
+	if (flags & NDK_OP_FLAG_ALLOW_REMOTE_READ)
+		*access |= VIRTIO_RDMA_ACCESS_REMOTE_READ;
+	if (flags & NDK_OP_FLAG_ALLOW_LOCAL_WRITE)
+		*access |= VIRTIO_RDMA_ACCESS_LOCAL_WRITE;
+	if (write == NDK_OP_FLAG_ALLOW_REMOTE_WRITE)
+		*access |= VIRTIO_RDMA_ACCESS_REMOTE_WRITE;
+	return !write || (write & NDK_OP_FLAG_ALLOW_LOCAL_WRITE);
+}
+
+/* The consumer's words, as the page of NdkFastRegister has them */
+struct fast_args {
+	ULONG count;
+	const NDK_LOGICAL_ADDRESS *pages;
+	ULONG fbo;
+	uint64_t length, va;
+	uint32_t access;
+};
+
+static NTSTATUS check_fast(const struct vrc_qp *qp, const struct vrc_mr *mr,
+			   const struct fast_args *a)
+{
+	const uint32_t remote = VIRTIO_RDMA_ACCESS_REMOTE_READ |
+				VIRTIO_RDMA_ACCESS_REMOTE_WRITE;
+	ULONG i;
+
+	if (!vrc_frmr_offered(qp->pd))
+		return STATUS_NOT_SUPPORTED;
+	if (!mr || !mr->fast || mr->pd != qp->pd ||
+	    mr->state != VRC_MR_REGISTERED || !a->pages || !a->count ||
+	    a->count > mr->max_pages || !a->length ||
+	    a->fbo >= VIRTIO_RDMA_PAGE_SIZE ||
+	    (a->va & (VIRTIO_RDMA_PAGE_SIZE - 1)) != a->fbo ||
+	    !vrc_range_within(a->fbo, a->length,
+			      (uint64_t)a->count << VIRTIO_RDMA_PAGE_SHIFT))
+		return STATUS_INVALID_PARAMETER;
+	for (i = 0; i < a->count; i++)
+		if (a->pages[i].QuadPart & (VIRTIO_RDMA_PAGE_SIZE - 1))
+			return STATUS_INVALID_PARAMETER;
+	return a->access & remote && !mr->remote ? STATUS_ACCESS_VIOLATION :
+						   STATUS_SUCCESS;
+}
+
+static NTSTATUS post_fast(struct vrc_qp *qp, struct vrc_mr *mr,
+			  const struct fast_args *a, ULONG flags, PVOID ctx)
+{
+	struct virtio_rdma_fast_register f = {
+		.addr = vr_to_le64(a->va), .length = vr_to_le64(a->length),
+		.mr = vr_to_le32(mr->obj.handle),
+		.access = vr_to_le32(a->access),
+	};
+	struct request r = {
+		.context = ctx, .flags = flags, .allowed = FAST_FLAGS,
+		.opcode = VIRTIO_RDMA_OP_FAST_REGISTER, .behind = &f,
+		.remote_token = vrc_next_token(mr->fast_token),
+	};
+	uint32_t count = qp->wq[VRC_SQ].tail, at;
+	vr_le64 *table = vrc_frmr_table(mr, &at);
+	NTSTATUS st;
+	ULONG i;
+
+	if (!table)
+		return fail(qp, VRC_SQ, STATUS_INSUFFICIENT_RESOURCES);
+	for (i = 0; i < a->count; i++)
+		table[i] = vr_to_le64((uint64_t)a->pages[i].QuadPart);
+	f.table = vr_to_le64(mr->tables.pages[at]);
+	st = post(qp, &r);
+	if (st == STATUS_SUCCESS) {
+		mr->fast_token = r.remote_token;
+		mr->table[at].qp = qp->obj.handle;
+		mr->table[at].count = count;
+	}
+	return st;
+}
+
+NTSTATUS vrc_qp_fast_register(NDK_QP *ndk, PVOID ctx, NDK_MR *ndk_mr,
+			      ULONG count, const NDK_LOGICAL_ADDRESS *pages,
+			      ULONG fbo, SIZE_T length, PVOID va, ULONG flags)
+{
+	struct vrc_mr *mr = (struct vrc_mr *)(void *)ndk_mr;
+	struct vrc_qp *qp = to_qp(ndk);
+	struct fast_args a = {
+		.count = count, .pages = pages, .fbo = fbo, .length = length,
+		.va = (uintptr_t)va,
+	};
+	bool sense = fast_access(flags, &a.access);
+	NTSTATUS st = check_fast(qp, mr, &a);
+
+	if (st == STATUS_SUCCESS && !sense)
+		st = STATUS_INVALID_PARAMETER;
+	if (st != STATUS_SUCCESS)
+		return fail(qp, VRC_SQ, st);
+	return post_fast(qp, mr, &a, flags, ctx);
+}
+
+/* --- Invalidate ------------------------------------------------------------------ */
+
+/* Whose memory can be taken away; 0: not that of a region which was registered
+ * by NdkRegisterMr */
+static uint32_t token_of(const NDK_OBJECT_HEADER *object)
+{
+	const struct vrc_mr *mr = (const struct vrc_mr *)(const void *)object;
+	const struct vrc_mw *mw = (const struct vrc_mw *)(const void *)object;
+
+	if (!object)
+		return 0;
+	if (object->ObjectType == NdkObjectTypeMw)
+		return mw->token;
+	return object->ObjectType == NdkObjectTypeMr && mr->fast ?
+		       mr->fast_token : 0;
+}
+
 NTSTATUS vrc_qp_invalidate(NDK_QP *ndk, PVOID ctx, NDK_OBJECT_HEADER *object,
 			   ULONG flags)
 {
-	const struct vrc_mw *mw = (const struct vrc_mw *)(void *)object;
 	struct vrc_qp *qp = to_qp(ndk);
 	struct request r = {
 		.context = ctx, .flags = flags,
 		.opcode = VIRTIO_RDMA_OP_INVALIDATE, .allowed = DATA_FLAGS,
+		.remote_token = token_of(object),
 	};
 
-	if (!offered(qp, VIRTIO_RDMA_FEATURE(MW)))
+	if (!offered(qp, VIRTIO_RDMA_FEATURE(MW) |
+			 VIRTIO_RDMA_FEATURE(FAST_REGISTER)))
 		return fail(qp, VRC_SQ, STATUS_NOT_SUPPORTED);
-	if (!object || object->ObjectType != NdkObjectTypeMw)
+	if (!r.remote_token)
 		return fail(qp, VRC_SQ, STATUS_INVALID_PARAMETER);
-	r.remote_token = mw->token;
 	return post(qp, &r);
 }
 
@@ -376,23 +503,6 @@ NTSTATUS vrc_qp_receive(NDK_QP *ndk, PVOID ctx, const NDK_SGE *sgl, ULONG n)
 	return STATUS_SUCCESS;
 }
 
-/* --- a feature that this version does not negotiate */
-
-static NTSTATUS fast_register(NDK_QP *qp, PVOID ctx, NDK_MR *mr, ULONG count,
-			      const NDK_LOGICAL_ADDRESS *pages, ULONG fbo,
-			      SIZE_T length, PVOID va, ULONG flags)
-{
-	(void)ctx;
-	(void)mr;
-	(void)count;
-	(void)pages;
-	(void)fbo;
-	(void)length;
-	(void)va;
-	(void)flags;
-	return fail(to_qp(qp), VRC_SQ, STATUS_NOT_SUPPORTED);
-}
-
 const NDK_QP_DISPATCH vrc_qp_dispatch = {
 	.NdkCloseQp = vrc_obj_close,
 	.NdkQueryExtension = vrc_query_extension,
@@ -400,7 +510,7 @@ const NDK_QP_DISPATCH vrc_qp_dispatch = {
 	.NdkSend = vrc_qp_send,
 	.NdkReceive = vrc_qp_receive,
 	.NdkBind = vrc_qp_bind,
-	.NdkFastRegister = fast_register,
+	.NdkFastRegister = vrc_qp_fast_register,
 	.NdkInvalidate = vrc_qp_invalidate,
 	.NdkRead = vrc_qp_read,
 	.NdkWrite = vrc_qp_write,

@@ -3,9 +3,10 @@
  * status.c - what the device says, in NT's words
  *
  * DOC: Both maps are total.  A value that no version of the ABI defines comes
- * from a broken device and is an internal error.
+ * from a broken device and is an internal error.  docs/protocol.md has both.
  */
 #include "vrc.h"
+#include "vrdma_status.h"
 
 static const NTSTATUS wire_status[VIRTIO_RDMA_S_COUNT] = {
 	[VIRTIO_RDMA_S_OK]			= STATUS_SUCCESS,
@@ -32,22 +33,6 @@ static const NTSTATUS wire_status[VIRTIO_RDMA_S_COUNT] = {
 	[VIRTIO_RDMA_S_INTERNAL_ERROR]		= STATUS_INTERNAL_ERROR,
 };
 
-/* As the NetworkDirect providers of InfiniBand hardware report them: a receive
- * that is too short is a data overrun, what a peer refuses a data error. */
-static const NTSTATUS wc_status_map[VIRTIO_RDMA_WC_COUNT] = {
-	[VIRTIO_RDMA_WC_SUCCESS]		= STATUS_SUCCESS,
-	[VIRTIO_RDMA_WC_CANCELLED]		= STATUS_CANCELLED,
-	[VIRTIO_RDMA_WC_LOCAL_LENGTH]		= STATUS_DATA_OVERRUN,
-	[VIRTIO_RDMA_WC_LOCAL_PROTECTION]	= STATUS_ACCESS_VIOLATION,
-	[VIRTIO_RDMA_WC_LOCAL_REQUEST]		= STATUS_INTERNAL_ERROR,
-	[VIRTIO_RDMA_WC_REMOTE_ACCESS]		= STATUS_ACCESS_VIOLATION,
-	[VIRTIO_RDMA_WC_REMOTE_REQUEST]		= STATUS_DATA_ERROR,
-	[VIRTIO_RDMA_WC_REMOTE_OPERATION]	= STATUS_DATA_ERROR,
-	[VIRTIO_RDMA_WC_TIMED_OUT]		= STATUS_IO_TIMEOUT,
-	[VIRTIO_RDMA_WC_ABORTED]		= STATUS_REQUEST_ABORTED,
-	[VIRTIO_RDMA_WC_INTERNAL]		= STATUS_INTERNAL_ERROR,
-};
-
 NTSTATUS vrdma_status_from_wire(uint32_t wire)
 {
 	if (wire == VRC_S_DEVICE_LOST)
@@ -59,7 +44,5 @@ NTSTATUS vrdma_status_from_wire(uint32_t wire)
 
 NTSTATUS vrdma_status_from_wc(uint32_t wc_status)
 {
-	if (wc_status >= VIRTIO_RDMA_WC_COUNT)
-		return STATUS_INTERNAL_ERROR;
-	return wc_status_map[wc_status];
+	return vrdma_wc_nt(wc_status);
 }

@@ -197,8 +197,26 @@ struct vrc_request {
 	PVOID context;
 };
 
+/* Page lists of a fast-register region that the device may still have to read.
+ * As many NdkFastRegister may be under way; consumers wait for each. */
+#define VRC_FRMR_TABLES		4
+
+struct vrc_frmr_table {
+	uint32_t qp;		/* handle, 0: never used */
+	uint32_t count;		/* of its request in that queue pair */
+};
+
 struct vrc_mr {
 	struct vrc_obj obj;
+	/* constant after create */
+	bool fast;			/* made for NdkFastRegister */
+	/* constant after NdkInitializeFastRegisterMr */
+	uint32_t max_pages;
+	bool remote;
+	struct vrdma_dma tables;
+	/* the poster's */
+	struct vrc_frmr_table table[VRC_FRMR_TABLES];
+	uint32_t fast_token;		/* of the last NdkFastRegister */
 	/* under the core's lock */
 	enum vrc_mr_state state;
 	uint32_t local_token, remote_token;
@@ -597,12 +615,19 @@ void vrc_cq_lost_notify(struct vrc_cq *cq);
 void vrc_cq_notify(struct vrc_cq *cq, NTSTATUS status);
 void vrc_cq_notify_soon_locked(struct vrc_cq *cq, NTSTATUS status);
 
-/* pd.c mr.c mw.c qp.c qp_post.c qp_lost.c */
+/* pd.c mr.c frmr.c mw.c qp.c qp_post.c qp_lost.c */
 NDK_FN_CREATE_PD vrc_create_pd;
 void vrc_pd_retry(struct vrc_pd *pd);
 NDK_FN_CREATE_MR vrc_create_mr;
 NDK_FN_CREATE_MW vrc_create_mw;
-uint32_t vrc_mw_next_token(const struct vrc_mw *mw);
+NTSTATUS vrc_mr_begin(struct vrc_mr *mr, enum vrc_mr_state from,
+		      enum vrc_mr_state to);
+NTSTATUS vrc_mr_undo(struct vrc_mr *mr, enum vrc_mr_state back,
+		     NTSTATUS status);
+NDK_FN_INITIALIZE_FAST_REGISTER_MR vrc_frmr_initialize;
+bool vrc_frmr_offered(const struct vrc_pd *pd);
+void *vrc_frmr_table(struct vrc_mr *mr, uint32_t *index);
+uint32_t vrc_next_token(uint32_t token);
 NDK_FN_CREATE_QP vrc_create_qp;
 extern const NDK_QP_DISPATCH vrc_qp_dispatch;
 NDK_FN_FLUSH vrc_qp_flush;
@@ -611,6 +636,7 @@ NDK_FN_RECEIVE vrc_qp_receive;
 NDK_FN_READ vrc_qp_read;
 NDK_FN_WRITE vrc_qp_write;
 NDK_FN_BIND vrc_qp_bind;
+NDK_FN_FAST_REGISTER vrc_qp_fast_register;
 NDK_FN_INVALIDATE vrc_qp_invalidate;
 NDK_FN_SEND_AND_INVALIDATE vrc_qp_send_and_invalidate;
 struct vrc_qp *vrc_qp_find_locked(struct vrdma_core *c, uint32_t handle);

@@ -87,7 +87,8 @@ void vrdma_core_destroy(struct vrdma_core *core);
  * that the device offers */
 #define VRDMA_FEATURES		(VIRTIO_RDMA_FEATURE(SRQ) | \
 				 VIRTIO_RDMA_FEATURE(MW) | \
-				 VIRTIO_RDMA_FEATURE(SEND_INVALIDATE))
+				 VIRTIO_RDMA_FEATURE(SEND_INVALIDATE) | \
+				 VIRTIO_RDMA_FEATURE(FAST_REGISTER))
 
 /* How many virtqueues the device's configuration asks for, from a copy of its
  * configuration space; 0: not a configuration we can use */

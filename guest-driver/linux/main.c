@@ -46,6 +46,7 @@ static const unsigned int features[] = {
 	VIRTIO_RDMA_F_SRQ,
 	VIRTIO_RDMA_F_MW,
 	VIRTIO_RDMA_F_SEND_INVALIDATE,
+	VIRTIO_RDMA_F_FAST_REGISTER,
 };
 
 u32 vrl_features(struct vrl_dev *dev)

@@ -4,26 +4,11 @@
  */
 #include "nd_int.h"
 #include "ndutil.h"
-
-/* The values that the Microsoft tests ask for, see docs/protocol.md */
-static const HRESULT wc_table[VIRTIO_RDMA_WC_COUNT] = {
-	[VIRTIO_RDMA_WC_SUCCESS] = ND_SUCCESS,
-	[VIRTIO_RDMA_WC_CANCELLED] = ND_CANCELED,
-	[VIRTIO_RDMA_WC_LOCAL_LENGTH] = ND_DATA_OVERRUN,
-	[VIRTIO_RDMA_WC_LOCAL_PROTECTION] = ND_ACCESS_VIOLATION,
-	[VIRTIO_RDMA_WC_LOCAL_REQUEST] = ND_INTERNAL_ERROR,
-	[VIRTIO_RDMA_WC_REMOTE_ACCESS] = ND_ACCESS_VIOLATION,
-	[VIRTIO_RDMA_WC_REMOTE_REQUEST] = ND_X_DATA_ERROR,
-	[VIRTIO_RDMA_WC_REMOTE_OPERATION] = ND_X_DATA_ERROR,
-	[VIRTIO_RDMA_WC_TIMED_OUT] = ND_IO_TIMEOUT,
-	[VIRTIO_RDMA_WC_ABORTED] = ND_X_REQUEST_ABORTED,
-	[VIRTIO_RDMA_WC_INTERNAL] = ND_INTERNAL_ERROR,
-};
+#include "vrdma_status.h"
 
 HRESULT nd_wc_status(uint8_t status)
 {
-	return status < VIRTIO_RDMA_WC_COUNT ? wc_table[status] :
-					       ND_INTERNAL_ERROR;
+	return vrdma_wc_nt(status);
 }
 
 #define NAME(x)		     { ND_##x, #x }

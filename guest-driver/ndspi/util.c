@@ -155,8 +155,8 @@ static bool rate(void *ctx, unsigned number, struct nd_file *file)
 	return true;
 }
 
-HRESULT NdResolveAddress(const struct sockaddr *remote, ULONG cb_remote,
-			 struct sockaddr *local, ULONG *cb_local)
+static HRESULT best_local(const struct sockaddr *remote, ULONG cb_remote,
+			  struct sockaddr *local, ULONG *cb_local)
 {
 	struct best best = { .bits = -1 };
 	HRESULT hr = nd_addr_from_sockaddr(&best.remote, remote, cb_remote);
@@ -168,4 +168,17 @@ HRESULT NdResolveAddress(const struct sockaddr *remote, ULONG cb_remote,
 		return ND_NETWORK_UNREACHABLE;
 	best.local.port = 0;
 	return nd_addr_copy_out(&best.local, local, cb_local);
+}
+
+HRESULT NdResolveAddress(const struct sockaddr *remote, ULONG cb_remote,
+			 struct sockaddr *local, ULONG *cb_local)
+{
+	IND2Provider *p = hold_provider();
+	HRESULT hr;
+
+	if (!p)
+		return ND_DEVICE_NOT_READY;
+	hr = best_local(remote, cb_remote, local, cb_local);
+	p->lpVtbl->Release(p);
+	return hr;
 }

@@ -64,7 +64,8 @@ static void iw_shutdown(struct backend *be)
 
 #define FEATURES                                                               \
 	(VIRTIO_RDMA_FEATURE(SRQ) | VIRTIO_RDMA_FEATURE(MW) |                  \
-	 VIRTIO_RDMA_FEATURE(SEND_INVALIDATE))
+	 VIRTIO_RDMA_FEATURE(SEND_INVALIDATE) |                                \
+	 VIRTIO_RDMA_FEATURE(FAST_REGISTER))
 
 static const struct backend table = {
 	.limits = BE_LIMITS_NONE,

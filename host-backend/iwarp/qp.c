@@ -292,7 +292,7 @@ static bool is_meant(const struct iw_wire *w, const struct iw_sqe *e,
 	const uint8_t *h = t->header;
 	uint8_t op = e->wr->opcode;
 
-	if (op == VIRTIO_RDMA_OP_BIND || op == VIRTIO_RDMA_OP_INVALIDATE)
+	if (be_wr_is_local(e->wr))
 		return false;
 	if (!t->has_header)
 		return (t->error.layer == 1 && t->error.type == 2) ==

@@ -291,7 +291,7 @@ static void add_read(struct be_conn *c, struct iw_batch *b,
 	batch_add(c, b, &h);
 }
 
-/* Windows are the model's.  What was sent before is in TCP's hands, which is
+/* Windows and regions are the model's.  What was sent before is in TCP's hands, which is
  * all that a request without READ_FENCE may rely on. */
 static bool execute(struct be_conn *c, const struct be_wr *wr)
 {
@@ -315,8 +315,7 @@ static bool begin_request(struct be_conn *c, struct iw_batch *b)
 	if (!iw_sq_may_begin(c, wr))
 		return false;
 	tx->next = NULL;
-	if (wr->opcode == VIRTIO_RDMA_OP_BIND ||
-	    wr->opcode == VIRTIO_RDMA_OP_INVALIDATE)
+	if (be_wr_is_local(wr))
 		return execute(c, wr);
 	if (wr->opcode == VIRTIO_RDMA_OP_READ) {
 		add_read(c, b, iw_sq_asked(c, wr), wr);

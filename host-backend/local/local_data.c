@@ -229,8 +229,7 @@ static enum step step(struct turn *t)
 		if (!me->wr)
 			return STEP_WAIT;
 	}
-	if (me->wr->opcode == VIRTIO_RDMA_OP_BIND ||
-	    me->wr->opcode == VIRTIO_RDMA_OP_INVALIDATE)
+	if (be_wr_is_local(me->wr))
 		return finish(me, be_sq_apply(me->qp, me->wr));
 	if (!t->peer->qp && !((PLANTED(12) || PLANTED(21)) && me->remote))
 		return wait_for_peer(me);

@@ -128,7 +128,8 @@ struct virtio_rdma_config {
 	vr_le32 max_srq;		/* ro  shared receive queues; 0: no F_SRQ */
 	vr_le32 max_srq_depth;		/* ro  entries; 0: no F_SRQ */
 	vr_le32 max_mw;			/* ro  memory windows; 0: no F_MW */
-	vr_le32 reserved;
+	vr_le32 max_frmr_pages;		/* ro  pages of a fast-register region, up to
+					 *     TABLE_ENTRIES; 0: no F_FAST_REGISTER */
 };
 VIRTIO_RDMA_SIZE(virtio_rdma_config, 128);
 VIRTIO_RDMA_OFFSET(virtio_rdma_config, max_mr_size, 88);
@@ -236,6 +237,7 @@ enum virtio_rdma_command {
 	VIRTIO_RDMA_CMD_CREATE_SRQ		= 25,	/* F_SRQ */
 	VIRTIO_RDMA_CMD_MODIFY_SRQ		= 26,	/* F_SRQ */
 	VIRTIO_RDMA_CMD_DESTROY_SRQ		= 27,	/* F_SRQ */
+	VIRTIO_RDMA_CMD_CREATE_FRMR		= 28,	/* F_FAST_REGISTER */
 	VIRTIO_RDMA_CMD_COUNT
 };
 
@@ -322,6 +324,23 @@ struct virtio_rdma_rsp_register_mr {
 };
 VIRTIO_RDMA_SIZE(virtio_rdma_rsp_register_mr, 16);
 
+/*
+ * CREATE_FRMR: a region without memory, which FAST_REGISTER requests give it, by
+ * guest physical addresses: the domain is one with PD_PRIVILEGED.
+ * The answer is a struct virtio_rdma_rsp_register_mr: the local token is for
+ * good, the remote one is the first of the 256 that are the region's own.
+ * DEREGISTER_MR ends it.
+ */
+#define VIRTIO_RDMA_FRMR_REMOTE		0x1	/* peers may be given rights */
+struct virtio_rdma_cmd_create_frmr {
+	struct virtio_rdma_cmd hdr;
+	vr_le32 pd;			/* D->d */
+	vr_le32 max_pages;		/* D->d  1..config.max_frmr_pages */
+	vr_le32 flags;			/* D->d  VIRTIO_RDMA_FRMR_xxx */
+	vr_le32 reserved;
+};
+VIRTIO_RDMA_SIZE(virtio_rdma_cmd_create_frmr, 24);
+
 /* CREATE_MW: a window that is bound to nothing */
 struct virtio_rdma_cmd_create_mw {
 	struct virtio_rdma_cmd hdr;
@@ -331,7 +350,8 @@ struct virtio_rdma_cmd_create_mw {
 VIRTIO_RDMA_SIZE(virtio_rdma_cmd_create_mw, 16);
 
 /* Each BIND gives the window a token: this one with a low byte (the key) that
- * the driver chooses, another one than that of the time before */
+ * the driver chooses, another one than that of the time before.  So does each
+ * FAST_REGISTER to its region. */
 #define VIRTIO_RDMA_TOKEN_KEY		0xffu
 struct virtio_rdma_rsp_create_mw {
 	struct virtio_rdma_rsp hdr;
@@ -647,8 +667,8 @@ struct virtio_rdma_send_wqe {
 	vr_le32 inline_length;		/* D->d  0 without WR_INLINE */
 	vr_le64 remote_addr;		/* D->d  WRITE, READ; else 0 */
 	vr_le32 remote_token;		/* D->d  WRITE, READ, SEND_INVALIDATE: the
-					 *       peer's; BIND, INVALIDATE: an own
-					 *       one; else 0 */
+					 *       peer's; BIND, FAST_REGISTER,
+					 *       INVALIDATE: an own one; else 0 */
 	vr_le32 reserved;
 };
 VIRTIO_RDMA_SIZE(virtio_rdma_send_wqe, 32);
@@ -665,6 +685,23 @@ struct virtio_rdma_bind {
 	vr_le32 reserved;
 };
 VIRTIO_RDMA_SIZE(virtio_rdma_bind, 32);
+
+/* FAST_REGISTER: what follows at offset 32.  The region has memory, under its
+ * local token and remote_token, from when the request is executed until an
+ * INVALIDATE of remote_token is. */
+struct virtio_rdma_fast_register {
+	vr_le64 addr;			/* D->d  address used in requests; its low
+					 *       12 bits are the offset in the
+					 *       first page */
+	vr_le64 length;			/* D->d  bytes, >= 1 */
+	vr_le64 table;			/* D->d  address of a page that lists the
+					 *       4 KiB pages which addr and length
+					 *       need, read when it is executed at
+					 *       the latest */
+	vr_le32 mr;			/* D->d  region of CREATE_FRMR */
+	vr_le32 access;			/* D->d  VIRTIO_RDMA_ACCESS_xxx */
+};
+VIRTIO_RDMA_SIZE(virtio_rdma_fast_register, 32);
 
 /* Ring entry of a receive queue, shared or not; num_sge elements follow at
  * offset 16 */

@@ -32,6 +32,7 @@ struct guest_conf {
 	uint32_t max_cq;
 	uint32_t max_mr;
 	uint32_t max_mw; /* 0: VIRTIO_RDMA_F_MW is not offered */
+	uint32_t max_frmr_pages; /* 0: VIRTIO_RDMA_F_FAST_REGISTER is not offered */
 	uint32_t max_qp;
 	uint32_t max_srq; /* 0: the feature is not offered */
 	uint32_t max_connector;

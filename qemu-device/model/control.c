@@ -6,6 +6,7 @@
 #include "connector.h"
 #include "control.h"
 #include "cq.h"
+#include "frmr.h"
 #include "guest.h"
 #include "listener.h"
 #include "mr.h"
@@ -41,6 +42,7 @@ static const struct command_row rows[] = {
 	C(DESTROY_CQ), CMD, ANS, false, cmd_destroy_cq },
 	C(REGISTER_MR), REQ(register_mr), RSP(register_mr), true, cmd_register_mr },
 	C(DEREGISTER_MR), CMD, ANS, false, cmd_deregister_mr },
+	C(CREATE_FRMR), REQ(create_frmr), RSP(register_mr), true, cmd_create_frmr },
 	C(CREATE_MW), REQ(create_mw), RSP(create_mw), true, cmd_create_mw },
 	C(DESTROY_MW), CMD, ANS, false, cmd_destroy_mw },
 	C(CREATE_QP), REQ(create_qp), ANS, true, cmd_create_qp },
@@ -79,6 +81,8 @@ uint32_t command_feature(uint32_t opcode)
 		[VIRTIO_RDMA_CMD_CREATE_SRQ] = VIRTIO_RDMA_FEATURE(SRQ),
 		[VIRTIO_RDMA_CMD_MODIFY_SRQ] = VIRTIO_RDMA_FEATURE(SRQ),
 		[VIRTIO_RDMA_CMD_DESTROY_SRQ] = VIRTIO_RDMA_FEATURE(SRQ),
+		[VIRTIO_RDMA_CMD_CREATE_FRMR] =
+			VIRTIO_RDMA_FEATURE(FAST_REGISTER),
 	};
 
 	return of[opcode];

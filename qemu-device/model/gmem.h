@@ -66,6 +66,9 @@ struct gmem_account {
 	_Atomic uint64_t used;
 	uint64_t max;
 };
+/* n entries more: 0 or -ENOMEM; and n less.  NULL counts nothing */
+int gmem_charge(struct gmem_account *a, uint64_t n);
+void gmem_uncharge(struct gmem_account *a, uint64_t n);
 
 /* ------------------------------------------------------------------- maps */
 /* Makes *out out of old (NULL: empty) and one more region.  -EINVAL: size,

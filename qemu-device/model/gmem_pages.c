@@ -18,7 +18,7 @@ struct reader {
 	uint64_t touched[GMEM_MAX_REGIONS / 64]; /* by place in the map */
 };
 
-static int charge(struct gmem_account *a, uint64_t n)
+int gmem_charge(struct gmem_account *a, uint64_t n)
 {
 	if (!a)
 		return 0;
@@ -27,6 +27,12 @@ static int charge(struct gmem_account *a, uint64_t n)
 		return -ENOMEM;
 	}
 	return 0;
+}
+
+void gmem_uncharge(struct gmem_account *a, uint64_t n)
+{
+	if (a)
+		atomic_fetch_sub(&a->used, n);
 }
 
 static void touch(struct reader *rd, const struct gmem_region *r)
@@ -147,7 +153,7 @@ int gmem_read_page_list(const struct gmem_map *m,
 		return ret;
 	if (!m)
 		return -EFAULT;
-	ret = charge(account, expected);
+	ret = gmem_charge(account, expected);
 	if (ret)
 		return ret;
 	out->account = account;
@@ -214,8 +220,7 @@ void gmem_pages_put(struct gmem_pages *p)
 		gmem_region_put(p->region[i]);
 	free(p->region);
 	free(p->page);
-	if (p->account)
-		atomic_fetch_sub(&p->account->used, p->charged);
+	gmem_uncharge(p->account, p->charged);
 	memset(p, 0, sizeof(*p));
 }
 

@@ -172,6 +172,8 @@ static uint32_t configured(const struct guest_conf *conf)
 		mask |= VIRTIO_RDMA_FEATURE(MW);
 	if (conf->max_srq)
 		mask |= VIRTIO_RDMA_FEATURE(SRQ);
+	if (conf->max_frmr_pages)
+		mask |= VIRTIO_RDMA_FEATURE(FAST_REGISTER);
 	return mask;
 }
 

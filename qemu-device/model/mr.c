@@ -4,8 +4,10 @@
  */
 #include <errno.h>
 
+#include "frmr.h"
 #include "guest.h"
 #include "mr.h"
+#include "mw.h"
 #include "qp.h"
 #include "worker.h"
 
@@ -64,6 +66,20 @@ enum virtio_rdma_wc_status mr_get_remote(const struct vr_qp *qp, uint32_t token,
 	return VIRTIO_RDMA_WC_SUCCESS;
 }
 
+enum virtio_rdma_wc_status mr_invalidate(struct vr_qp *qp, uint32_t token,
+					 bool by_peer)
+{
+	const struct vr_grant *g = token_get(&qp->data->tokens, token);
+
+	/* a window's names its queue pair */
+	if (!g || g->qp || !g->mr->fast)
+		return mw_invalidate(qp, token);
+	if (g->pd != qp->pd || (by_peer && !g->mr->fast->remote))
+		return VIRTIO_RDMA_WC_LOCAL_PROTECTION;
+	frmr_invalidate(g->mr->fast);
+	return VIRTIO_RDMA_WC_SUCCESS;
+}
+
 enum be_refusal mr_refusal(const struct vr_qp *qp, uint32_t token,
 			   uint32_t need)
 {
@@ -90,7 +106,10 @@ void mr_put(struct vr_mr *mr)
 	if (mr->physical)
 		return;
 	mr->users--;
-	mr_maybe_unnamed(mr);
+	if (mr->fast)
+		frmr_maybe_unnamed(mr->fast);
+	else
+		mr_maybe_unnamed(mr);
 }
 
 /* Translated anew for each piece: the guest's memory may have changed since */
@@ -103,6 +122,24 @@ static void *physical_piece(const struct vr_mr *mr, uint64_t gpa, uint64_t max,
 	return map ? gmem_translate(map, gpa, max, NULL) : NULL;
 }
 
+/* Pages that lie together for the guest may not do so here */
+static void *fast_piece(const struct vr_mr *mr, uint64_t at, uint64_t max,
+			uint64_t *len)
+{
+	const uint64_t size = VIRTIO_RDMA_PAGE_SIZE;
+	uint64_t in = at & (size - 1), have = size - in;
+	const uint64_t *page = &mr->gpa[at >> VIRTIO_RDMA_PAGE_SHIFT];
+	void *all;
+
+	if (max <= have)
+		return physical_piece(mr, *page + in, max, len);
+	/* as far as they do; max keeps it within the list */
+	for (uint32_t i = 0; have < max && page[i + 1] == page[i] + size; i++)
+		have += size;
+	all = physical_piece(mr, *page + in, have < max ? have : max, len);
+	return all ? all : physical_piece(mr, *page + in, size - in, len);
+}
+
 void *mr_piece(const struct vr_mr *mr, uint64_t off, uint64_t max,
 	       uint64_t *len)
 {
@@ -110,6 +147,8 @@ void *mr_piece(const struct vr_mr *mr, uint64_t off, uint64_t max,
 		return NULL;
 	if (mr->physical)
 		return physical_piece(mr, off, max, len);
+	if (mr->fast)
+		return fast_piece(mr, mr->first + off, max, len);
 	return mr_pages_piece(&mr->pages, mr->first + off, max, len);
 }
 

@@ -75,6 +75,8 @@ enum mr_phase {
 	MR_GONE,
 };
 
+struct vr_frmr;
+
 struct vr_mr {
 	/* constant after create */
 	struct guest *guest;
@@ -87,6 +89,8 @@ struct vr_mr {
 	uint64_t first;			/* offset of the first byte in its page */
 	struct gmem_pages pages;
 	bool physical;			/* the privileged token: addr is a gpa */
+	struct vr_frmr *fast;		/* it is a part of that (frmr.h), or NULL */
+	uint64_t *gpa;			/* with fast: its pages, 4 KiB each */
 	void (*registered)(struct vr_mr *mr, int err);
 	struct be_mr be;		/* pd NULL: not with a fabric */
 
@@ -199,6 +203,11 @@ enum virtio_rdma_wc_status mr_get_remote(const struct vr_qp *qp, uint32_t token,
 					 uint64_t addr, uint64_t length,
 					 uint32_t need,
 					 const struct vr_grant **out);
+/* INVALIDATE: a window of qp, or a fast-register region of its domain, has no
+ * memory any more.  by_peer: only what the peer may have rights to.  SUCCESS or
+ * LOCAL_PROTECTION */
+enum virtio_rdma_wc_status mr_invalidate(struct vr_qp *qp, uint32_t token,
+					 bool by_peer);
 /* Why it said REMOTE_ACCESS: be_remote_refusal() */
 enum be_refusal mr_refusal(const struct vr_qp *qp, uint32_t token,
 			   uint32_t need);

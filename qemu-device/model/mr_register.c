@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "frmr.h"
 #include "guest.h"
 #include "mr.h"
 #include "worker.h"
@@ -369,6 +370,10 @@ void cmd_deregister_mr(struct command *cmd)
 		command_done(cmd, VIRTIO_RDMA_S_INVALID_HANDLE, 0);
 		return;
 	}
+	if (mr->fast) {
+		frmr_remove(mr->fast, cmd);
+		return;
+	}
 	if (!mr_left(cmd->guest, mr)) {
 		command_done(cmd, VIRTIO_RDMA_S_BUSY, 0);
 		return;
@@ -383,6 +388,10 @@ void mr_reset_all(struct guest *g)
 
 	/* queue pairs and windows went before: nothing can hold one back */
 	while ((mr = handle_next(&g->mrs, &pos))) {
+		if (mr->fast) {
+			frmr_remove(mr->fast, NULL);
+			continue;
+		}
 		mr_left(g, mr);
 		mr_remove(g, mr, NULL);
 	}

@@ -33,6 +33,7 @@ static enum virtio_rdma_wc_status get_region(struct guest_data *d,
 					     const struct virtio_rdma_bind *req,
 					     struct vr_mr **out)
 {
+	enum virtio_rdma_wc_status s;
 	uint32_t need = 0;
 
 	/* all of memory is no region */
@@ -40,9 +41,14 @@ static enum virtio_rdma_wc_status get_region(struct guest_data *d,
 		return VIRTIO_RDMA_WC_LOCAL_PROTECTION;
 	if (vr_from_le32(req->access) & VIRTIO_RDMA_ACCESS_REMOTE_WRITE)
 		need = VIRTIO_RDMA_ACCESS_LOCAL_WRITE;
-	return mr_get_local(d, pd, vr_from_le32(req->token),
-			    vr_from_le64(req->addr), vr_from_le64(req->length),
-			    need, out);
+	s = mr_get_local(d, pd, vr_from_le32(req->token),
+			 vr_from_le64(req->addr), vr_from_le64(req->length),
+			 need, out);
+	/* nor is one that can be taken away under a window */
+	if (s || !(*out)->fast)
+		return s;
+	mr_put(*out);
+	return VIRTIO_RDMA_WC_LOCAL_PROTECTION;
 }
 
 enum virtio_rdma_wc_status mw_get_bind(struct guest_data *d,

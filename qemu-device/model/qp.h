@@ -126,6 +126,7 @@ struct vr_wr {
 	uint64_t wr_id;
 	uint16_t index;			/* low half of its entry's count */
 	uint8_t bad;			/* wc_status found by the checks, 0: none */
+	struct vr_mr *fast;		/* what a FAST_REGISTER makes, or NULL */
 	struct be_sg sg;		/* its segments follow the structure; a
 					 * BIND has a struct be_bind there */
 };

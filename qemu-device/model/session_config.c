@@ -64,6 +64,8 @@ static void fill_features(const struct guest *g, struct virtio_rdma_config *out)
 		out->max_srq = vr_to_le32(g->conf->max_srq);
 		out->max_srq_depth = vr_to_le32(g->conf->max_srq_depth);
 	}
+	if (guest_offered_features(g) & VIRTIO_RDMA_FEATURE(FAST_REGISTER))
+		out->max_frmr_pages = vr_to_le32(g->conf->max_frmr_pages);
 }
 
 /* Guests of one vrdmad may get "local", so what that cannot carry is not

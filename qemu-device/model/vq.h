@@ -37,6 +37,7 @@ struct command {
 		struct virtio_rdma_cmd_create_pd create_pd;
 		struct virtio_rdma_cmd_create_cq create_cq;
 		struct virtio_rdma_cmd_register_mr register_mr;
+		struct virtio_rdma_cmd_create_frmr create_frmr;
 		struct virtio_rdma_cmd_create_mw create_mw;
 		struct virtio_rdma_cmd_create_qp create_qp;
 		struct virtio_rdma_cmd_create_srq create_srq;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "cq.h"
+#include "frmr.h"
 #include "guest.h"
 #include "mr.h"
 #include "mw.h"
@@ -30,7 +31,7 @@ typedef enum virtio_rdma_wc_status
 parse_fn(struct vr_qp *qp, struct vr_wr *wr,
 	 const struct virtio_rdma_send_wqe *w, const uint8_t *rest);
 
-static parse_fn parse_data, parse_bind, parse_nothing;
+static parse_fn parse_data, parse_bind, parse_fast, parse_nothing;
 
 /* What an opcode may carry.  Opcodes without a row are malformed, as are those
  * of a feature that was not negotiated. */
@@ -40,7 +41,8 @@ struct op_rule {
 	bool token;		/* remote_token does */
 	uint16_t flags;		/* allowed */
 	uint32_t need;		/* right that local memory must give */
-	uint32_t feature;	/* VIRTIO_RDMA_FEATURE(), 0: of every device */
+	uint32_t feature;	/* VIRTIO_RDMA_FEATURE(), any of them; 0: of
+				 * every device */
 };
 
 static const struct op_rule op_rules[] = {
@@ -63,10 +65,16 @@ static const struct op_rule op_rules[] = {
 		.flags = VIRTIO_RDMA_WR_SILENT | VIRTIO_RDMA_WR_READ_FENCE,
 		.feature = VIRTIO_RDMA_FEATURE(MW),
 	},
+	[VIRTIO_RDMA_OP_FAST_REGISTER] = {
+		.parse = parse_fast, .token = true,
+		.flags = VIRTIO_RDMA_WR_SILENT | VIRTIO_RDMA_WR_READ_FENCE,
+		.feature = VIRTIO_RDMA_FEATURE(FAST_REGISTER),
+	},
 	[VIRTIO_RDMA_OP_INVALIDATE] = {
 		.parse = parse_nothing, .token = true,
 		.flags = VIRTIO_RDMA_WR_SILENT | VIRTIO_RDMA_WR_READ_FENCE,
-		.feature = VIRTIO_RDMA_FEATURE(MW),
+		.feature = VIRTIO_RDMA_FEATURE(MW) |
+			   VIRTIO_RDMA_FEATURE(FAST_REGISTER),
 	},
 };
 
@@ -77,7 +85,9 @@ static const struct op_rule *rule_of(const struct vr_qp *qp, uint8_t opcode)
 	if (opcode >= sizeof(op_rules) / sizeof(op_rules[0]))
 		return NULL;
 	rule = &op_rules[opcode];
-	return rule->parse && !(rule->feature & ~qp->features) ? rule : NULL;
+	if (rule->feature && !(rule->feature & qp->features))
+		return NULL;
+	return rule->parse ? rule : NULL;
 }
 
 /* --------------------------------------------------------------- the ring */
@@ -270,6 +280,19 @@ parse_bind(struct vr_qp *qp, struct vr_wr *wr,
 	return s;
 }
 
+static enum virtio_rdma_wc_status
+parse_fast(struct vr_qp *qp, struct vr_wr *wr,
+	   const struct virtio_rdma_send_wqe *w, const uint8_t *rest)
+{
+	enum virtio_rdma_wc_status s = parse_nothing(qp, wr, w, rest);
+	struct virtio_rdma_fast_register req;
+
+	if (s)
+		return s;
+	copy_once(&req, rest, sizeof(req));
+	return frmr_get(qp->data, qp->pd, &req, wr->be.remote_token, &wr->fast);
+}
+
 static enum virtio_rdma_wc_status parse_send(struct vr_qp *qp,
 					     struct vr_wr *wr,
 					     const uint8_t *entry)
@@ -323,6 +346,7 @@ static void wr_init(struct vr_wr *wr)
 	wr->be.bind = NULL;
 	wr->be.priv = NULL;
 	wr->bad = 0;
+	wr->fast = NULL;
 	wr->be.sg = &wr->sg;
 	wr->sg.seg = (struct sg_seg *)(void *)(wr + 1);
 	sg_reset(&wr->sg);
@@ -335,6 +359,9 @@ void wr_put(struct vr_wr *wr)
 	if (wr->be.bind)
 		mw_put_bind(wr->be.bind);
 	wr->be.bind = NULL;
+	if (wr->fast)
+		mr_put(wr->fast);
+	wr->fast = NULL;
 }
 
 /* Copies and checks the next entry, which is there */
@@ -408,7 +435,10 @@ enum virtio_rdma_wc_status be_sq_apply(struct be_qp *be,
 
 	if (wr->opcode == VIRTIO_RDMA_OP_BIND)
 		return mw_bind(qp, wr->remote_token, wr->bind);
-	return mw_invalidate(qp, wr->remote_token);
+	if (wr->opcode == VIRTIO_RDMA_OP_FAST_REGISTER)
+		return frmr_register(container_of(wr, const struct vr_wr,
+						  be)->fast);
+	return mr_invalidate(qp, wr->remote_token, false);
 }
 
 enum virtio_rdma_wc_status be_rq_invalidate(struct be_qp *be, struct be_wr *wr,
@@ -419,7 +449,7 @@ enum virtio_rdma_wc_status be_rq_invalidate(struct be_qp *be, struct be_wr *wr,
 
 	/* else this side's driver could not make sense of the completion */
 	if (qp->features & VIRTIO_RDMA_FEATURE(SEND_INVALIDATE))
-		s = mw_invalidate(qp, token);
+		s = mr_invalidate(qp, token, true);
 	if (!s) {
 		wr->opcode = VIRTIO_RDMA_OP_RECEIVE_INVALIDATE;
 		wr->remote_token = token;

@@ -133,6 +133,79 @@ START_TEST(private_data_arrives_exact)
 }
 END_TEST
 
+static struct sa local_of(NDK_CONNECTOR *c)
+{
+	struct sa a = { .len = 0 };
+
+	assert_status(c->Dispatch->NdkGetLocalAddress(c, NULL, &a.len),
+		      STATUS_BUFFER_TOO_SMALL);
+	assert_status(c->Dispatch->NdkGetLocalAddress(c, &a.sa, &a.len),
+		      STATUS_SUCCESS);
+	return a;
+}
+
+static struct sa peer_of(NDK_CONNECTOR *c)
+{
+	struct sa a = { .len = 0 };
+
+	assert_status(c->Dispatch->NdkGetPeerAddress(c, NULL, &a.len),
+		      STATUS_BUFFER_TOO_SMALL);
+	assert_status(c->Dispatch->NdkGetPeerAddress(c, &a.sa, &a.len),
+		      STATUS_SUCCESS);
+	return a;
+}
+
+static void assert_same(struct sa a, struct sa b)
+{
+	ck_assert_uint_eq(a.len, b.len);
+	ck_assert_mem_eq(&a.sa, &b.sa, a.len);
+}
+
+/* What one side calls its own the other calls its peer's, port included, from
+ * when each knows of the other until both have disconnected */
+START_TEST(addresses_of_both_sides)
+{
+	struct sa at = _i ? sa_v6(1, 0) : sa_v4(1, 0), a_at, none;
+	struct sa from = _i ? sa_v6(0, 0) : sa_v4(0, 0);
+	NDK_CONNECTOR *in;
+	struct op con, acc;
+	struct listener l;
+	struct ep a, b;
+	NTSTATUS cs, as;
+
+	ep_init(&a, fx.g[0], NULL);
+	ep_init(&b, fx.g[1], NULL);
+	listener_start(&l, b.adapter, at);
+	a.conn = nd_connector(a.adapter);
+	none.len = sizeof(none.in6);
+	assert_status(a.conn->Dispatch->NdkGetLocalAddress(a.conn, &none.sa,
+							   &none.len),
+		      STATUS_CONNECTION_INVALID);
+	cs = ep_connect_start(&a, l.addr, NULL, &con);
+	in = listener_next(&l);
+	assert_same(local_of(in), l.addr);
+	a_at = peer_of(in);
+	as = ep_accept_start(&b, in, NULL, &acc);
+	assert_status(op_wait(&con, cs), STATUS_SUCCESS);
+	assert_same(local_of(a.conn), a_at);
+	assert_same(peer_of(a.conn), l.addr);
+	assert_status(ep_complete(&a), STATUS_SUCCESS);
+	assert_status(op_wait(&acc, as), STATUS_SUCCESS);
+	ep_disconnect_both(&a, &b);
+	assert_same(local_of(a.conn), peer_of(b.conn));
+	assert_same(local_of(b.conn), peer_of(a.conn));
+	/* A's own address, at a port that the device picked */
+	ck_assert_uint_ne(sa_port(&a_at), 0);
+	from.in.sin_port = a_at.in.sin_port;
+	assert_same(a_at, from);
+	nd_close(b.conn);
+	b.conn = NULL;
+	listener_stop(&l);
+	ep_fini(&a);
+	ep_fini(&b);
+}
+END_TEST
+
 START_TEST(nobody_listens)
 {
 	struct ep a;
@@ -325,6 +398,7 @@ int main(void)
 	tcase_add_test(tc, adapter_tells_what_the_device_gives);
 	tcase_add_test(tc, version_negotiation);
 	tcase_add_test(tc, private_data_arrives_exact);
+	tcase_add_loop_test(tc, addresses_of_both_sides, 0, 2);
 	tcase_add_test(tc, nobody_listens);
 	tcase_add_test(tc, no_such_host);
 	tcase_add_test(tc, passive_side_rejects_with_data);

@@ -324,6 +324,64 @@ START_TEST(over_ipv6)
 }
 END_TEST
 
+/* Pages by their logical addresses, no region: for the kernel's own buffers */
+START_TEST(privileged_token)
+{
+	enum { PAGES = 3, OFFSET = 100, LENGTH = PAGES * 4096 - 200 };
+	uint64_t room[PAGES + 4];
+	NDK_LOGICAL_ADDRESS_MAPPING *lam = (void *)room;
+	ULONG size = sizeof(room), fbo = 0;
+	NDK_SGE sge[PAGES];
+	struct pair p;
+	uint64_t done = 0;
+	struct op op;
+	NTSTATUS st;
+
+	open_sized(&p, 65536);
+	mem_fill(&p.a.mem, 5);
+	MDL mdl = { .va = (uintptr_t)p.a.mem.va + OFFSET, .length = LENGTH,
+		    .pages = p.a.mem.dma.pages };
+
+	op_init(&op);
+	st = p.a.adapter->Dispatch->NdkBuildLAM(p.a.adapter, &mdl, LENGTH,
+						op_ended, &op, lam, &size,
+						&fbo);
+	assert_status(op_wait(&op, st), STATUS_SUCCESS);
+	ck_assert_uint_eq(fbo, OFFSET);
+	ck_assert_uint_eq(lam->AdapterPageCount, PAGES);
+	for (int i = 0; i < PAGES; i++) {
+		uint64_t skip = i ? 0 : fbo;
+		uint64_t len = 4096 - skip;
+
+		if (len > LENGTH - done)
+			len = LENGTH - done;
+		sge[i].LogicalAddress = lam->AdapterPageArray[i];
+		sge[i].LogicalAddress.QuadPart += (int64_t)skip;
+		sge[i].Length = (ULONG)len;
+		p.a.pd->Dispatch->NdkGetPrivilegedMemoryRegionToken(
+			p.a.pd, &sge[i].MemoryRegionToken);
+		done += len;
+	}
+	assert_status(p.a.qp->Dispatch->NdkWrite(
+			      p.a.qp, ID(1), sge, PAGES,
+			      (uintptr_t)p.b.mem.va + OFFSET, p.b.mem.remote,
+			      0), STATUS_SUCCESS);
+	assert_status(ep_next(&p.a).Status, STATUS_SUCCESS);
+	ck_assert_int_eq(mem_check(p.b.mem.va + OFFSET, LENGTH, 5, OFFSET), -1);
+	/* it gives the peer no right */
+	assert_status(p.b.qp->Dispatch->NdkRead(
+			      p.b.qp, ID(2), &(NDK_SGE){
+				      .VirtualAddress = p.b.mem.va,
+				      .Length = 64,
+				      .MemoryRegionToken = p.b.mem.local },
+			      1, (uint64_t)sge[0].LogicalAddress.QuadPart,
+			      sge[0].MemoryRegionToken, 0), STATUS_SUCCESS);
+	assert_status(ep_next(&p.b).Status, STATUS_ACCESS_VIOLATION);
+	p.a.adapter->Dispatch->NdkReleaseLAM(p.a.adapter, lam);
+	pair_close(&p);
+}
+END_TEST
+
 static void arm(struct ep *e, ULONG kind)
 {
 	e->cq->Dispatch->NdkArmCq(e->cq, kind);
@@ -465,6 +523,7 @@ int main(void)
 	tcase_add_test(tc, message_longer_than_the_receive);
 	tcase_add_test(tc, no_receive_ever);
 	tcase_add_test(tc, over_ipv6);
+	tcase_add_test(tc, privileged_token);
 	tcase_add_test(tc, arm_fires_once);
 	tcase_add_test(tc, arm_solicited_waits_for_a_solicited_one);
 	tcase_add_test(tc, arm_with_a_completion_waiting);

@@ -89,6 +89,8 @@ static const struct {
 	{ VIRTIO_RDMA_CMD_MODIFY_SRQ, sizeof(struct virtio_rdma_cmd_modify_srq),
 	  true },
 	{ VIRTIO_RDMA_CMD_DESTROY_SRQ, sizeof(struct virtio_rdma_cmd), true },
+	{ VIRTIO_RDMA_CMD_CREATE_FRMR, sizeof(struct virtio_rdma_cmd_create_frmr),
+	  false },
 };
 #define COMMANDS (int)(sizeof(commands) / sizeof(commands[0]))
 _Static_assert(sizeof(commands) / sizeof(commands[0]) ==
@@ -186,6 +188,8 @@ START_TEST(features_left_out)
 	} t[] = {
 		{ VIRTIO_RDMA_CMD_CREATE_MW, VIRTIO_RDMA_FEATURE(MW) },
 		{ VIRTIO_RDMA_CMD_DESTROY_MW, VIRTIO_RDMA_FEATURE(MW) },
+		{ VIRTIO_RDMA_CMD_CREATE_FRMR,
+		  VIRTIO_RDMA_FEATURE(FAST_REGISTER) },
 	};
 	struct raw r;
 
@@ -510,7 +514,7 @@ int main(void)
 	tc = add_case(s, "single", 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, unknown_command);
-	tcase_add_loop_test(tc, features_left_out, 0, 2);
+	tcase_add_loop_test(tc, features_left_out, 0, 3);
 	tcase_add_test(tc, answer_that_does_not_fit);
 	tcase_add_test(tc, reserved_fields);
 	tcase_add_test(tc, queue_pair_shapes);

@@ -293,6 +293,7 @@ static bool creates(uint16_t opcode)
 	case VIRTIO_RDMA_CMD_CREATE_QP:
 	case VIRTIO_RDMA_CMD_REGISTER_MR:
 	case VIRTIO_RDMA_CMD_CREATE_MW:
+	case VIRTIO_RDMA_CMD_CREATE_FRMR:
 	case VIRTIO_RDMA_CMD_CREATE_SRQ:
 	case VIRTIO_RDMA_CMD_LISTEN:
 	case VIRTIO_RDMA_CMD_CREATE_CONNECTOR:
@@ -318,6 +319,12 @@ static void fake_answer(uint32_t index, uint32_t status)
 
 		r->local_token = vr_to_le32(fake.next_handle + 0x1000);
 		r->remote_token = vr_to_le32(fake.next_handle + 0x2000);
+	}
+	if (opcode == VIRTIO_RDMA_CMD_CREATE_FRMR) {
+		struct virtio_rdma_rsp_register_mr *r = (void *)c.rsp;
+
+		r->local_token = r->hdr.handle;
+		r->remote_token = vr_to_le32(fake.next_handle << 8 | 0xfe);
 	}
 	if (opcode == VIRTIO_RDMA_CMD_CREATE_MW) {
 		struct virtio_rdma_rsp_create_mw *r = (void *)c.rsp;
@@ -451,6 +458,7 @@ static void fake_config(void)
 	c->max_mw = vr_to_le32(16);
 	c->max_srq = vr_to_le32(16);
 	c->max_srq_depth = vr_to_le32(300);
+	c->max_frmr_pages = vr_to_le32(8);
 }
 
 static void fake_start_with(uint32_t features)

@@ -77,6 +77,8 @@ struct rig {
 
 /* What both drivers negotiated; set before rig_start() */
 static uint32_t rig_features;
+/* VIRTIO_RDMA_PD_xxx of both guests' domain; likewise */
+static uint32_t rig_pd_flags;
 
 struct rig_answer {
 	enum virtio_rdma_status status;
@@ -540,7 +542,7 @@ static inline void rig_objects(struct rig *r, struct rig_guest *x)
 	a = rig_command(r, x, cmd_create_context, &cmd);
 	ck_assert_uint_eq(a.status, VIRTIO_RDMA_S_OK);
 	x->context = a.handle;
-	x->pd = rig_new_pd(r, x, 0);
+	x->pd = rig_new_pd(r, x, rig_pd_flags);
 	a = rig_register(r, x, x->pd, RIG_DATA, len, 7,
 			 rig_pages(x, RIG_DATA, (uint32_t)(len >> 12), 12, 1),
 			 &x->remote);

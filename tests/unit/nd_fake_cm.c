@@ -364,7 +364,10 @@ static uint32_t do_free(struct file *f, struct vrdma_uapi_object *a)
 	if (o->kind == QP)
 		fk_flush(o);
 	if (o->kind == CONNECTOR && o->state != OVER && o->peer) {
-		fk_flush(o->the_qp);
+		if (o->the_qp)
+			fk_flush(o->the_qp);
+		else	/* a request that nobody answered: refused */
+			fk_end_request(o->peer, ND_CONNECTION_REFUSED);
 		fk_indicate(o->peer, VIRTIO_RDMA_R_RESET);
 	}
 	o->kind = GONE;

@@ -42,6 +42,7 @@ static const struct {
 	{ VIRTIO_RDMA_CMD_CREATE_SRQ, 64, 8, true },
 	{ VIRTIO_RDMA_CMD_MODIFY_SRQ, 40, 8, false },
 	{ VIRTIO_RDMA_CMD_DESTROY_SRQ, 8, 8, false },
+	{ VIRTIO_RDMA_CMD_CREATE_FRMR, 24, 16, true },
 };
 /* clang-format on */
 

@@ -3,7 +3,10 @@
  * test_core_status.c - the status maps: every value, and values of no version
  */
 #include <check.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "vrdma_core.h"
 
@@ -82,6 +85,51 @@ START_TEST(wc_table)
 }
 END_TEST
 
+/* --- docs/protocol.md says the same ------------------------------------------------ */
+
+/* Rows of "| value | NAME | ... STATUS_xxx HEX |" below the heading */
+static int documented(const char *heading, NTSTATUS (*map)(uint32_t))
+{
+	const char *slash = strrchr(__FILE__, '/');
+	char path[512], line[1024];
+	bool in_table = false;
+	uint32_t next = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%.*s/../../docs/protocol.md",
+		 (int)(slash - __FILE__), __FILE__);
+	f = fopen(path, "r");
+	ck_assert_msg(f != NULL, "there is no %s", path);
+	while (fgets(line, sizeof(line), f)) {
+		const char *nt = strstr(line, "STATUS_");
+		uint32_t value, hex;
+
+		if (!strncmp(line, heading, strlen(heading)))
+			in_table = true;
+		else if (line[0] != '|' && next)
+			break;
+		if (!in_table || !nt || sscanf(line, "| %u |", &value) != 1)
+			continue;
+		ck_assert_uint_eq(value, next++);
+		ck_assert_msg(sscanf(nt, "%*s %x", &hex) == 1 &&
+			      hex == (uint32_t)map(value),
+			      "not 0x%08x: %s", (uint32_t)map(value), line);
+	}
+	fclose(f);
+	return (int)next;
+}
+
+START_TEST(as_documented)
+{
+	ck_assert_int_eq(documented("| value | status | NTSTATUS",
+				    vrdma_status_from_wire),
+			 VIRTIO_RDMA_S_COUNT);
+	ck_assert_int_eq(documented("| value | status | meaning | NTSTATUS",
+				    vrdma_status_from_wc),
+			 VIRTIO_RDMA_WC_COUNT);
+}
+END_TEST
+
 /* A failure never looks like a success, whatever the device says */
 START_TEST(total)
 {
@@ -110,6 +158,7 @@ int main(void)
 
 	tcase_add_test(tc, wire_table);
 	tcase_add_test(tc, wc_table);
+	tcase_add_test(tc, as_documented);
 	tcase_add_test(tc, total);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);

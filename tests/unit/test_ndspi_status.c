@@ -15,7 +15,7 @@ START_TEST(agree)
 {
 	uint32_t i;
 
-	for (i = 0; i < 128; i++)
+	for (i = 0; i < 256; i++)
 		ck_assert_uint_eq((uint32_t)nd_wc_status((uint8_t)i),
 				  (uint32_t)vrdma_status_from_wc(i));
 }
