@@ -53,6 +53,7 @@ build|libglib2.0-dev|-|QEMU
 build|zlib1g-dev|-|QEMU
 build|tshark|-|reads what iWARP says on the wire
 guest|busybox-static|-|user space of the test guests
+guest|iproute2|-|a network for each of two vrdmad
 guest|cpio|-|makes their initramfs
 guest|kmod|-|depmod for their modules
 guest|seabios|-|firmware of the built QEMU
