@@ -213,6 +213,7 @@ struct iw_wire {
 	bool known;			/* the worker has it */
 	uint32_t payload;		/* of one FPDU, at most */
 	bool readable, writable;	/* as the edges said */
+	bool ending;			/* they have said so: read to the end */
 	uint64_t kick_at;		/* ns; 0: no more */
 	unsigned int kicks;
 	struct iw_rx rx;

@@ -128,6 +128,8 @@ static void wire_event(struct iw_item *item, uint32_t events)
 
 	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		w->readable = true;
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		w->ending = true;
 	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
 		w->writable = true;
 	if (w->qp && be_qp_open(w->qp))
