@@ -366,6 +366,8 @@ bool iw_poll(struct backend *be)
 	if (!iw->watched)
 		return found;
 	n = epoll_wait(iw->epoll, ev, EVENTS_PER_POLL, 0);
+	if (n < 1)
+		be_looked_in_vain();
 	for (int i = 0; i < n; i++)
 		ticked |= event(iw, &ev[i]);
 	if (ticked)
