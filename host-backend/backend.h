@@ -496,6 +496,11 @@ void be_qp_wake(struct be_qp *qp);
 void be_qp_fail(struct be_qp *qp, enum virtio_rdma_reason reason);
 /* Answer to stop(): nothing of qp is in motion any more */
 void be_qp_stopped(struct be_qp *qp);
+/* poll() had to ask the kernel, and there was nothing.  If the worker has no other
+ * work either, who else needs its CPU goes first: beside the look that costs
+ * little, and where there are fewer CPUs than spinners it is a guest or a peer
+ * that is about to bring work. */
+void be_looked_in_vain(void);
 /* Monotonic nanoseconds of the worker's loop, and: run() no later than then */
 uint64_t be_now(void);
 void be_qp_wake_at(struct be_qp *qp, uint64_t deadline_ns);

@@ -11,7 +11,7 @@
 #           guest kernels with their headers (scripts/kernel-fetch.sh)
 #   nested  what makes the machine of `make nested`: a guest with guests of its own
 #   lint    clang-format, clang-tidy, cppcheck, shellcheck, sparse
-#   bench   libfabric's fi_pingpong, a peer that `make bench` measures beside us
+#   bench   libfabric, a peer that `make bench` measures beside us
 #   all     all of these (default)
 #   -n      only say what is missing; exit status 1 if anything is
 #
@@ -53,6 +53,7 @@ build|libglib2.0-dev|-|QEMU
 build|zlib1g-dev|-|QEMU
 build|tshark|-|reads what iWARP says on the wire
 guest|busybox-static|-|user space of the test guests
+guest|iproute2|-|a network for each of two vrdmad
 guest|cpio|-|makes their initramfs
 guest|kmod|-|depmod for their modules
 guest|seabios|-|firmware of the built QEMU
@@ -61,6 +62,7 @@ guest|libvirt-daemon-system|-|the demo attaches guests by libvirt
 guest|libvirt-daemon-driver-qemu|-|libvirt's QEMU driver, apart since Debian 12
 guest|libvirt-clients|-|virsh
 bench|libfabric-bin|-|fi_pingpong
+bench|libfabric-dev|-|its tcp provider, for what streams
 nested|debootstrap|-|the root file system of the machine of `make nested`
 nested|e2fsprogs|-|mke2fs makes its disk
 lint|clang-format|-|make format

@@ -64,6 +64,13 @@ $(BENCH): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 $(IN_NET): %: %.o $(O)/tests/lib/netns.o
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^
 
+# Programs that take one figure each, ours and peers; bench_iwarp.py runs them
+BENCH_PARTS := $(foreach p,guests tcp fabric,$(O)/tests/bench/$(p))
+$(O)/tests/bench/fabric: BENCH_LIBS := -lfabric
+$(BENCH_PARTS): %: %.o $(O)/tests/bench/measure.o $(TEST_LIB_OBJ) \
+		$(O)/libvrdmacore.a
+	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS) $(BENCH_LIBS)
+
 # What the scenarios of tests/nested drive: one side that is ours, one that is not;
 # our end point against a peer that is not; and what its last part measures
 FOREIGN := $(O)/tests/nested/test_foreign \
@@ -114,8 +121,9 @@ soak: $(SOAK) vrdmad ## a million connections, kills and resets (SOAK_CYCLES=)
 check-run: tests
 	$(Q)tests/run.py $(RUN_ARGS) $(TEST_PROGRAMS) \
 		$(E2E:%=%@iwarp) $(CONFORMANCE:%=%@iwarp)
-bench-run: $(BENCH) vrdmad
-	$(Q)set -e; for b in $(BENCH); do VRDMAD=$(O)/bin/vrdmad $$b; done
+bench-run: $(BENCH) $(BENCH_PARTS) vrdmad
+	$(Q)set -e; for b in $(BENCH) tests/bench/bench_iwarp.py; do \
+		VRDMAD=$(O)/bin/vrdmad $$b; done
 
 include tests/explorer/build.mk
 include tests/fuzz/build.mk

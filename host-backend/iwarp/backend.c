@@ -112,6 +112,7 @@ struct backend *iwarp_create(const char *name, const char *rest, char *err,
 	TAILQ_INIT(&iw->listeners);
 	TAILQ_INIT(&iw->all);
 	TAILQ_INIT(&iw->busy);
+	TAILQ_INIT(&iw->holding);
 	TAILQ_INIT(&iw->closing);
 	STAILQ_INIT(&iw->mail);
 	pthread_mutex_init(&iw->lock, NULL);

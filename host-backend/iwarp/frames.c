@@ -42,6 +42,19 @@ size_t iw_frame_read(uint8_t out[IW_MAX_FRAME], uint32_t msn, uint32_t stag,
 	return iw_frame_seal(out, rdmap_encode(&h, out), crc);
 }
 
+size_t iw_frame_answer(uint8_t out[IW_MAX_FRAME], uint32_t stag, uint64_t to,
+		       bool crc)
+{
+	const struct rdmap_header h = {
+		.opcode = RDMAP_READ_RESPONSE,
+		.last = true,
+		.stag = stag,
+		.to = to,
+	};
+
+	return iw_frame_seal(out, rdmap_encode(&h, out), crc);
+}
+
 size_t iw_frame_terminate(uint8_t out[IW_MAX_FRAME],
 			  const struct rdmap_terminate *t, bool crc)
 {

@@ -35,6 +35,7 @@
 #define IW_FIRST_MS	200	/* T_first: silence that ends our own */
 #define IW_LINGER_MS	1000	/* without a sign that our last words arrive */
 #define IW_TICK_MS	10	/* looks at what waits to be closed */
+#define IW_HOLD_NS	50000	/* an answer waits for company, see tx.c */
 #define IW_DEAD_MS	10000	/* unanswered for so long: the peer is dead */
 #define IW_HALF_OPEN	128	/* requests not yet whole, per listener */
 
@@ -194,6 +195,10 @@ struct iw_tx {
 	bool answering;			/* in the middle of the oldest inread */
 	bool turn;			/* who goes first when both may */
 	bool stuck;			/* a request failed here; see qp.c */
+	bool replies;			/* requests of ours follow the peer's */
+	uint64_t alone_at;		/* when an answer went alone; 0: it did not */
+	uint64_t held_until;		/* ns, of one that is held; 0: none is */
+	bool is_holding;		/* in iw.holding */
 	uint32_t msn_send, msn_read;	/* next */
 };
 
@@ -213,6 +218,7 @@ struct iw_wire {
 	bool known;			/* the worker has it */
 	uint32_t payload;		/* of one FPDU, at most */
 	bool readable, writable;	/* as the edges said */
+	bool ending;			/* they have said so: read to the end */
 	uint64_t kick_at;		/* ns; 0: no more */
 	unsigned int kicks;
 	struct iw_rx rx;
@@ -244,6 +250,7 @@ struct iw_wire {
 	TAILQ_ENTRY(be_conn) all;
 	TAILQ_ENTRY(be_conn) busy;	/* stopped, and more to read */
 	bool is_busy;
+	TAILQ_ENTRY(be_conn) holding;	/* tx.held_until */
 	TAILQ_ENTRY(be_conn) closing;	/* waits for the tick */
 	bool is_closing;
 };
@@ -345,6 +352,8 @@ struct iw {
 	int tick_fd;			/* in epoll */
 	bool ticking;
 	struct iw_conns all, busy, closing;
+	struct iw_conns holding;	/* in the order of their ends */
+	bool hold_none;			/* the worker is about to sleep */
 	uint32_t watched;		/* sockets in epoll */
 	struct iw_buf *bufs;
 	uint32_t buf_count;
@@ -406,6 +415,8 @@ size_t iw_frame_seal(uint8_t *fpdu, size_t len, bool crc);	/* adds pad, CRC */
 size_t iw_frame_write(uint8_t out[IW_MAX_FRAME], bool crc);	/* zero-length */
 size_t iw_frame_read(uint8_t out[IW_MAX_FRAME], uint32_t msn, uint32_t stag,
 		     bool crc);					/* zero-length */
+size_t iw_frame_answer(uint8_t out[IW_MAX_FRAME], uint32_t stag, uint64_t to,
+		       bool crc);				/* zero-length */
 size_t iw_frame_terminate(uint8_t out[IW_MAX_FRAME],
 			  const struct rdmap_terminate *t, bool crc);
 
@@ -489,6 +500,11 @@ void iw_sink_deliver(struct be_conn *c);
 bool iw_tx_turn(struct be_conn *c);
 /* What is left over from before; true: nothing */
 bool iw_tx_flush(struct be_conn *c);
+/* An answer that is held goes out now, if any way */
+void iw_tx_release(struct be_conn *c);
+void iw_tx_unhold(struct be_conn *c);
+/* Those whose time has come, or all, are sent by the next turn; true: some */
+bool iw_tx_end_holds(struct iw *iw, bool all);
 /* Whole FPDUs behind what is under way.  False: no memory, or no way */
 bool iw_tx_put(struct be_conn *c, const void *p, size_t len);
 

@@ -215,7 +215,7 @@ static void add_crc(struct be_conn *c, const struct iovec *iov, uint32_t count,
 }
 
 /* Straight to the guest; payload is due and the buffer empty */
-static ssize_t read_direct(struct be_conn *c)
+static ssize_t read_direct(struct be_conn *c, size_t *asked)
 {
 	struct iw_rx *rx = &c->w.rx;
 	struct iovec *iov = c->iw->pieces;
@@ -233,6 +233,7 @@ static ssize_t read_direct(struct be_conn *c)
 		count = 1;
 	}
 	iov[count] = (struct iovec){rx->buf->data, TAIL};
+	*asked = want + (want == rest ? TAIL : 0);
 	n = readv(c->fd, iov, (int)(count + (want == rest)));
 	placed = n > 0 ? (size_t)n : 0;
 	if (placed > want)
@@ -248,12 +249,14 @@ static ssize_t read_direct(struct be_conn *c)
 	return n;
 }
 
-static ssize_t read_buffered(struct be_conn *c)
+static ssize_t read_buffered(struct be_conn *c, size_t *asked)
 {
 	struct iw_rx *rx = &c->w.rx;
-	ssize_t n = recv(c->fd, rx->buf->data + rx->buf->off + rx->buf->len,
-			 rx->bulk ? READ_SMALL : READ_LARGE, MSG_DONTWAIT);
+	ssize_t n;
 
+	*asked = rx->bulk ? READ_SMALL : READ_LARGE;
+	n = recv(c->fd, rx->buf->data + rx->buf->off + rx->buf->len, *asked,
+		 MSG_DONTWAIT);
 	if (n > 0)
 		rx->buf->len += (uint32_t)n;
 	return n;
@@ -262,12 +265,20 @@ static ssize_t read_buffered(struct be_conn *c)
 static ssize_t read_some(struct be_conn *c)
 {
 	const struct iw_rx *rx = &c->w.rx;
+	size_t asked = 0;
+	ssize_t n;
 
 	if (rx->state == IW_RX_PAYLOAD && !rx->buf->len &&
 	    rx->h.opcode != RDMAP_TERMINATE &&
 	    rx->h.payload - rx->done >= DIRECT_MIN)
-		return read_direct(c);
-	return read_buffered(c);
+		n = read_direct(c, &asked);
+	else
+		n = read_buffered(c, &asked);
+	/* Less than asked for is all there was, and what comes later is an edge
+	 * again.  But an edge that told of the end is not told twice. */
+	if (n > 0 && (size_t)n < asked && !c->w.ending)
+		c->w.readable = false;
+	return n;
 }
 
 /* The stream's end, or an error.  False: read on */

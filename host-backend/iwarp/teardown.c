@@ -50,6 +50,7 @@ static void fail_with(struct be_conn *c, const struct rdmap_terminate *t)
 		return;
 	iw_log(c->iw, BE_INFO, "connection fails: %s",
 	       rdmap_error_name(&t->error));
+	iw_tx_release(c);
 	c->w.dead = true;
 	c->w.fin_wanted = true;
 	put_terminate(c, t);
@@ -131,6 +132,7 @@ void iw_forget(struct be_conn *c, bool gently)
 	if (w->is_closing)
 		TAILQ_REMOVE(&iw->closing, c, w.closing);
 	w->is_busy = w->is_closing = false;
+	iw_tx_unhold(c);
 	TAILQ_REMOVE(&iw->all, c, w.all);
 	iw->watched--;
 	if (gently)

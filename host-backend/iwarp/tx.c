@@ -8,6 +8,12 @@
  * points into guest memory, so a queue pair can stop at any time and its last
  * FPDU still ends where the peer expects it.
  *
+ * The answer to a Read of no length says only that the peer's requests were
+ * done (qp.c).  Where our consumer answers the peer's messages with its own, it
+ * waits up to IW_HOLD_NS for the next one and goes out with it: one sendmsg()
+ * less in the way of each.  What has gone wrong with that decides about the
+ * next one.
+ *
  * Messages are never mixed.  Between two of them it is decided who is next: a
  * Read that confirms (qp.c), then requests and answers to the peer's Reads by
  * turns.  The receiving half never waits for this one.
@@ -216,6 +222,89 @@ static bool batch_send(struct be_conn *c, struct iw_batch *b)
 	return false;
 }
 
+/* ------------------------------------------------------ answers that may wait */
+
+void iw_tx_unhold(struct be_conn *c)
+{
+	struct iw_tx *tx = &c->w.tx;
+
+	tx->held_until = 0;
+	if (!tx->is_holding)
+		return;
+	tx->is_holding = false;
+	TAILQ_REMOVE(&c->iw->holding, c, w.holding);
+}
+
+/* The oldest answer is not sent yet */
+static bool hold(struct be_conn *c, const struct iw_batch *b)
+{
+	struct iw_tx *tx = &c->w.tx;
+
+	if (b->fpdus || !tx->replies || c->w.in_len > 1 ||
+	    iw_in_oldest(c)->size)
+		return false;
+	if (!tx->held_until) {
+		tx->held_until = be_now() + IW_HOLD_NS;
+		tx->is_holding = true;
+		TAILQ_INSERT_TAIL(&c->iw->holding, c, w.holding);
+	}
+	if (tx->is_holding)
+		return true;
+	tx->replies = false;	/* nobody came */
+	return false;
+}
+
+bool iw_tx_end_holds(struct iw *iw, bool all)
+{
+	struct be_conn *c;
+	bool any = false;
+
+	while ((c = TAILQ_FIRST(&iw->holding)) &&
+	       (all || be_now() >= c->w.tx.held_until)) {
+		TAILQ_REMOVE(&iw->holding, c, w.holding);
+		c->w.tx.is_holding = false;
+		be_qp_wake(c->w.qp);
+		any = true;
+	}
+	return any;
+}
+
+void iw_tx_release(struct be_conn *c)
+{
+	uint8_t frame[IW_MAX_FRAME];
+	struct iw_wire *w = &c->w;
+	bool held = w->tx.held_until;
+	struct iw_inread *r;
+
+	iw_tx_unhold(c);
+	/* not into the middle of a message */
+	if (!held || w->dead || w->lost || w->tx.wr || w->tx.answering)
+		return;
+	while ((r = iw_in_oldest(c)) && !r->size) {
+		(void)iw_tx_put(c, frame, iw_frame_answer(frame, r->sink_stag,
+							  r->sink_to, w->crc));
+		iw_in_done(c);
+	}
+}
+
+/* It has gone, with others or alone */
+static void answered(struct be_conn *c, bool alone)
+{
+	iw_tx_unhold(c);
+	c->w.tx.alone_at = alone ? be_now() : 0;
+}
+
+/* A request of ours: could the last answer have gone with it? */
+static void followed(struct be_conn *c)
+{
+	struct iw_tx *tx = &c->w.tx;
+
+	if (!tx->alone_at)
+		return;
+	tx->replies = be_now() - tx->alone_at < IW_HOLD_NS;
+	tx->alone_at = 0;
+}
+
 /* --------------------------------------------------------- what to send next */
 
 static uint8_t send_opcode(const struct be_wr *wr)
@@ -317,6 +406,7 @@ static bool begin_request(struct be_conn *c, struct iw_batch *b)
 	tx->next = NULL;
 	if (be_wr_is_local(wr))
 		return execute(c, wr);
+	followed(c);
 	if (wr->opcode == VIRTIO_RDMA_OP_READ) {
 		add_read(c, b, iw_sq_asked(c, wr), wr);
 		return true;
@@ -369,14 +459,16 @@ static bool add_answer(struct be_conn *c, struct iw_batch *b)
 	batch_add(c, b, &h);
 	r->done += h.payload;
 	c->w.tx.answering = !h.last;
-	if (h.last)
-		iw_in_done(c);
+	if (!h.last)
+		return true;
+	iw_in_done(c);
+	answered(c, b->fpdus == 1);
 	return true;
 }
 
 static bool begin_answer(struct be_conn *c, struct iw_batch *b)
 {
-	return iw_in_oldest(c) && add_answer(c, b);
+	return iw_in_oldest(c) && !hold(c, b) && add_answer(c, b);
 }
 
 /* Between two messages */

@@ -128,6 +128,8 @@ static void wire_event(struct iw_item *item, uint32_t events)
 
 	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		w->readable = true;
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		w->ending = true;
 	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
 		w->writable = true;
 	if (w->qp && be_qp_open(w->qp))
@@ -250,6 +252,7 @@ void iw_stop(struct be_conn *c)
 	/* Nothing here names the guest's memory between two turns: what the
 	 * socket did not take was copied (tx.c), what it has not given is
 	 * thrown away from now on (rx.c). */
+	iw_tx_release(c);
 	c->w.qp = NULL;
 	c->w.rx.sink = IW_SINK_NONE;
 	c->w.rx.rwr = NULL;
@@ -361,9 +364,13 @@ bool iw_poll(struct backend *be)
 		run_busy(iw);
 		found = true;
 	}
+	found |= iw_tx_end_holds(iw, iw->hold_none);
+	iw->hold_none = false;
 	if (!iw->watched)
 		return found;
 	n = epoll_wait(iw->epoll, ev, EVENTS_PER_POLL, 0);
+	if (n < 1)
+		be_looked_in_vain();
 	for (int i = 0; i < n; i++)
 		ticked |= event(iw, &ev[i]);
 	if (ticked)
@@ -373,7 +380,8 @@ bool iw_poll(struct backend *be)
 
 void iw_arm(struct backend *be)
 {
-	(void)be;	/* the descriptor wakes at any time */
+	/* the descriptor wakes at any time, but not for an answer that waits */
+	iw_of(be)->hold_none = true;
 }
 
 int iw_poll_fd(const struct backend *be)

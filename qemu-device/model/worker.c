@@ -17,6 +17,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -36,6 +37,9 @@
 #define IDLE_PASSES_PER_LOOK	32	/* the clock costs as much as some passes */
 #define SPIN_FOR_ANSWER		2000	/* worker_call: some 10 us, then sleep */
 #define KICKS_PER_WAIT		16
+#define LONG_YIELD_NS		500000u	/* no other worker's turn is that long */
+#define CROWDED_NS		10000000u	/* doubled each time that it was in vain */
+#define MAX_CROWDED_NS		1000000000u
 
 struct call {
 	struct call *next;
@@ -80,6 +84,9 @@ struct worker {
 	struct timer_wheel wheel;
 	uint64_t bell_round;
 	uint64_t now;			/* of this pass; 0: not asked for yet */
+	bool in_vain;			/* a backend's look in this pass was */
+	uint64_t crowded_ns;		/* see yield(); 0: it is not */
+	uint64_t crowded_until;
 	uint32_t idle_passes;
 	uint64_t idle_since;
 };
@@ -101,6 +108,12 @@ uint64_t be_now(void)
 	if (!current->now)
 		current->now = loop_now_ns();
 	return current->now;
+}
+
+void be_looked_in_vain(void)
+{
+	if (current)
+		current->in_vain = true;
 }
 
 /* ------------------------------------------------- lists of the other files */
@@ -542,10 +555,43 @@ static void fall_asleep(struct worker *w)
 	w->idle_passes = 0;
 }
 
+static bool is_crowded(const struct worker *w)
+{
+	return w->crowded_ns && be_now() < w->crowded_until;
+}
+
+/*
+ * After a look in vain: whoever is about to bring work may need this CPU for it.
+ * One that gives it back at once, like another worker, is the better for it.  But
+ * one that spins on, like a guest's CPU, keeps it for a whole slice, and nobody
+ * kicks a worker that is awake: then the way is to sleep at once, for a while, as
+ * a kick brings the CPU back at once.
+ */
+static void yield(struct worker *w)
+{
+	uint64_t from = loop_now_ns();
+
+	sched_yield();
+	w->now = loop_now_ns();
+	if (w->now - from >= LONG_YIELD_NS) {
+		w->crowded_ns = w->crowded_ns ? 2 * w->crowded_ns : CROWDED_NS;
+		if (w->crowded_ns > MAX_CROWDED_NS)
+			w->crowded_ns = MAX_CROWDED_NS;
+		w->crowded_until = w->now + w->crowded_ns;
+	} else if (w->now - w->crowded_until > w->crowded_ns) {
+		w->crowded_ns = 0;
+	}
+}
+
 /* Nothing to do in this pass: spin on, or sleep */
 static void idle(struct worker *w)
 {
-	if (w->idle_passes++ % IDLE_PASSES_PER_LOOK)
+	if (w->in_vain && is_crowded(w)) {
+		fall_asleep(w);
+		return;
+	}
+	/* a pass that let others go first may have been a long one */
+	if (w->idle_passes++ % IDLE_PASSES_PER_LOOK && !w->in_vain)
 		return;
 	if (w->idle_passes == 1) {
 		w->idle_since = be_now();
@@ -561,20 +607,25 @@ static void pass(struct worker *w)
 	bool busy;
 
 	w->now = 0;
+	w->in_vain = false;
 	busy = run_calls(w);
 	count(&w->stat_passes);
 	if (ring_all(w))
-		busy = true;
-	if (poll_backends(w))
 		busy = true;
 	if (offer_receives(w))
 		busy = true;
 	if (run_guests(w))
 		busy = true;
+	/* what takes a system call comes behind what the guests ask for */
+	if (poll_backends(w))
+		busy = true;
 	settle(w);
 	answer_waiting(w);
 	if (w->wheel.count)
 		wheel_advance(&w->wheel, be_now(), deadline);
+	if (w->in_vain && list_empty(&w->runnable) && list_empty(&w->dying) &&
+	    !is_crowded(w))
+		yield(w);
 	if (busy || !list_empty(&w->runnable) || !list_empty(&w->dying))
 		w->idle_passes = 0;
 	else

@@ -172,15 +172,17 @@ class Host:
             return 127, f"cannot run {argv[0]}: {err.strerror}"
         return done.returncode, done.stdout.decode("utf-8", "replace").strip()
 
-    def listening(self) -> List[str]:
-        """Paths of the sockets that somebody listens on.
+    def listening(self, pid: Optional[int] = None) -> List[str]:
+        """Paths of the sockets that somebody listens on, in that process's
+        network namespace or in ours.
 
         Asked from the kernel: a trial connection would look to the listener
         like a client that came and went.
         """
+        whose = f"{pid}/" if pid else ""
         accepting = 0x10000     # __SO_ACCEPTCON
         rows = (line.split(maxsplit=7) for line in
-                (self.read("proc/net/unix") or "").splitlines()[1:])
+                (self.read(f"proc/{whose}net/unix") or "").splitlines()[1:])
         return [row[7] for row in rows
                 if len(row) == 8 and int(row[3], 16) & accepting]
 

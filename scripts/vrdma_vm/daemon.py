@@ -43,16 +43,17 @@ class Vrdmad:
     def __init__(self, program: str, guests: Sequence[GuestConfig],
                  rundir: Path, transcript: Transcript,
                  limits: Optional[Mapping[str, int]] = None,
-                 name: str = "vrdmad") -> None:
+                 name: str = "vrdmad", enter: Sequence[str] = ()) -> None:
+        """`enter`: what to run it by, where it shall live elsewhere."""
         self.name = name
         self.guests = list(guests)
         self.log: List[str] = []
         self._program = program
-        self._prefix: List[str] = []
+        self._prefix = list(enter)
         if os.geteuid() == 0:
             # where nobody can run it, wherever it was built
             self._program = shutil.copy(program, rundir / name)
-            self._prefix = _UNPRIVILEGED
+            self._prefix += _UNPRIVILEGED
         self._limits = dict(limits or {})
         self._config = rundir / f"{name}.conf"
         self._transcript = transcript
@@ -91,7 +92,7 @@ class Vrdmad:
             self._child.wait(1)
             raise VmError(f"{self.name} ended with {self._child.status}: "
                           f"{self._child.last}")
-        listening = Host().listening()
+        listening = Host().listening(self._child.pid)
         return all(g.socket in listening for g in self.guests)
 
     def kill(self) -> None:

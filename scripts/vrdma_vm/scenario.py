@@ -131,10 +131,10 @@ def connects(lab: Lab, tool: str, address: Optional[str] = None) -> None:
 # -- step 3 --
 
 def transfers(lab: Lab, tool: str, op: str, size: str, count: int,
-              timeout: float = 120) -> Event:
+              timeout: float = 120, address: Optional[str] = None) -> Event:
     """Moves data; both ends compare its content."""
     args = ["-m", op, "-S", size, "-C", str(count), "-t", "verify"]
-    run = start(lab, tool, args)
+    run = start(lab, tool, args, address=address)
     run.finish(timeout)
     event = run.client.one("transfer")
     want = _bytes(size) * count

@@ -9,21 +9,39 @@
 #include "iwscene.h"
 #include "netns.h"
 
-void iwscene_setup_with(const char *guest_section)
+static void start(const struct daemon_opts *o)
 {
-	struct daemon_opts o = {.guests = 1, .guest_section = guest_section};
-
 	fx.mem = FX_MEM;
 	ck_assert(netns_enter());
-	ck_assert(daemon_start(&fx.daemon, &o));
+	ck_assert(daemon_start(&fx.daemon, o));
 	fx.g[0] = tguest_start(fx.daemon.socket[0], fx.mem);
 	ck_assert_ptr_nonnull(fx.g[0]);
 }
 
+void iwscene_setup_with(const char *guest_section)
+{
+	struct daemon_opts o = {.guests = 1, .guest_section = guest_section};
+
+	start(&o);
+}
+
+#define GUEST_SECTION \
+	"disconnect-timeout-ms = 5000\nrnr-timeout-ms = 300\n" \
+	FX_SMALL FX_FEW_QUEUES
+
 void iwscene_setup(void)
 {
-	iwscene_setup_with("disconnect-timeout-ms = 5000\n"
-			   "rnr-timeout-ms = 300\n" FX_SMALL FX_FEW_QUEUES);
+	iwscene_setup_with(GUEST_SECTION);
+}
+
+void iwscene_setup_poll(uint32_t us)
+{
+	char line[32];
+	struct daemon_opts o = {.guests = 1, .guest_section = GUEST_SECTION,
+				.vrdmad_section = line};
+
+	snprintf(line, sizeof(line), "poll-us = %u", us);
+	start(&o);
 }
 
 /* Everything was given back, in the daemon, too */

@@ -22,6 +22,8 @@ struct iwscene {
 /* Check's setup and teardown: network, vrdmad, guest */
 void iwscene_setup(void);
 void iwscene_setup_with(const char *guest_section);
+/* The worker spins so long before it sleeps */
+void iwscene_setup_poll(uint32_t us);
 void iwscene_teardown(void);
 
 /* The guest listens; nobody has connected */

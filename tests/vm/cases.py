@@ -7,9 +7,8 @@ A test finds both guests booted and vrdmad running, and leaves them so.
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
 from functools import partial
-from typing import Callable, List
+from typing import List
 
 from vrdma_vm import ADDRESSES, Lab
 from vrdma_vm.events import Ping
@@ -19,14 +18,8 @@ from vrdma_vm.scenario import (
     keep_transferring, loses, peer_guest_dies, start, transfers, unload,
     vrdmad_dies, who_disconnects)
 
-
-@dataclass(frozen=True)
-class Case:
-    """One test."""
-
-    name: str
-    run: Callable[[Lab], object]
-    every_kernel: bool = False
+from case import Case
+from cases_hosts import TWO_HOSTS
 
 
 # -- the device comes up --
@@ -377,4 +370,5 @@ ALL: List[Case] = [
     Case("vrdmad-dies-busy-kernel", partial(vrdmad_dies, tool=KERNEL)),
     Case("guest-dies-awaited", guest_dies_being_waited_for),
     Case("peer-guest-dies", partial(peer_guest_dies, tool=USER), True),
+    *TWO_HOSTS,
 ]

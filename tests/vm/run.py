@@ -9,7 +9,7 @@ import fnmatch
 import sys
 import time
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import List, Optional, Tuple, Type
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent
                        / "scripts"))
@@ -17,12 +17,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent
 from vrdma_vm import Artifacts, Lab, Transcript, VmError, scenario  # noqa: E402
 from vrdma_vm.paths import build_dir, flavours                      # noqa: E402
 
-from cases import ALL, Case     # noqa: E402
+from case import Case           # noqa: E402
+from cases import ALL           # noqa: E402
 
 HELP = """
 The guests are booted once for each kernel and shared by the tests, in order;
-after a test that left them unusable they are booted anew. The transcripts are
-in <build>/vm-<kernel>.log. Ends with `vm: N passed, N failed`.
+after a test that left them unusable they are booted anew, and for the first test
+that has them on two hosts. The transcripts are in <build>/vm-<kernel>.log. Ends
+with `vm: N passed, N failed`.
 
 examples:
   tests/vm/run.py -l                      list the tests
@@ -39,11 +41,14 @@ class Shared:
         self._art, self._transcript, self._plain = art, transcript, plain
         self._lab: Optional[Lab] = None
 
-    def get(self) -> Lab:
+    def get(self, kind: Type[Lab]) -> Lab:
+        if self._lab is not None and type(self._lab) is not kind:
+            self.drop()
         if self._lab is None:
-            self._lab = Lab(self._art, self._transcript, self._plain)
+            self._lab = kind(self._art, self._transcript, self._plain)
             self._lab.__enter__()
-            self._lab.vrdmad.start()
+            for daemon in set(self._lab.daemons.values()):
+                daemon.start()
             self._lab.boot()
             self._lab.load_drivers()
         return self._lab
@@ -66,7 +71,7 @@ class Shared:
 def run_case(case: Case, shared: Shared) -> Optional[str]:
     """Why it failed; None: it passed."""
     try:
-        lab = shared.get()
+        lab = shared.get(case.lab)
         known = len(lab.faults())
         case.run(lab)
         for fault in lab.faults()[known:]:
