@@ -92,7 +92,7 @@ PARTS = (
          "tests/run.py -j 1 -t 600 build/tests/nested/test_foreign "
          "build/tests/nested/test_device@verbs", 1000),
     Part(5, "beside native programs", "python3 tests/nested/part5.py", 600),
-    Part(6, "iWARP with siw", "python3 tests/nested/part6.py", 900,
+    Part(6, "iWARP with siw", "python3 tests/nested/part6.py", 1500,
          after=read_wire),
 )
 

@@ -39,7 +39,7 @@ ROWS: List[Row] = [
     ("e2e/test_data", "iwarp", f"{ALWAYS},Send,Send with SE,Terminate"),
     ("e2e/test_windows windows", "iwarp", f"{ALWAYS},Send with Invalidate"),
     ("e2e/test_data", "iwarp:large=never", f"{ALWAYS},Send"),
-    ("e2e/test_data", "iwarp:crc=no", f"{ALWAYS},Send"),
+    ("e2e/test_data shapes", "iwarp:crc=no", f"{ALWAYS},Send"),
     ("e2e/test_connect", "iwarp:mpa=1", "Write"),
 ]
 
