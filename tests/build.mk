@@ -35,7 +35,7 @@ IN_NET := $(O)/tests/wire/in_net
 SOAK := $(O)/tests/soak/soak
 BENCH := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
 TEST_PROGRAMS = $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS) $(E2E) \
-	$(CONFORMANCE) $(HOSTILE) $(SCRIPT_TESTS) $(WIRE_TESTS) $(SOAK)
+	$(CONFORMANCE) $(HOSTILE) $(SCRIPT_TESTS) $(SOAK)
 
 $(O)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)

@@ -87,8 +87,11 @@ static void set_paused(void *arg)
 	struct set_paused *s = arg;
 	struct guest_data *d = s->data;
 
-	d->pauses += s->pause ? 1 : -1u;
-	d->paused = d->pauses;
+	if (s->pause)
+		d->pauses++;
+	else
+		d->pauses--;
+	d->paused = d->pauses > 0;
 	if (d->paused)
 		list_del(&d->runnable);
 	else if (!list_empty(&d->run))
