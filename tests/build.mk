@@ -113,7 +113,7 @@ hostile: $(HOSTILE) vrdmad ndspi
 	$(Q)tests/run.py $(RUN_ARGS) $(HOSTILE)
 script-tests: $(SCRIPT_TESTS) vrdmad
 	$(Q)tests/run.py $(RUN_ARGS) $(SCRIPT_TESTS)
-wire: $(WIRE_TESTS) $(IN_NET) $(E2E) vrdmad ## what tshark reads on our wire
+wire: $(WIRE_TESTS) $(IN_NET) $(E2E) $(CONFORMANCE) vrdmad ## what tshark reads on our wire
 	$(Q)tests/run.py $(RUN_ARGS) $(WIRE_TESTS)
 SOAK_CYCLES ?= 1000000
 soak: $(SOAK) vrdmad ## a million connections, kills and resets (SOAK_CYCLES=)
