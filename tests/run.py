@@ -6,7 +6,7 @@ usage: run.py [-j N] [-t SECONDS] [-k TEXT] PROGRAM[@BACKEND]...
 
   BACKEND     what joins the guests of its tests (VRDMA_BACKEND)
 
-  -j N        programs at a time (default 2)
+  -j N        programs at a time (default: one more than there are CPUs)
   -t SECONDS  longest time for one program (default 300)
   -k TEXT     only programs whose path contains TEXT
 
@@ -118,7 +118,8 @@ def report(result: Result) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-j", type=int, default=2)
+    # one more than there are CPUs: many a test waits for a deadline
+    parser.add_argument("-j", type=int, default=(os.cpu_count() or 1) + 1)
     parser.add_argument("-t", type=int, default=300)
     parser.add_argument("-k", default="")
     parser.add_argument("program", nargs="*")
