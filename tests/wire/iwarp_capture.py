@@ -26,9 +26,11 @@ _MAGIC = {b"\xd4\xc3\xb2\xa1": "<", b"\x4d\x3c\xb2\xa1": "<",
           b"\xa1\xb2\xc3\xd4": ">", b"\xa1\xb2\x3c\x4d": ">"}
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 LARGEST_FPDU = 65536 + 8
-# A guest's bytes may look like anything; out of order is not lost
+# A guest's bytes may look like anything; out of order is not lost; an ephemeral port
+# may be that of another protocol to tshark (44322 is pmproxy's)
 _TSHARK = ["tshark", "-n", "-O", "iwarp_mpa,iwarp_ddp_rdmap",
            "-o", "tcp.reassemble_out_of_order:TRUE",
+           "-o", "tcp.try_heuristic_first:TRUE",
            "--disable-protocol", "rpcordma", "--disable-protocol", "smb_direct"]
 
 # Who sends to whom: address, port, address, port
