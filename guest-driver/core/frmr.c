@@ -40,21 +40,8 @@ static void fill_create(struct vrc_cmd *cmd, void *req)
 static void create_done(struct vrc_cmd *cmd, uint32_t wire, const void *rsp)
 {
 	struct vrc_mr *mr = VRC_CONTAINER(cmd, struct vrc_mr, cmd);
-	const struct virtio_rdma_rsp_register_mr *r = rsp;
-	struct vrc_request req = mr->req;
 
-	if (wire == VIRTIO_RDMA_S_OK && !r->hdr.handle)
-		wire = VIRTIO_RDMA_S_INTERNAL_ERROR;
-	vrc_lock(mr->obj.core);
-	mr->state = VRC_MR_IDLE;
-	if (wire == VIRTIO_RDMA_S_OK) {
-		mr->state = VRC_MR_REGISTERED;
-		mr->obj.handle = vr_from_le32(r->hdr.handle);
-		mr->local_token = vr_from_le32(r->local_token);
-		mr->fast_token = vr_from_le32(r->remote_token);
-	}
-	vrc_unlock(mr->obj.core);
-	vrc_request_done(&mr->obj, &req, vrdma_status_from_wire(wire));
+	vrc_mr_registered(mr, wire, rsp, &mr->fast_token);
 }
 
 /* One attempt may fail and the next succeed: they share the tables */

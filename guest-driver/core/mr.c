@@ -65,13 +65,14 @@ static void fill_register(struct vrc_cmd *cmd, void *req)
 	r->pages = mr->pages.wire;
 }
 
-static void register_done(struct vrc_cmd *cmd, uint32_t wire, const void *rsp)
+/* The token that peers use goes to *remote: its owner is not the same for both
+ * kinds of region */
+void vrc_mr_registered(struct vrc_mr *mr, uint32_t wire,
+		       const struct virtio_rdma_rsp_register_mr *r,
+		       uint32_t *remote)
 {
-	struct vrc_mr *mr = VRC_CONTAINER(cmd, struct vrc_mr, cmd);
-	const struct virtio_rdma_rsp_register_mr *r = rsp;
 	struct vrc_request req = mr->req;
 
-	vrc_pages_free(mr->obj.core, &mr->pages);
 	if (wire == VIRTIO_RDMA_S_OK && !r->hdr.handle)
 		wire = VIRTIO_RDMA_S_INTERNAL_ERROR;
 	vrc_lock(mr->obj.core);
@@ -80,10 +81,18 @@ static void register_done(struct vrc_cmd *cmd, uint32_t wire, const void *rsp)
 		mr->state = VRC_MR_REGISTERED;
 		mr->obj.handle = vr_from_le32(r->hdr.handle);
 		mr->local_token = vr_from_le32(r->local_token);
-		mr->remote_token = vr_from_le32(r->remote_token);
+		*remote = vr_from_le32(r->remote_token);
 	}
 	vrc_unlock(mr->obj.core);
 	vrc_request_done(&mr->obj, &req, vrdma_status_from_wire(wire));
+}
+
+static void register_done(struct vrc_cmd *cmd, uint32_t wire, const void *rsp)
+{
+	struct vrc_mr *mr = VRC_CONTAINER(cmd, struct vrc_mr, cmd);
+
+	vrc_pages_free(mr->obj.core, &mr->pages);
+	vrc_mr_registered(mr, wire, rsp, &mr->remote_token);
 }
 
 static uint64_t mdl_page(const void *source, uint64_t index)

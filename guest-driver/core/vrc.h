@@ -624,6 +624,9 @@ NTSTATUS vrc_mr_begin(struct vrc_mr *mr, enum vrc_mr_state from,
 		      enum vrc_mr_state to);
 NTSTATUS vrc_mr_undo(struct vrc_mr *mr, enum vrc_mr_state back,
 		     NTSTATUS status);
+void vrc_mr_registered(struct vrc_mr *mr, uint32_t wire,
+		       const struct virtio_rdma_rsp_register_mr *r,
+		       uint32_t *remote);
 NDK_FN_INITIALIZE_FAST_REGISTER_MR vrc_frmr_initialize;
 bool vrc_frmr_offered(const struct vrc_pd *pd);
 void *vrc_frmr_table(struct vrc_mr *mr, uint32_t *index);
