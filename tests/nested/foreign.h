@@ -132,6 +132,9 @@ unsigned long packets_dropped(void);
 
 /* foreign_data.c: messages, writes and reads both ways */
 void add_transfer_tests(Suite *s, void (*setup)(void));
+/* foreign_death.c: B is killed.  is_told: what A has heard, and how its Disconnect
+ * ends */
+void add_death_tests(TCase *tc, void (*is_told)(struct scene *s));
 /* Of foreign_rping.c */
 void add_rping_tests(Suite *s);
 

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "evil.h"
 #include "fixture.h"
 #include "pattern.h"
 #include "run.h"
@@ -245,16 +246,23 @@ static uint8_t *plugged;
 
 static void plug(void)
 {
-	plugged_fd = memfd_create("plugged", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	ck_assert_int_ge(plugged_fd, 0);
-	ck_assert_int_eq(ftruncate(plugged_fd, PLUGGED_SIZE), 0);
-	ck_assert_int_eq(fcntl(plugged_fd, F_ADD_SEALS, F_SEAL_GROW |
-			       F_SEAL_SHRINK | F_SEAL_SEAL), 0);
+	plugged_fd = evil_memfd(PLUGGED_SIZE, F_SEAL_GROW | F_SEAL_SHRINK |
+					      F_SEAL_SEAL);
 	plugged = mmap(NULL, PLUGGED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
 		       plugged_fd, 0);
 	ck_assert_ptr_ne(plugged, MAP_FAILED);
 	ck_assert_int_eq(fe_plug(tguest_fe(fx.g[0]), PLUGGED_AT, PLUGGED_SIZE,
 				 plugged_fd), 0);
+}
+
+/* What A writes B has */
+static void works(struct pair *p, uint32_t seed)
+{
+	mem_fill(&p->a.mem, seed);
+	assert_status(ep_post_write(&p->a, 1, 0, PIECE, &p->b, 0, 0),
+		      STATUS_SUCCESS);
+	ends_well(&p->a);
+	ck_assert_int_eq(mem_check(p->b.mem.va, PIECE, seed, 0), -1);
 }
 
 /* From physical memory, as a kernel consumer names it */
@@ -307,11 +315,7 @@ START_TEST(memory_is_pulled_out_under_way)
 	printf("%u of %u writes before the memory was gone\n", good, posted);
 	ck_assert(ep_idle(&p.a));
 	/* of what is still there nothing is touched */
-	mem_fill(&other.a.mem, 9);
-	assert_status(ep_post_write(&other.a, 1, 0, PIECE, &other.b, 0, 0),
-		      STATUS_SUCCESS);
-	ends_well(&other.a);
-	ck_assert_int_eq(mem_check(other.b.mem.va, PIECE, 9, 0), -1);
+	works(&other, 9);
 	end_pair(&other);
 	pair_close(&p);
 	munmap(plugged, PLUGGED_SIZE);
@@ -404,11 +408,7 @@ START_TEST(port_was_down)
 	must_run("/usr/sbin/ip", WORDS("link", "set", "rx0", "down"));
 	link_is("mend");
 	pair_open(&p, 0, 1, NULL);
-	mem_fill(&p.a.mem, 5);
-	assert_status(ep_post_write(&p.a, 1, 0, PIECE, &p.b, 0, 0),
-		      STATUS_SUCCESS);
-	ends_well(&p.a);
-	ck_assert_int_eq(mem_check(p.b.mem.va, PIECE, 5, 0), -1);
+	works(&p, 5);
 	end_pair(&p);
 }
 END_TEST

@@ -334,50 +334,14 @@ START_TEST(b_disconnects_first)
 END_TEST
 
 /* The kernel says DREQ for a dead process: to A it has disconnected */
-static void b_is_killed(struct scene *s, struct tally *t, bool with_traffic)
+static void dead_is_graceful(struct scene *s)
 {
 	struct op op;
 
-	child_signal(&s->b, SIGKILL);
-	if (with_traffic)
-		traffic(t, s, UINT32_MAX, post_write);
-	ck_assert_int_eq(child_wait(&s->b), 128 + SIGKILL);
-	ck_assert(wait_count(&s->a.indications, 1, TEST_TIMEOUT_MS));
 	ck_assert_uint_eq(s->a.reason, VIRTIO_RDMA_R_GRACEFUL);
 	assert_status(op_wait(&op, ep_disconnect_start(&s->a, &op)),
 		      STATUS_SUCCESS);
-	tally_close(t, &s->a);
-	ck_assert(ep_idle(&s->a));
-	ck_assert_uint_eq(s->a.indications, 1);
-	scene_close(s);
 }
-
-START_TEST(b_killed_when_idle)
-{
-	struct tally t = { 0 };
-	struct scene s;
-
-	scene_open(&s, (enum who)_i, NULL, NO_OPTIONS);
-	post_receives(&t, &s.a, 4);
-	b_is_killed(&s, &t, false);
-}
-END_TEST
-
-START_TEST(b_killed_with_traffic)
-{
-	struct ep_opts o = { .mem = MIB };
-	struct tally t = { 0 };
-	struct scene s;
-
-	scene_open(&s, (enum who)_i, &o, NO_OPTIONS);
-	post_receives(&t, &s.a, 4);
-	child_say(&s.b, "storm " A_MEMORY " %u", A_MEMORY_ARGS(&s), 65536);
-	child_hear_line(&s.b, "storm");
-	traffic(&t, &s, 100, post_write);
-	assert_status(t.failure, STATUS_SUCCESS);
-	b_is_killed(&s, &t, true);
-}
-END_TEST
 
 /* Its kernel goes on acknowledging: what ends A's requests is that nobody posts
  * receives any more */
@@ -581,8 +545,7 @@ static void add_disconnects(Suite *s)
 	tcase_add_test(tc, b_answers_after_a_second);
 	tcase_add_test(tc, crossing);
 	tcase_add_loop_test(tc, b_disconnects_first, 0, 2);
-	tcase_add_loop_test(tc, b_killed_when_idle, 0, 2);
-	tcase_add_loop_test(tc, b_killed_with_traffic, 0, 2);
+	add_death_tests(tc, dead_is_graceful);
 	tc = with(s, "disconnect, impatient", impatient);
 	tcase_add_loop_test(tc, b_never_answers, 0, 2);
 	tcase_add_loop_test(tc, b_writes_on, 0, 2);
