@@ -26,7 +26,8 @@ allowed() {
 	host-backend) echo "qemu-device/include" ;;
 	host-backend/*) echo "qemu-device/include host-backend" ;;
 	guest-driver/core | guest-driver/core/freestanding) echo "qemu-device/include" ;;
-	guest-driver/linux | guest-driver/linux/*) echo "qemu-device/include guest-driver/core guest-driver/linux" ;;
+	guest-driver/linux | guest-driver/linux/*) echo "qemu-device/include guest-driver/core guest-driver/user guest-driver/linux" ;;
+	guest-driver/user) echo "qemu-device/include guest-driver/core guest-driver/linux" ;;
 	guest-driver/ndspi | guest-driver/ndspi/*) echo "qemu-device/include guest-driver/core guest-driver/linux guest-driver/ndspi" ;;
 	tests | tests/*) echo "*" ;;
 	*) return 1 ;;
