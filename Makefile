@@ -45,6 +45,7 @@ include qemu-device/model/build.mk
 include guest-driver/core/build.mk
 include guest-driver/ndspi/build.mk
 include guest-driver/linux/build.mk
+include guest-driver/windows/build.mk
 include tests/build.mk
 
 ##@ Build

@@ -163,6 +163,21 @@ static void mr_close(struct vrl_obj *obj)
 		mr_closed(mr);
 }
 
+const struct vrl_pin *vrl_mr_registered(struct vrl_obj *obj, NDK_MR **ndk,
+					bool *busy)
+{
+	struct vrl_mr *mr = to_mr(obj);
+	struct vrl_file *f = obj->file;
+	enum mr_state state;
+
+	spin_lock_irq(&f->slock);
+	state = mr->state;
+	spin_unlock_irq(&f->slock);
+	*busy = state != MR_IDLE && state != MR_REGISTERED;
+	*ndk = mr->ndk;
+	return state == MR_REGISTERED ? &mr->pin : NULL;
+}
+
 static void mr_free(struct vrl_obj *obj)
 {
 	kfree(to_mr(obj));

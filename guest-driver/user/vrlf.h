@@ -199,6 +199,11 @@ NDK_CQ *vrl_cq_ndk(struct vrl_obj *obj);
 NDK_QP *vrl_qp_ndk(struct vrl_obj *obj);
 NDK_SRQ *vrl_srq_ndk(struct vrl_obj *obj);
 
+/* A region's memory if it is registered, else NULL; busy: a Register or Deregister
+ * is under way.  f->lock held */
+const struct vrl_pin *vrl_mr_registered(struct vrl_obj *obj, NDK_MR **ndk,
+					bool *busy);
+
 /* An object's buffer for mmap: far apart, no two the same, never the fixed ones */
 #define VRL_MMAP_SHIFT		32
 static inline u64 vrl_mmap_offset(const struct vrl_obj *obj)
