@@ -190,3 +190,9 @@ HRESULT nd_file_handle(struct nd_file *file, HANDLE *out)
 	*out = ep;
 	return ND_SUCCESS;
 }
+
+/* It only has to be one: events come by the adapter's own file */
+HRESULT nd_handle_check(HANDLE handle)
+{
+	return fcntl(handle, F_GETFD) < 0 ? ND_INVALID_HANDLE : ND_SUCCESS;
+}

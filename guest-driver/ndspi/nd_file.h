@@ -39,6 +39,9 @@ struct nd_owner;
 typedef void (*nd_end_fn)(struct nd_owner *owner, HRESULT status,
 			  const uint64_t data[2]);
 
+#ifdef _WIN32
+#include "nd_file_windows.h"	/* of the Windows provider: struct nd_file */
+#else
 struct nd_request {
 	uint32_t generation;
 	bool used;
@@ -68,18 +71,22 @@ struct nd_file {
 
 	atomic_bool removed;	/* the kernel said so once: it stays so */
 };
+#endif
 
 /* What overlapped objects have in common; obj first */
 struct nd_owner {
 	struct nd_object obj;
 	struct nd_file *file;
 	uint32_t id;		/* in the file */
+	HANDLE handle;		/* overlapped file that it was made with, if any */
 	uint32_t pending;	/* under file->lock: entries in its table */
 };
 
 HRESULT nd_file_open(unsigned number, struct nd_file **out);
 void nd_file_close(struct nd_file *file);
 HRESULT nd_file_handle(struct nd_file *file, HANDLE *out);
+/* Of a handle that a consumer gave for such a file */
+HRESULT nd_handle_check(HANDLE handle);
 
 /* An ioctl whose argument begins with a status */
 HRESULT nd_call(struct nd_file *file, unsigned long code, void *arg);
