@@ -153,7 +153,7 @@ static void cq_destroy(struct nd_object *obj)
 
 	nd_owner_free(&cq->own);
 	nd_cq_notify_end(cq);
-	nd_file_unmap(cq->buffer, cq->size);
+	nd_file_unmap(cq->own.file, cq->buffer, cq->size);
 	pthread_mutex_destroy(&cq->notify_lock);
 	free(cq);
 }

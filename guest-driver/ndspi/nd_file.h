@@ -88,15 +88,16 @@ HRESULT nd_file_handle(struct nd_file *file, HANDLE *out);
 /* Of a handle that a consumer gave for such a file */
 HRESULT nd_handle_check(HANDLE handle);
 
-/* An ioctl whose argument begins with a status */
-HRESULT nd_call(struct nd_file *file, unsigned long code, void *arg);
+/* An ioctl whose argument begins with a status.  Arguments are pointers to their
+ * own type: on Windows both are macros that take the size from it. */
+HRESULT (nd_call)(struct nd_file *file, unsigned long code, void *arg);
 /*
  * One that may stay pending.  overlapped: the field of arg that carries the
  * request's number.  ov may be NULL.  Success at once becomes ND_PENDING with
  * a notification, so that a consumer has one road only.
  */
-HRESULT nd_start(struct nd_owner *owner, unsigned long code, void *arg,
-		 __u64 *overlapped, OVERLAPPED *ov, nd_end_fn end);
+HRESULT (nd_start)(struct nd_owner *owner, unsigned long code, void *arg,
+		   __u64 *overlapped, OVERLAPPED *ov, nd_end_fn end);
 
 /* file->lock held: ov becomes pending; ov ends and is announced */
 void nd_overlapped_begin(OVERLAPPED *ov);
@@ -109,7 +110,7 @@ HRESULT nd_overlapped_cancel(struct nd_owner *owner);
 void nd_owner_free(struct nd_owner *owner);
 
 void *nd_file_map(struct nd_file *file, uint64_t offset, uint64_t size);
-void nd_file_unmap(void *va, uint64_t size);
+void nd_file_unmap(struct nd_file *file, void *va, uint64_t size);
 /* Tell the device that the ring of a queue pair has work */
 void nd_file_bell(struct nd_file *file, uint32_t slot);
 

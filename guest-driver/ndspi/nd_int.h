@@ -60,6 +60,7 @@ struct nd_cq {
 	struct nd_spin ring_lock;
 	struct vrdma_cqring ring;	/* ring_lock */
 	uint32_t signalled;	/* ring_lock: entries before it made an event */
+	uint32_t armed_end;	/* Windows: the ring's end when it was armed last */
 
 	pthread_mutex_t notify_lock;	/* one Notify at a time */
 	/* file->lock */

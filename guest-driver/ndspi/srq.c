@@ -43,7 +43,7 @@ static HRESULT map_ring(struct nd_srq *srq)
 
 static void unmap_ring(struct nd_srq *srq)
 {
-	nd_file_unmap(srq->buffer, srq->size);
+	nd_file_unmap(srq->own.file, srq->buffer, srq->size);
 	srq->buffer = NULL;
 }
 

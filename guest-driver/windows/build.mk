@@ -32,10 +32,43 @@ $(O)/windows/vrdma.sys: $(WIN_SYS_OBJ)
 		-Wl,--image-base,0x140000000 -Wl,--dynamicbase -o $@ $^ \
 		-lntoskrnl -lhal
 
-WINDOWS := $(O)/windows/vrdma.sys
+# --- vrdmand.dll: the NDSPI library, with its ends for Windows ---
+# The version: where its DLLs have what is used here, Windows 8 and Server 2012
+WIN_USER_INC := -D_WIN32_WINNT=0x0602 -D__USE_MINGW_ANSI_STDIO=1 \
+	-I$(WIN_DIR)/dll/compat -I$(WIN_DIR)/compat -I$(WIN_DIR)/dll -I$(WIN_DIR) \
+	-I$(WIN_DIR)/wine -I$(WIN_DIR)/tools -I$(NDSPI_DIR) -Iguest-driver/core -Iguest-driver/linux \
+	-Iqemu-device/include
+WIN_NOT_NDSPI := $(patsubst %,$(NDSPI_DIR)/%.c,file overlapped sys cq_notify)
+WIN_DLL_SRC := $(filter-out $(WIN_NOT_NDSPI),$(NDSPI_SRC)) \
+	$(wildcard $(WIN_DIR)/dll/*.c)
+WIN_DLL_OBJ = $(WIN_DLL_SRC:%.c=$(WIN_O)/user/%.o)
+
+$(O)/windows/user/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(WIN_CC) $(WIN_CFLAGS) $(WIN_USER_INC) -c -o $@ $<
+
+$(O)/windows/vrdmand.dll: $(WIN_DLL_OBJ) $(WIN_DIR)/dll/provider.def
+	$(Q)$(WIN_CC) -shared -static-libgcc -o $@ $^ -lntdll -luuid -lws2_32 \
+		-Wl,--out-implib,$(O)/windows/libvrdmand.dll.a
+
+# --- tools: the Linux ones' source, with the DLL ---
+WIN_TOOL_LIB := $(ND_PING_SRC) $(ND_TOOLS_DIR)/tool.c $(NDSPI_DIR)/iid.c \
+	$(wildcard $(WIN_DIR)/tools/*.c)
+WIN_TOOL_OBJ = $(WIN_TOOL_LIB:%.c=$(WIN_O)/user/%.o)
+$(O)/windows/nd_info.exe $(O)/windows/nd_ping.exe: $(O)/windows/%.exe: \
+		$(O)/windows/user/$(ND_TOOLS_DIR)/%.o $(WIN_TOOL_OBJ) \
+		$(O)/windows/vrdmand.dll
+	$(Q)$(WIN_CC) -static-libgcc -o $@ $(filter %.o,$^) \
+		$(O)/windows/libvrdmand.dll.a -luuid -lws2_32
+
+$(O)/windows/vrdma_load.exe: $(O)/windows/user/$(WIN_DIR)/wine/tools/vrdma_load.o
+	$(Q)$(WIN_CC) -static-libgcc -o $@ $^ -ladvapi32
+
+WINDOWS := $(addprefix $(O)/windows/,vrdma.sys vrdmand.dll nd_info.exe nd_ping.exe \
+	vrdma_load.exe)
 
 windows-bin: $(WINDOWS)
 
--include $(WIN_SYS_OBJ:.o=.d)
+-include $(WIN_SYS_OBJ:.o=.d) $(WIN_DLL_OBJ:.o=.d) $(WIN_TOOL_OBJ:.o=.d)
 
 .PHONY: windows-bin

@@ -12,6 +12,8 @@
 #define VRW_CTL(nr)		(0x12ul << 16 | (0x800ul + (nr)) << 2)
 #define VRW_CTL_NR(code)	(((code) >> 2 & 0xfff) - 0x800)
 
+#undef _IO
+#undef _IOWR
 #define _IOWR(magic, nr, type)	VRW_CTL(nr)
 #define _IO(magic, nr)		VRW_CTL(nr)
 
