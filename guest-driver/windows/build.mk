@@ -9,7 +9,8 @@ WIN_CC ?= x86_64-w64-mingw32-gcc
 WIN_O = $(O)/windows
 WIN_CFLAGS := -std=gnu11 -O2 -g -MMD -MP $(WARNINGS)
 
-# --- vrdma.sys: the core, a process' objects, and the shell ---
+# --- wine/vrdma.sys: the core, a process' objects, the WDM half, and the bottom that
+# Wine runs.  Not for Windows: it makes system calls of Linux. ---
 WIN_DDK ?= /usr/share/mingw-w64/include/ddk
 WIN_SYS_INC := -I$(WIN_DDK) -Iguest-driver/core -Iguest-driver/user -I$(WIN_DIR) \
 	-I$(WIN_DIR)/compat -Iguest-driver/linux -Iqemu-device/include
@@ -27,7 +28,8 @@ $(O)/windows/sys/%.o: %.c
 		$(WIN_SYS_INC) -c -o $@ $<
 
 # No -shared, or the entry would be taken for a DllMain
-$(O)/windows/vrdma.sys: $(WIN_SYS_OBJ)
+$(O)/windows/wine/vrdma.sys: $(WIN_SYS_OBJ)
+	@mkdir -p $(@D)
 	$(Q)$(WIN_CC) -nostdlib -Wl,--subsystem,native -Wl,--entry,DriverEntry \
 		-Wl,--image-base,0x140000000 -Wl,--dynamicbase -o $@ $^ \
 		-lntoskrnl -lhal
@@ -61,11 +63,12 @@ $(O)/windows/nd_info.exe $(O)/windows/nd_ping.exe: $(O)/windows/%.exe: \
 	$(Q)$(WIN_CC) -static-libgcc -o $@ $(filter %.o,$^) \
 		$(O)/windows/libvrdmand.dll.a -luuid -lws2_32
 
-$(O)/windows/vrdma_load.exe: $(O)/windows/user/$(WIN_DIR)/wine/tools/vrdma_load.o
+$(O)/windows/wine/vrdma_load.exe: $(O)/windows/user/$(WIN_DIR)/wine/tools/vrdma_load.o
+	@mkdir -p $(@D)
 	$(Q)$(WIN_CC) -static-libgcc -o $@ $^ -ladvapi32
 
-WINDOWS := $(addprefix $(O)/windows/,vrdma.sys vrdmand.dll nd_info.exe nd_ping.exe \
-	vrdma_load.exe)
+WINDOWS := $(addprefix $(O)/windows/,vrdmand.dll nd_info.exe nd_ping.exe \
+	wine/vrdma.sys wine/vrdma_load.exe)
 
 windows-bin: $(WINDOWS)
 
