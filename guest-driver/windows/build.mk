@@ -63,12 +63,22 @@ $(O)/windows/nd_info.exe $(O)/windows/nd_ping.exe: $(O)/windows/%.exe: \
 	$(Q)$(WIN_CC) -static-libgcc -o $@ $(filter %.o,$^) \
 		$(O)/windows/libvrdmand.dll.a -luuid -lws2_32
 
+# --- tests that tests/wine/run.py runs ---
+$(O)/windows/user/tests/%.o: WIN_USER_INC += -I$(ND_TOOLS_DIR)
+$(O)/windows/wine/nd_conform.exe: $(O)/windows/user/tests/guest/nd_conform.o \
+		$(O)/windows/user/$(ND_TOOLS_DIR)/tool.o $(O)/windows/user/$(NDSPI_DIR)/iid.o \
+		$(O)/windows/user/$(WIN_DIR)/tools/tool_windows.o $(O)/windows/vrdmand.dll
+	@mkdir -p $(@D)
+	$(Q)$(WIN_CC) -static-libgcc -o $@ $(filter %.o,$^) \
+		$(O)/windows/libvrdmand.dll.a -luuid -lws2_32
+
 $(O)/windows/wine/vrdma_load.exe: $(O)/windows/user/$(WIN_DIR)/wine/tools/vrdma_load.o
 	@mkdir -p $(@D)
 	$(Q)$(WIN_CC) -static-libgcc -o $@ $^ -ladvapi32
 
 WINDOWS := $(addprefix $(O)/windows/,vrdmand.dll nd_info.exe nd_ping.exe \
-	wine/vrdma.sys wine/vrdma_load.exe)
+	wine/vrdma.sys wine/vrdma_load.exe \
+	wine/nd_conform.exe)
 
 windows-bin: $(WINDOWS)
 

@@ -127,6 +127,7 @@ class Prefix:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def spawn(self, *args: str) -> subprocess.Popen[bytes]:
+        # programs in wine/ find the DLL by the path
         out = open(self.path / f"out-{time.monotonic_ns()}", "w+b")
         proc = self._popen(list(args), stdin=subprocess.DEVNULL, stdout=out,
                            stderr=subprocess.STDOUT)

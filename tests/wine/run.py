@@ -210,6 +210,16 @@ def one_after_the_other(lab: Lab) -> None:
     check(s.wait(PATIENCE_S) == 0, Prefix.output(s))
 
 
+# --- the scheme ---------------------------------------------------------------------
+
+
+@test
+def disconnect_scheme(lab: Lab) -> None:
+    """The same program as in a Linux guest: tests/guest/nd_conform.c"""
+    r = lab.guests[0].run("wine/nd_conform.exe", "10.0.0.1", timeout=120)
+    check(r.returncode == 0 and r.stdout.rstrip().endswith(" 0 failed"), r.stdout)
+
+
 # --- deaths ------------------------------------------------------------------------
 
 
