@@ -72,13 +72,17 @@ $(O)/windows/wine/nd_conform.exe: $(O)/windows/user/tests/guest/nd_conform.o \
 	$(Q)$(WIN_CC) -static-libgcc -o $@ $(filter %.o,$^) \
 		$(O)/windows/libvrdmand.dll.a -luuid -lws2_32
 
+$(O)/windows/wine/nd_wrong.exe: $(O)/windows/user/tests/wine/nd_wrong.o
+	@mkdir -p $(@D)
+	$(Q)$(WIN_CC) -static-libgcc -o $@ $^ -lntdll
+
 $(O)/windows/wine/vrdma_load.exe: $(O)/windows/user/$(WIN_DIR)/wine/tools/vrdma_load.o
 	@mkdir -p $(@D)
 	$(Q)$(WIN_CC) -static-libgcc -o $@ $^ -ladvapi32
 
 WINDOWS := $(addprefix $(O)/windows/,vrdmand.dll nd_info.exe nd_ping.exe \
 	wine/vrdma.sys wine/vrdma_load.exe \
-	wine/nd_conform.exe)
+	wine/nd_conform.exe wine/nd_wrong.exe)
 
 windows-bin: $(WINDOWS)
 

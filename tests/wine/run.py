@@ -220,6 +220,13 @@ def disconnect_scheme(lab: Lab) -> None:
     check(r.returncode == 0 and r.stdout.rstrip().endswith(" 0 failed"), r.stdout)
 
 
+@test
+def wrong_calls(lab: Lab) -> None:
+    r = lab.guests[0].run("wine/nd_wrong.exe", timeout=120)
+    check(r.returncode == 0 and r.stdout.rstrip().endswith(" 0 failed"), r.stdout)
+    lab.ping("-C", "8")
+
+
 # --- deaths ------------------------------------------------------------------------
 
 
