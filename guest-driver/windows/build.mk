@@ -65,9 +65,12 @@ $(O)/windows/nd_info.exe $(O)/windows/nd_ping.exe: $(O)/windows/%.exe: \
 
 # --- tests that tests/wine/run.py runs ---
 $(O)/windows/user/tests/%.o: WIN_USER_INC += -I$(ND_TOOLS_DIR)
-$(O)/windows/wine/nd_conform.exe: $(O)/windows/user/tests/guest/nd_conform.o \
-		$(O)/windows/user/$(ND_TOOLS_DIR)/tool.o $(O)/windows/user/$(NDSPI_DIR)/iid.o \
-		$(O)/windows/user/$(WIN_DIR)/tools/tool_windows.o $(O)/windows/vrdmand.dll
+WIN_NDTEST_OBJ = $(O)/windows/user/$(ND_TOOLS_DIR)/tool.o $(O)/windows/user/$(NDSPI_DIR)/iid.o \
+		$(O)/windows/user/$(WIN_DIR)/tools/tool_windows.o
+$(O)/windows/wine/nd_conform.exe: $(O)/windows/user/tests/guest/nd_conform.o
+$(O)/windows/wine/nd_irp.exe: $(O)/windows/user/tests/wine/nd_irp.o
+$(O)/windows/wine/nd_conform.exe $(O)/windows/wine/nd_irp.exe: $(WIN_NDTEST_OBJ) \
+		$(O)/windows/vrdmand.dll
 	@mkdir -p $(@D)
 	$(Q)$(WIN_CC) -static-libgcc -o $@ $(filter %.o,$^) \
 		$(O)/windows/libvrdmand.dll.a -luuid -lws2_32
@@ -82,7 +85,7 @@ $(O)/windows/wine/vrdma_load.exe: $(O)/windows/user/$(WIN_DIR)/wine/tools/vrdma_
 
 WINDOWS := $(addprefix $(O)/windows/,vrdmand.dll nd_info.exe nd_ping.exe \
 	wine/vrdma.sys wine/vrdma_load.exe \
-	wine/nd_conform.exe wine/nd_wrong.exe)
+	$(addprefix wine/,nd_conform.exe nd_irp.exe nd_wrong.exe))
 
 windows-bin: $(WINDOWS)
 

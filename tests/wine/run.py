@@ -221,6 +221,26 @@ def disconnect_scheme(lab: Lab) -> None:
 
 
 @test
+def overlapped_requests(lab: Lab) -> None:
+    r = lab.guests[0].run("wine/nd_irp.exe", "10.0.0.1", timeout=200)
+    check(r.returncode == 0 and r.stdout.rstrip().endswith(" 0 failed"), r.stdout)
+
+
+@test
+def killed_with_requests_pending(lab: Lab) -> None:
+    g = lab.guests[0]
+    held = g.spawn("wine/nd_irp.exe", "10.0.0.1", "hold")
+    wait_for(lambda: "holding" in Prefix.output(held) or held.poll() is not None,
+             "a hundred requests")
+    check(held.poll() is None, Prefix.output(held))
+    for pid in unix_pids(lab, 0, "nd_irp.exe"):
+        os.kill(pid, signal.SIGKILL)
+    held.wait(PATIENCE_S)
+    r = g.run("wine/nd_irp.exe", "10.0.0.1", "again")
+    check(r.returncode == 0, r.stdout)
+
+
+@test
 def wrong_calls(lab: Lab) -> None:
     r = lab.guests[0].run("wine/nd_wrong.exe", timeout=120)
     check(r.returncode == 0 and r.stdout.rstrip().endswith(" 0 failed"), r.stdout)
