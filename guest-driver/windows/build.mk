@@ -55,13 +55,16 @@ $(O)/windows/vrdmand.dll: $(WIN_DLL_OBJ) $(WIN_DIR)/dll/provider.def
 
 # --- tools: the Linux ones' source, with the DLL ---
 WIN_TOOL_LIB := $(ND_PING_SRC) $(ND_TOOLS_DIR)/tool.c $(NDSPI_DIR)/iid.c \
-	$(wildcard $(WIN_DIR)/tools/*.c)
+	$(WIN_DIR)/tools/tool_windows.c
 WIN_TOOL_OBJ = $(WIN_TOOL_LIB:%.c=$(WIN_O)/user/%.o)
 $(O)/windows/nd_info.exe $(O)/windows/nd_ping.exe: $(O)/windows/%.exe: \
 		$(O)/windows/user/$(ND_TOOLS_DIR)/%.o $(WIN_TOOL_OBJ) \
 		$(O)/windows/vrdmand.dll
 	$(Q)$(WIN_CC) -static-libgcc -o $@ $(filter %.o,$^) \
 		$(O)/windows/libvrdmand.dll.a -luuid -lws2_32
+
+$(O)/windows/nd_install.exe: $(O)/windows/user/$(WIN_DIR)/tools/nd_install.o
+	$(Q)$(WIN_CC) -static-libgcc -o $@ $^ -lws2_32
 
 # --- tests that tests/wine/run.py runs ---
 $(O)/windows/user/tests/%.o: WIN_USER_INC += -I$(ND_TOOLS_DIR)
@@ -83,7 +86,7 @@ $(O)/windows/wine/vrdma_load.exe: $(O)/windows/user/$(WIN_DIR)/wine/tools/vrdma_
 	@mkdir -p $(@D)
 	$(Q)$(WIN_CC) -static-libgcc -o $@ $^ -ladvapi32
 
-WINDOWS := $(addprefix $(O)/windows/,vrdmand.dll nd_info.exe nd_ping.exe \
+WINDOWS := $(addprefix $(O)/windows/,vrdmand.dll nd_info.exe nd_ping.exe nd_install.exe \
 	wine/vrdma.sys wine/vrdma_load.exe \
 	$(addprefix wine/,nd_conform.exe nd_irp.exe nd_wrong.exe))
 

@@ -58,7 +58,7 @@ $rows"
 
 check_one wine/vrdma.sys 1
 check_one vrdmand.dll 3
-for exe in nd_info.exe nd_ping.exe wine/vrdma_load.exe; do
+for exe in nd_info.exe nd_ping.exe nd_install.exe wine/vrdma_load.exe; do
 	check_one "$exe" 3
 done
 rows=$(exports "$dir/vrdmand.dll" | diff - <(named) || true)

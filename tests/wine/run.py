@@ -140,6 +140,16 @@ def info_of_an_address(lab: Lab) -> None:
 
 
 @test
+def catalog_entry(lab: Lab) -> None:
+    """Wine's catalog calls are stubs: only what would be written there"""
+    r = lab.guests[0].run("nd_install.exe", "show")
+    for want in ("service_flags=0x8e", "provider_flags=0x14", "version=0x20000",
+                 "socket_type=-1", "protocol=0"):
+        check(want in r.stdout, f"no {want} in {r.stdout}")
+    check(lab.guests[0].run("nd_install.exe", "nonsense").returncode == 2, "no usage error")
+
+
+@test
 def ping_send(lab: Lab) -> None:
     out = lab.ping("-m", "send", "-S", "4K", "-C", "1000")
     check("indication reason=graceful count=1" in out, out)
