@@ -173,7 +173,8 @@ def ping_odd_sizes(lab: Lab) -> None:
 
 @test
 def ping_a_large_region(lab: Lab) -> None:
-    lab.ping("-m", "write", "-S", "64M", "-C", "2")
+    """More than one MDL describes"""
+    lab.ping("-m", "write", "-S", "1100M", "-C", "1")
 
 
 @test
