@@ -86,11 +86,15 @@ $(O)/windows/wine/vrdma_load.exe: $(O)/windows/user/$(WIN_DIR)/wine/tools/vrdma_
 	@mkdir -p $(@D)
 	$(Q)$(WIN_CC) -static-libgcc -o $@ $^ -ladvapi32
 
+# --- the NDIS miniport: compiled, and run by tests/ndis; not linked, for there is no
+# PCI transport under it ---
+WIN_NDIS_OBJ = $(patsubst %.c,$(WIN_O)/sys/%.o,$(wildcard $(WIN_DIR)/ndis/*.c))
+
 WINDOWS := $(addprefix $(O)/windows/,vrdmand.dll nd_info.exe nd_ping.exe nd_install.exe \
 	wine/vrdma.sys wine/vrdma_load.exe \
 	$(addprefix wine/,nd_conform.exe nd_irp.exe nd_wrong.exe))
 
-windows-bin: $(WINDOWS)
+windows-bin: $(WINDOWS) $(WIN_NDIS_OBJ)
 
 -include $(WIN_SYS_OBJ:.o=.d) $(WIN_DLL_OBJ:.o=.d) $(WIN_TOOL_OBJ:.o=.d)
 
