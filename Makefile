@@ -82,6 +82,10 @@ test-wine: ## Windows guests under Wine: the driver, the provider, nd_ping (WINE
 	$(Q)scripts/setup.sh build windows
 	$(Q)$(MAKE) --no-print-directory vrdmad windows-bin
 	$(Q)tests/wine/run.py $(WINE_TESTS)
+test-wine-linux: ## the same against a Linux guest in a VM
+	$(Q)scripts/setup.sh build guest windows
+	$(Q)$(MAKE) --no-print-directory all kmod windows-bin
+	$(Q)tests/wine/with_linux.py
 bench: ## ratios against peers, in one run
 	$(Q)scripts/setup.sh build bench
 	$(Q)$(MAKE) --no-print-directory bench-run
@@ -120,4 +124,4 @@ windows: ## vrdma.sys, vrdmand.dll and the tools for Windows, checked
 	$(Q)guest-driver/windows/check.sh $(O)/windows
 
 .PHONY: all deps qemu demo test check check-asan check-tsan check-vm nested bench \
-	test-wine windows coverage lint layers functions format clean help compile-flags
+	test-wine test-wine-linux windows coverage lint layers functions format clean help compile-flags
