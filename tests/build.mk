@@ -36,7 +36,8 @@ SOAK := $(O)/tests/soak/soak
 BENCH := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
 # The Windows miniport, compiled here, with a stand-in for NDIS
 NDIS := $(patsubst %.c,$(O)/%,$(wildcard tests/ndis/test_*.c))
-NDIS_OBJ := $(patsubst %.c,$(O)/tests/obj/%.o,$(wildcard guest-driver/windows/ndis/*.c))
+NDIS_OBJ := $(patsubst %.c,$(O)/tests/obj/%.o,$(wildcard guest-driver/windows/ndis/*.c \
+	guest-driver/windows/pci/*.c))
 TEST_PROGRAMS = $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS) $(E2E) \
 	$(CONFORMANCE) $(HOSTILE) $(NDIS) $(SCRIPT_TESTS) $(SOAK)
 
@@ -61,10 +62,10 @@ $(UNIT_VERBS): %: %.o $(UNIT_VERBS_OBJ)
 	$(Q)$(CC) $(LDFLAGS_COMMON) $(UNIT_VERBS_WRAP) -o $@ $^ $(CHECK_LIBS)
 $(E2E) $(CONFORMANCE) $(HOSTILE) $(SOAK): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
-$(O)/tests/obj/guest-driver/windows/ndis/%.o: guest-driver/windows/ndis/%.c
+$(O)/tests/obj/guest-driver/windows/%.o: guest-driver/windows/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_COMMON) $(TEST_INC) -c -o $@ $<
-$(O)/tests/ndis/%.o: TEST_INC += -Iguest-driver/windows/ndis
+$(O)/tests/ndis/%.o: TEST_INC += -Iguest-driver/windows/ndis -Iguest-driver/windows/pci
 $(NDIS_OBJ): TEST_INC += -Iguest-driver/windows/ndis
 $(NDIS): %: %.o $(O)/tests/ndis/standin.o $(NDIS_OBJ) $(TEST_LIB_OBJ) \
 		$(O)/libvrdmacore.a

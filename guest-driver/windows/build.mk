@@ -86,9 +86,10 @@ $(O)/windows/wine/vrdma_load.exe: $(O)/windows/user/$(WIN_DIR)/wine/tools/vrdma_
 	@mkdir -p $(@D)
 	$(Q)$(WIN_CC) -static-libgcc -o $@ $^ -ladvapi32
 
-# --- the NDIS miniport: compiled, and run by tests/ndis; not linked, for there is no
-# PCI transport under it ---
-WIN_NDIS_OBJ = $(patsubst %.c,$(WIN_O)/sys/%.o,$(wildcard $(WIN_DIR)/ndis/*.c))
+# --- the NDIS miniport and the PCI transport: compiled, and run by tests/ndis; not linked, for
+# nothing joins them yet ---
+WIN_NDIS_OBJ = $(patsubst %.c,$(WIN_O)/sys/%.o,$(wildcard $(WIN_DIR)/ndis/*.c \
+	$(WIN_DIR)/pci/*.c))
 
 WINDOWS := $(addprefix $(O)/windows/,vrdmand.dll nd_info.exe nd_ping.exe nd_install.exe \
 	wine/vrdma.sys wine/vrdma_load.exe \
