@@ -44,10 +44,13 @@ static struct vrc_qp *to_qp(NDK_QP *ndk)
 
 /* --- the bell -------------------------------------------------------------------- */
 
+/* A full fence is behind the tail: after_post() */
 static void ring(struct vrc_qp *qp)
 {
 	struct vrdma_core *c = qp->obj.core;
 
+	if (vrdma_qp_is_watched(qp->buffer.va))
+		return;
 	if (vrdma_ring_bell(qp->ctx_page, qp->slot))
 		c->ops->queue_kick(c->os, qp->obj.owner->wake_queue);
 }

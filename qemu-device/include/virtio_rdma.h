@@ -575,6 +575,7 @@ VIRTIO_RDMA_SIZE(virtio_rdma_cq_event, 16);
  * worker; if it is ASLEEP, notify the context's wake-up queue.  The worker:
  * set ASLEEP (full barrier), look through every context once more, then wait.
  * It takes bits with an atomic exchange: summary word first, then work word.
+ * A queue pair that the worker watches needs no bit: see its record.
  */
 #define VIRTIO_RDMA_WORKER_AWAKE	0
 #define VIRTIO_RDMA_WORKER_ASLEEP	1
@@ -593,7 +594,13 @@ VIRTIO_RDMA_OFFSET(virtio_rdma_context_page, work, 128);
 #define VIRTIO_RDMA_QP_INIT		0	/* receives may be posted */
 #define VIRTIO_RDMA_QP_CONNECTED	1
 #define VIRTIO_RDMA_QP_ERROR		2	/* what is posted completes cancelled */
-/* At offset 0 of a QP's buffer.  Counts run freely and wrap at 2^32. */
+/*
+ * At offset 0 of a QP's buffer.  Counts run freely and wrap at 2^32.  While the
+ * worker looks at the tails by itself it says so in watched: a driver that stored
+ * a tail and then (full barrier) reads WATCHED has told it enough.  The worker
+ * takes the word back (full barrier), then looks at the tails once more.
+ */
+#define VIRTIO_RDMA_QP_WATCHED	1
 struct virtio_rdma_qp_record {
 	vr_le32 sq_tail;		/* D->d  entries ever posted */
 	vr_le32 rq_tail;		/* D->d  entries ever posted */
@@ -601,10 +608,12 @@ struct virtio_rdma_qp_record {
 	vr_le32 sq_head;		/* d->D  entries ended, the silent ones too */
 	vr_le32 rq_head;		/* d->D  entries ended, shared ones too */
 	vr_le32 state;			/* d->D  VIRTIO_RDMA_QP_xxx */
-	vr_le32 reserved1[13];
+	vr_le32 watched;		/* d->D  0, or VIRTIO_RDMA_QP_WATCHED */
+	vr_le32 reserved1[12];
 };
 VIRTIO_RDMA_SIZE(virtio_rdma_qp_record, 128);
 VIRTIO_RDMA_OFFSET(virtio_rdma_qp_record, sq_head, 64);
+VIRTIO_RDMA_OFFSET(virtio_rdma_qp_record, watched, 76);
 
 /* At offset 0 of an SRQ's buffer.  An entry is free again when a queue pair
  * took it; its completion comes later, in that queue pair's receive CQ. */

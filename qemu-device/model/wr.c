@@ -144,6 +144,16 @@ void wr_look(struct vr_qp *qp)
 		qp_fail(qp, VIRTIO_RDMA_R_LOCAL_ERROR);
 }
 
+static bool tail_moved(const struct qp_queue *q)
+{
+	return !q->broken && vr_from_le32(atomic_load(q->tail_le)) != q->tail;
+}
+
+bool wr_posted(const struct vr_qp *qp)
+{
+	return tail_moved(&qp->sq) || (!qp->srq && tail_moved(&qp->rq));
+}
+
 /* Something to take, and room to keep it */
 static bool can_take(struct vr_qp *qp, struct qp_queue *q)
 {

@@ -161,7 +161,7 @@ static struct entry entries[] = {
 	S(qp_record),
 	F(qp_record, sq_tail), F(qp_record, rq_tail), F(qp_record, reserved0),
 	F(qp_record, sq_head), F(qp_record, rq_head), F(qp_record, state),
-	F(qp_record, reserved1),
+	F(qp_record, watched), F(qp_record, reserved1),
 	S(srq_record),
 	F(srq_record, tail), F(srq_record, reserved0), F(srq_record, head),
 	F(srq_record, reserved1),
