@@ -228,8 +228,9 @@ struct backend {
 	void (*unlisten)(struct be_listener *l);
 	/* control thread; both or none.  Takes addr, whose port is not 0, until
 	 * unreserve(), so that several connect() may come from it and a port
-	 * that this host uses for something else is found now.  -EADDRINUSE, -EADDRNOTAVAIL and -EACCES
-	 * (not for us), -ENOMEM.  NULL: nothing is taken on this wire. */
+	 * that this host uses for something else is found now.  -EADDRINUSE,
+	 * -EADDRNOTAVAIL and -EACCES (not for us), -ENOMEM.  NULL: nothing is
+	 * taken on this wire. */
 	int (*reserve)(struct backend *be, const struct be_addr *addr,
 		       struct be_reserved **out);
 	void (*unreserve)(struct be_reserved *r);
@@ -403,7 +404,8 @@ struct be_wr {
 	uint32_t remote_token;		/* WRITE, READ, SEND_INVALIDATE: the peer's;
 					 * BIND, INVALIDATE: this side's; of a
 					 * receive be_rq_invalidate()'s */
-	uint16_t flags;			/* VIRTIO_RDMA_WR_xxx */
+	uint16_t flags;			/* VIRTIO_RDMA_WR_xxx; LOCAL_INVALIDATE is
+					 * the model's, be_sq_complete() does it */
 	uint8_t opcode;			/* enum virtio_rdma_opcode */
 	struct be_sg *sg;		/* local memory, the right one for opcode */
 	const struct be_bind *bind;	/* BIND, else NULL */

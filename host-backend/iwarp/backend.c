@@ -66,7 +66,8 @@ static void iw_shutdown(struct backend *be)
 	(VIRTIO_RDMA_FEATURE(SRQ) | VIRTIO_RDMA_FEATURE(MW) |                  \
 	 VIRTIO_RDMA_FEATURE(SEND_INVALIDATE) |                                \
 	 VIRTIO_RDMA_FEATURE(FAST_REGISTER) |                                  \
-	 VIRTIO_RDMA_FEATURE(SHARED_ENDPOINT))
+	 VIRTIO_RDMA_FEATURE(SHARED_ENDPOINT) |                                \
+	 VIRTIO_RDMA_FEATURE(READ_INVALIDATE))
 
 static const struct backend table = {
 	.limits = BE_LIMITS_NONE,

@@ -175,7 +175,8 @@ static uint32_t configured(const struct guest_conf *conf)
 	if (conf->max_srq)
 		mask |= VIRTIO_RDMA_FEATURE(SRQ);
 	if (conf->max_frmr_pages)
-		mask |= VIRTIO_RDMA_FEATURE(FAST_REGISTER);
+		mask |= VIRTIO_RDMA_FEATURE(FAST_REGISTER) |
+			VIRTIO_RDMA_FEATURE(READ_INVALIDATE);
 	if (conf->max_endpoint)
 		mask |= VIRTIO_RDMA_FEATURE(SHARED_ENDPOINT);
 	return mask;

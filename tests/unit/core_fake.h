@@ -468,6 +468,7 @@ static void fake_config(void)
 	c->max_srq = vr_to_le32(16);
 	c->max_srq_depth = vr_to_le32(300);
 	c->max_frmr_pages = vr_to_le32(8);
+	c->adapter_flags = vr_to_le32(0x12);
 }
 
 static void fake_start_with(uint32_t features)
