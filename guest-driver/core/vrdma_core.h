@@ -88,7 +88,9 @@ void vrdma_core_destroy(struct vrdma_core *core);
 #define VRDMA_FEATURES		(VIRTIO_RDMA_FEATURE(SRQ) | \
 				 VIRTIO_RDMA_FEATURE(MW) | \
 				 VIRTIO_RDMA_FEATURE(SEND_INVALIDATE) | \
-				 VIRTIO_RDMA_FEATURE(FAST_REGISTER))
+				 VIRTIO_RDMA_FEATURE(FAST_REGISTER) | \
+				 VIRTIO_RDMA_FEATURE(SHARED_ENDPOINT) | \
+				 VIRTIO_RDMA_FEATURE(READ_INVALIDATE))
 
 /* How many virtqueues the device's configuration asks for, from a copy of its
  * configuration space; 0: not a configuration we can use */

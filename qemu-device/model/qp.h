@@ -126,7 +126,9 @@ struct vr_wr {
 	uint64_t wr_id;
 	uint16_t index;			/* low half of its entry's count */
 	uint8_t bad;			/* wc_status found by the checks, 0: none */
-	struct vr_mr *fast;		/* what a FAST_REGISTER makes, or NULL */
+	uint32_t first_token;		/* of its first element, if there is one */
+	struct vr_mr *fast;		/* what a FAST_REGISTER makes, or a READ
+					 * takes away; or NULL */
 	struct be_sg sg;		/* its segments follow the structure; a
 					 * BIND has a struct be_bind there */
 };
