@@ -53,6 +53,7 @@
 struct be_conn;		/* a backend's part of a connection */
 struct be_listener;	/* a backend's part of a listener */
 struct be_pd;		/* a backend's part of a protection domain */
+struct be_reserved;	/* a backend's part of a shared end point */
 struct be_qp;		/* the model's queue pair, opaque to a backend */
 
 /* Private data with its exact length */
@@ -79,6 +80,8 @@ struct be_request {
 	struct be_addr peer;
 	struct be_read_limits limits;	/* of the side that sends it */
 	struct be_private priv;
+	bool shared;			/* connect(): local is a reserved one, and
+					 * other connections may come from it */
 };
 
 /* Upcalls of connection management.  Control thread; cm is the pointer that
@@ -223,8 +226,18 @@ struct backend {
 	int (*listen)(struct backend *be, const struct be_addr *addr,
 		      uint32_t backlog, void *lst, struct be_listener **out);
 	void (*unlisten)(struct be_listener *l);
+	/* control thread; both or none.  Takes addr, whose port is not 0, until
+	 * unreserve(), so that several connect() may come from it and a port
+	 * that this host uses for something else is found now.  -EADDRINUSE,
+	 * -EADDRNOTAVAIL and -EACCES (not for us), -ENOMEM.  NULL: nothing is
+	 * taken on this wire. */
+	int (*reserve)(struct backend *be, const struct be_addr *addr,
+		       struct be_reserved **out);
+	void (*unreserve)(struct be_reserved *r);
 	/* Starts a request; the outcome is an upcall.  -EHOSTUNREACH,
-	 * -ENETUNREACH, -EADDRINUSE may come at once, without a connection.
+	 * -ENETUNREACH, -EADDRINUSE, -EEXIST (between the two end points there
+	 * is a connection, or the wire still remembers one) may come at once,
+	 * without a connection.
 	 * qp is the one that will be attached: be_qp_attr() tells about it. */
 	int (*connect)(struct backend *be, const struct be_request *req,
 		       struct be_qp *qp, void *cm, struct be_conn **out);
@@ -391,7 +404,8 @@ struct be_wr {
 	uint32_t remote_token;		/* WRITE, READ, SEND_INVALIDATE: the peer's;
 					 * BIND, INVALIDATE: this side's; of a
 					 * receive be_rq_invalidate()'s */
-	uint16_t flags;			/* VIRTIO_RDMA_WR_xxx */
+	uint16_t flags;			/* VIRTIO_RDMA_WR_xxx; LOCAL_INVALIDATE is
+					 * the model's, be_sq_complete() does it */
 	uint8_t opcode;			/* enum virtio_rdma_opcode */
 	struct be_sg *sg;		/* local memory, the right one for opcode */
 	const struct be_bind *bind;	/* BIND, else NULL */

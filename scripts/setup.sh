@@ -53,6 +53,7 @@ build|bison|-|QEMU's configure asks for it
 build|libglib2.0-dev|-|QEMU
 build|zlib1g-dev|-|QEMU
 build|tshark|-|reads what iWARP says on the wire
+build|spin|-|walks through the orders of sleep and of completion events
 guest|busybox-static|-|user space of the test guests
 guest|iproute2|-|a network for each of two vrdmad
 guest|cpio|-|makes their initramfs

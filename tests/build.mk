@@ -29,7 +29,8 @@ UNIT_MODEL := $(filter-out $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS),\
 E2E := $(patsubst %.c,$(O)/%,$(wildcard tests/e2e/test_*.c))
 CONFORMANCE := $(patsubst %.c,$(O)/%,$(wildcard tests/conformance/test_*.c))
 HOSTILE := $(patsubst %.c,$(O)/%,$(wildcard tests/hostile/test_*.c))
-SCRIPT_TESTS := $(wildcard tests/scripts/test_*.py tests/nested/test_*.py)
+SCRIPT_TESTS := $(wildcard tests/scripts/test_*.py tests/nested/test_*.py \
+	tests/model/test_*.py)
 WIRE_TESTS := $(wildcard tests/wire/test_*.py)
 IN_NET := $(O)/tests/wire/in_net
 SOAK := $(O)/tests/soak/soak

@@ -11,6 +11,7 @@
 /* Of the device's flags those that this driver makes good on */
 #define KNOWN_FLAGS	(NDK_ADAPTER_FLAG_IN_ORDER_DMA_SUPPORTED | \
 			 NDK_ADAPTER_FLAG_RDMA_READ_SINK_NOT_REQUIRED | \
+			 NDK_ADAPTER_FLAG_RDMA_READ_LOCAL_INVALIDATE_SUPPORTED | \
 			 NDK_ADAPTER_FLAG_LOOPBACK_CONNECTIONS_SUPPORTED)
 
 /* Above this a registered buffer costs less than a copy into one */

@@ -34,9 +34,18 @@ static bool harmless(uint32_t wire)
 	}
 }
 
-/* Take conn from one state to the next, with a hold, and tie qp to it */
+/* What a request ties to the connector: usable, and of the same adapter */
+static bool may_tie_locked(const struct vrc_connector *conn,
+			   struct vrc_obj *obj)
+{
+	return vrc_obj_usable_locked(obj) && obj->owner == conn->obj.owner;
+}
+
+/* Take conn from one state to the next, with a hold, and tie qp and endpoint,
+ * where there are any, to it */
 static NTSTATUS begin(struct vrc_connector *conn, enum vrc_conn_state from,
-		      enum vrc_conn_state to, struct vrc_qp *qp)
+		      enum vrc_conn_state to, struct vrc_qp *qp,
+		      struct vrc_shared_endpoint *endpoint)
 {
 	NTSTATUS st = STATUS_SUCCESS;
 
@@ -46,8 +55,8 @@ static NTSTATUS begin(struct vrc_connector *conn, enum vrc_conn_state from,
 	} else if (conn->obj.state != VRC_OBJ_OPEN || conn->state != from ||
 		   conn->close_sent || conn->cmd.state != VRC_CMD_IDLE) {
 		st = STATUS_CONNECTION_INVALID;
-	} else if (qp && (!vrc_obj_usable_locked(&qp->obj) ||
-			  qp->obj.owner != conn->obj.owner)) {
+	} else if ((qp && !may_tie_locked(conn, &qp->obj)) ||
+		   (endpoint && !may_tie_locked(conn, &endpoint->obj))) {
 		st = STATUS_INVALID_PARAMETER;
 	} else {
 		vrc_conn_set_locked(conn, to);
@@ -55,6 +64,10 @@ static NTSTATUS begin(struct vrc_connector *conn, enum vrc_conn_state from,
 		if (qp) {
 			conn->qp = qp;
 			vrc_obj_parent_locked(&conn->obj, &qp->obj);
+		}
+		if (endpoint) {
+			conn->endpoint = endpoint;
+			vrc_obj_parent_locked(&conn->obj, &endpoint->obj);
 		}
 	}
 	vrc_unlock(conn->obj.core);
@@ -72,7 +85,7 @@ static NTSTATUS submit(struct vrc_connector *conn, struct vrc_cmd *cmd,
 	vrc_lock(obj->core);
 	vrc_conn_set_locked(conn, VRC_CONN_OVER);
 	vrc_unlock(obj->core);
-	vrc_conn_drop_qp(conn);
+	vrc_conn_untie(conn);
 	vrc_obj_put(obj);
 	return STATUS_DEVICE_REMOVED;
 }
@@ -109,7 +122,7 @@ static void get_private(struct vrc_private *to,
 
 /* The next state, unless a close came first; what the consumer is told */
 static void ended(struct vrc_connector *conn, enum vrc_conn_state next,
-		  bool keeps_qp, uint32_t wire)
+		  bool keeps_ties, uint32_t wire)
 {
 	struct vrc_request req;
 
@@ -119,8 +132,8 @@ static void ended(struct vrc_connector *conn, enum vrc_conn_state next,
 	vrc_conn_set_locked(conn, next);
 	req = conn->req;
 	vrc_unlock(conn->obj.core);
-	if (!keeps_qp)
-		vrc_conn_drop_qp(conn);
+	if (!keeps_ties)
+		vrc_conn_untie(conn);
 	if (req.cb)
 		req.cb(req.context, vrdma_status_from_wire(wire));
 	if (next == VRC_CONN_ESTABLISHED)
@@ -140,6 +153,8 @@ static void fill_connect(struct vrc_cmd *cmd, void *req)
 	r->inbound_reads = vr_to_le32(conn->want.inbound);
 	r->outbound_reads = vr_to_le32(conn->want.outbound);
 	r->local = conn->want.local;
+	if (conn->endpoint)
+		r->endpoint = vr_to_le32(conn->endpoint->obj.handle);
 	r->peer = conn->want.peer;
 	put_private(&r->priv, &conn->want.priv);
 }
@@ -196,36 +211,58 @@ static NTSTATUS set_local(struct vrc_want *want, const SOCKADDR *sa, ULONG len)
 	return st;
 }
 
+/* What is the same wherever it comes from; want->local is set */
+struct connect_args {
+	NDK_QP *qp;
+	struct vrc_shared_endpoint *endpoint;
+	const SOCKADDR *dest;
+	ULONG dest_len;
+	const VOID *data;
+	ULONG data_len;
+	struct vrc_request req;
+};
+
+static NTSTATUS connect(struct vrc_connector *conn, struct vrc_want *want,
+			const struct connect_args *a)
+{
+	NTSTATUS st;
+
+	st = vrdma_addr_from_sockaddr(&want->peer, a->dest, a->dest_len);
+	if (st == STATUS_SUCCESS)
+		st = set_private(&want->priv, a->data, a->data_len,
+				 VRC_CFG32(&conn->obj.owner->cfg,
+					   max_caller_data));
+	if (st == STATUS_SUCCESS)
+		st = begin(conn, VRC_CONN_IDLE, VRC_CONN_CONNECTING,
+			   (struct vrc_qp *)(void *)a->qp, a->endpoint);
+	if (st != STATUS_SUCCESS)
+		return st;
+	conn->want = *want;
+	conn->req = a->req;
+	vrc_cmd_init(&conn->cmd, fill_connect, connect_done);
+	return submit(conn, &conn->cmd, VIRTIO_RDMA_CMD_CONNECT);
+}
+
 NTSTATUS vrc_conn_connect(NDK_CONNECTOR *ndk, NDK_QP *qp, const SOCKADDR *src,
 			  ULONG src_len, const SOCKADDR *dest, ULONG dest_len,
 			  ULONG inbound, ULONG outbound, const VOID *data,
 			  ULONG data_len, NDK_FN_REQUEST_COMPLETION *rc,
 			  PVOID ctx)
 {
-	struct vrc_connector *conn = to_conn(ndk);
 	struct vrc_want want = { .inbound = inbound, .outbound = outbound };
+	struct connect_args a = {
+		.qp = qp, .dest = dest, .dest_len = dest_len, .data = data,
+		.data_len = data_len, .req = { .cb = rc, .context = ctx },
+	};
 	NTSTATUS st;
 
 	if (!qp || !rc)
 		return STATUS_INVALID_PARAMETER;
 	st = set_local(&want, src, src_len);
-	if (st == STATUS_SUCCESS)
-		st = vrdma_addr_from_sockaddr(&want.peer, dest, dest_len);
-	if (st == STATUS_SUCCESS)
-		st = set_private(&want.priv, data, data_len,
-				 VRC_CFG32(&conn->obj.owner->cfg,
-					   max_caller_data));
-	if (st == STATUS_SUCCESS)
-		st = begin(conn, VRC_CONN_IDLE, VRC_CONN_CONNECTING,
-			   (struct vrc_qp *)(void *)qp);
-	if (st != STATUS_SUCCESS)
-		return st;
-	conn->want = want;
-	conn->req = (struct vrc_request){ .cb = rc, .context = ctx };
-	vrc_cmd_init(&conn->cmd, fill_connect, connect_done);
-	return submit(conn, &conn->cmd, VIRTIO_RDMA_CMD_CONNECT);
+	return st == STATUS_SUCCESS ? connect(to_conn(ndk), &want, &a) : st;
 }
 
+/* The device has the local address with the endpoint: none is named */
 NTSTATUS vrc_conn_connect_shared(NDK_CONNECTOR *ndk, NDK_QP *qp,
 				 NDK_SHARED_ENDPOINT *endpoint,
 				 const SOCKADDR *dest, ULONG dest_len,
@@ -233,18 +270,18 @@ NTSTATUS vrc_conn_connect_shared(NDK_CONNECTOR *ndk, NDK_QP *qp,
 				 const VOID *data, ULONG data_len,
 				 NDK_FN_REQUEST_COMPLETION *rc, PVOID ctx)
 {
-	(void)ndk;
-	(void)qp;
-	(void)endpoint;
-	(void)dest;
-	(void)dest_len;
-	(void)inbound;
-	(void)outbound;
-	(void)data;
-	(void)data_len;
-	(void)rc;
-	(void)ctx;
-	return STATUS_NOT_SUPPORTED;	/* there is no shared endpoint to pass */
+	struct vrc_want want = { .inbound = inbound, .outbound = outbound };
+	struct connect_args a = {
+		.qp = qp, .dest = dest, .dest_len = dest_len, .data = data,
+		.data_len = data_len, .req = { .cb = rc, .context = ctx },
+		.endpoint = (struct vrc_shared_endpoint *)(void *)endpoint,
+	};
+
+	if (!vrc_shared_offered(to_conn(ndk)->obj.owner))
+		return STATUS_NOT_SUPPORTED;
+	if (!qp || !endpoint || !rc)
+		return STATUS_INVALID_PARAMETER;
+	return connect(to_conn(ndk), &want, &a);
 }
 
 /* --- CompleteConnect ----------------------------------------------------------------------- */
@@ -282,7 +319,8 @@ static NTSTATUS complete(struct vrc_connector *conn,
 
 	if (!rc)
 		return STATUS_INVALID_PARAMETER;
-	st = begin(conn, VRC_CONN_REPLIED, VRC_CONN_COMPLETING, NULL);
+	st = begin(conn, VRC_CONN_REPLIED, VRC_CONN_COMPLETING, NULL,
+		   NULL);
 	if (st != STATUS_SUCCESS)
 		return st;
 	set_event(conn, e);
@@ -376,7 +414,7 @@ static NTSTATUS accept(struct vrc_connector *conn, NDK_QP *qp,
 			 VRC_CFG32(&conn->obj.owner->cfg, max_callee_data));
 	if (st == STATUS_SUCCESS)
 		st = begin(conn, VRC_CONN_INCOMING, VRC_CONN_ACCEPTING,
-			   (struct vrc_qp *)(void *)qp);
+			   (struct vrc_qp *)(void *)qp, NULL);
 	if (st != STATUS_SUCCESS)
 		return st;
 	conn->want = want;
@@ -459,7 +497,7 @@ NTSTATUS vrc_conn_reject(NDK_CONNECTOR *ndk, const VOID *data, ULONG length)
 	st = set_private(&want.priv, data, length,
 			 VRC_CFG32(&conn->obj.owner->cfg, max_callee_data));
 	if (st == STATUS_SUCCESS)
-		st = begin(conn, from, VRC_CONN_OVER, NULL);
+		st = begin(conn, from, VRC_CONN_OVER, NULL, NULL);
 	if (st != STATUS_SUCCESS)
 		return st;
 	conn->want = want;

@@ -67,19 +67,34 @@ void vrc_conn_deliver_early(struct vrc_connector *conn)
 
 /* --- the device's half ------------------------------------------------------------------ */
 
-/* The queue pair was tied to the connection; an attempt that failed unties it */
-void vrc_conn_drop_qp(struct vrc_connector *conn)
+static void untie(struct vrc_connector *conn, struct vrc_obj *from)
 {
-	struct vrc_qp *qp;
 	bool mine;
 
 	vrc_lock(conn->obj.core);
-	qp = conn->qp;
-	mine = qp && vrc_obj_unparent_locked(&conn->obj, &qp->obj);
-	conn->qp = NULL;
+	mine = vrc_obj_unparent_locked(&conn->obj, from);
 	vrc_unlock(conn->obj.core);
 	if (mine)
-		vrc_obj_put(&qp->obj);
+		vrc_obj_put(from);
+}
+
+/* Queue pair and shared endpoint were tied to the connection; an attempt that
+ * failed unties them */
+void vrc_conn_untie(struct vrc_connector *conn)
+{
+	struct vrc_shared_endpoint *endpoint;
+	struct vrc_qp *qp;
+
+	vrc_lock(conn->obj.core);
+	qp = conn->qp;
+	endpoint = conn->endpoint;
+	conn->qp = NULL;
+	conn->endpoint = NULL;
+	vrc_unlock(conn->obj.core);
+	if (qp)
+		untie(conn, &qp->obj);
+	if (endpoint)
+		untie(conn, &endpoint->obj);
 }
 
 static void close_done(struct vrc_cmd *cmd, uint32_t wire, const void *rsp)

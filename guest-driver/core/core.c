@@ -164,6 +164,9 @@ static int read_config(struct vrdma_core *c)
 		c->cfg.max_srq = c->cfg.max_srq_depth = 0;
 	if (!(c->features & VIRTIO_RDMA_FEATURE(FAST_REGISTER)))
 		c->cfg.max_frmr_pages = 0;
+	if (!(c->features & VIRTIO_RDMA_FEATURE(READ_INVALIDATE)))
+		c->cfg.adapter_flags &= vr_to_le32(
+			~NDK_ADAPTER_FLAG_RDMA_READ_LOCAL_INVALIDATE_SUPPORTED);
 	c->num_ceq = vr_from_le16(c->cfg.num_ceq);
 	c->num_wakeq = vr_from_le16(c->cfg.num_wakeq);
 	return 0;

@@ -44,10 +44,13 @@ static struct vrc_qp *to_qp(NDK_QP *ndk)
 
 /* --- the bell -------------------------------------------------------------------- */
 
+/* A full fence is behind the tail: after_post() */
 static void ring(struct vrc_qp *qp)
 {
 	struct vrdma_core *c = qp->obj.core;
 
+	if (vrdma_qp_is_watched(qp->buffer.va))
+		return;
 	if (vrdma_ring_bell(qp->ctx_page, qp->slot))
 		c->ops->queue_kick(c->os, qp->obj.owner->wake_queue);
 }
@@ -133,6 +136,8 @@ static uint16_t wire_flags(ULONG flags)
 		w |= VIRTIO_RDMA_WR_SOLICIT;
 	if (flags & NDK_OP_FLAG_INLINE)
 		w |= VIRTIO_RDMA_WR_INLINE;
+	if (flags & NDK_OP_FLAG_RDMA_READ_LOCAL_INVALIDATE)
+		w |= VIRTIO_RDMA_WR_LOCAL_INVALIDATE;
 	return w;
 }
 
@@ -225,27 +230,38 @@ NTSTATUS vrc_qp_write(NDK_QP *ndk, PVOID ctx, const NDK_SGE *sgl, ULONG n,
 	return post(qp, &r);
 }
 
-/* READ_LOCAL_INVALIDATE is ignored: the adapter does not advertise it */
+static bool offered(const struct vrc_qp *qp, uint32_t feature)
+{
+	return qp->obj.owner->features & feature;
+}
+
+/* READ_LOCAL_INVALIDATE is ignored where the adapter does not advertise it */
+static ULONG read_flags(const struct vrc_qp *qp, ULONG flags)
+{
+	return offered(qp, VIRTIO_RDMA_FEATURE(READ_INVALIDATE)) ?
+		       flags :
+		       flags & ~(ULONG)NDK_OP_FLAG_RDMA_READ_LOCAL_INVALIDATE;
+}
+
 NTSTATUS vrc_qp_read(NDK_QP *ndk, PVOID ctx, const NDK_SGE *sgl, ULONG n,
 		     UINT64 addr, UINT32 token, ULONG flags)
 {
 	struct vrc_qp *qp = to_qp(ndk);
 	struct request r = {
-		.context = ctx, .sgl = sgl, .n = n, .flags = flags,
+		.context = ctx, .sgl = sgl, .n = n,
+		.flags = read_flags(qp, flags),
 		.opcode = VIRTIO_RDMA_OP_READ, .max_sge = qp->max_read_sge,
 		.allowed = DATA_FLAGS | NDK_OP_FLAG_RDMA_READ_LOCAL_INVALIDATE,
 		.remote_addr = addr, .remote_token = token,
 	};
 
+	/* there is nothing that it could name */
+	if ((r.flags & NDK_OP_FLAG_RDMA_READ_LOCAL_INVALIDATE) && !n)
+		return fail(qp, VRC_SQ, STATUS_INVALID_PARAMETER);
 	return post(qp, &r);
 }
 
 /* --- windows ---------------------------------------------------------------------------------- */
-
-static bool offered(const struct vrc_qp *qp, uint32_t feature)
-{
-	return qp->obj.owner->features & feature;
-}
 
 #define BIND_FLAGS	(DATA_FLAGS | NDK_OP_FLAG_ALLOW_REMOTE_READ | \
 			 NDK_OP_FLAG_ALLOW_REMOTE_WRITE)

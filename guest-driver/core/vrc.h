@@ -135,6 +135,7 @@ struct vrc_obj {
 		NDK_SRQ srq;
 		NDK_CONNECTOR connector;
 		NDK_LISTENER listener;
+		NDK_SHARED_ENDPOINT shared_endpoint;
 	} ndk;
 	/* constant after create */
 	struct vrdma_core *core;
@@ -373,11 +374,19 @@ struct vrc_want {
 	struct vrc_private priv;
 };
 
+struct vrc_shared_endpoint {
+	struct vrc_obj obj;
+	/* constant after create: wanted, then as the device took it */
+	struct virtio_rdma_addr addr;
+};
+
 struct vrc_connector {
 	struct vrc_obj obj;
 	/* under the core's lock */
 	enum vrc_conn_state state;
-	struct vrc_qp *qp;		/* parent while connecting and after */
+	/* parents while connecting and after */
+	struct vrc_qp *qp;
+	struct vrc_shared_endpoint *endpoint;	/* or NULL: one of its own */
 	bool known;			/* addresses, limits, in are the peer's */
 	struct virtio_rdma_addr local, peer;
 	uint32_t inbound, outbound;
@@ -678,7 +687,7 @@ struct vrc_connector *vrc_conn_incoming(struct vrc_listener *l,
 void vrc_conn_disconnected(struct vrc_connector *conn, uint32_t reason);
 void vrc_conn_deliver_early(struct vrc_connector *conn);
 void vrc_conn_send_close(struct vrc_connector *conn);
-void vrc_conn_drop_qp(struct vrc_connector *conn);
+void vrc_conn_untie(struct vrc_connector *conn);
 void vrc_conn_init_requests(struct vrc_connector *conn);
 void vrc_orphan(struct vrdma_core *c, uint32_t handle);
 void vrc_orphan_init(struct vrdma_core *c);
@@ -701,6 +710,7 @@ void vrc_listener_request(struct vrc_listener *l,
 
 /* shared_endpoint.c */
 NDK_FN_CREATE_SHARED_ENDPOINT vrc_create_shared_endpoint;
+bool vrc_shared_offered(const struct vrc_adapter *a);
 
 /* adapter.c */
 int vrc_slot_get(struct vrc_adapter *a, uint32_t *slot);

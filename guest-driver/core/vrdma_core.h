@@ -88,7 +88,9 @@ void vrdma_core_destroy(struct vrdma_core *core);
 #define VRDMA_FEATURES		(VIRTIO_RDMA_FEATURE(SRQ) | \
 				 VIRTIO_RDMA_FEATURE(MW) | \
 				 VIRTIO_RDMA_FEATURE(SEND_INVALIDATE) | \
-				 VIRTIO_RDMA_FEATURE(FAST_REGISTER))
+				 VIRTIO_RDMA_FEATURE(FAST_REGISTER) | \
+				 VIRTIO_RDMA_FEATURE(SHARED_ENDPOINT) | \
+				 VIRTIO_RDMA_FEATURE(READ_INVALIDATE))
 
 /* How many virtqueues the device's configuration asks for, from a copy of its
  * configuration space; 0: not a configuration we can use */
@@ -122,12 +124,13 @@ void vrdma_close_adapter(NDK_ADAPTER *adapter);
 uint32_t vrdma_core_addresses(struct vrdma_core *core,
 			      struct virtio_rdma_addr *out, uint32_t max);
 
-/* Who listens and who is connected: how many there are, and up to max of them.
- * <= DISPATCH */
+/* Connections, listeners and shared endpoints: how many there are, and up to max of
+ * them.  <= DISPATCH */
 struct vrdma_endpoint {
 	struct virtio_rdma_addr local;
 	struct virtio_rdma_addr peer;	/* of a connection */
-	bool listener;			/* or a connection */
+	bool connected;			/* a connection */
+	bool listener;			/* a listener; neither: shared */
 	bool user;			/* of a process */
 };
 uint32_t vrdma_core_endpoints(struct vrdma_core *core,

@@ -25,7 +25,7 @@
 
 /*
  * pair D: a store before it and a load behind it (work bit and worker, arm and
- * completion, tail and state) on both sides.  ThreadSanitizer does not know
+ * completion, tail and state, tail and watched) on both sides.  ThreadSanitizer does not know
  * fences; there a read-modify-write, which is a full barrier too, stands in.
  */
 static inline void vrdma_full_fence(void)
@@ -69,6 +69,17 @@ static inline bool vrdma_ring_bell(struct virtio_rdma_context_page *ctx,
 	vrdma_full_fence();
 	return vr_from_le32(__atomic_load_n(&ctx->worker, __ATOMIC_RELAXED)) ==
 	       VIRTIO_RDMA_WORKER_ASLEEP;
+}
+
+/*
+ * Behind a tail's store and a full fence: the worker looks at this queue pair by
+ * itself, so no bell is needed.
+ */
+static inline bool
+vrdma_qp_is_watched(const struct virtio_rdma_qp_record *rec)
+{
+	return vr_from_le32(__atomic_load_n(&rec->watched, __ATOMIC_RELAXED)) ==
+	       VIRTIO_RDMA_QP_WATCHED;
 }
 
 /* --- work queues -------------------------------------------------------- */

@@ -47,6 +47,8 @@ static const unsigned int features[] = {
 	VIRTIO_RDMA_F_MW,
 	VIRTIO_RDMA_F_SEND_INVALIDATE,
 	VIRTIO_RDMA_F_FAST_REGISTER,
+	VIRTIO_RDMA_F_SHARED_ENDPOINT,
+	VIRTIO_RDMA_F_READ_INVALIDATE,
 };
 
 u32 vrl_features(struct vrl_dev *dev)

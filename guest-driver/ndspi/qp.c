@@ -225,7 +225,9 @@ void nd_fill_receive(void *entry, VOID *context, const ND2_SGE *sge, ULONG n)
 static HRESULT publish(struct nd_qp *qp, struct vrdma_wq *q)
 {
 	vrdma_wq_post(q);
-	nd_file_bell(qp->own.file, qp->slot);
+	vrdma_full_fence();	/* what is read below, is read behind the tail */
+	if (!vrdma_qp_is_watched(qp->record))
+		nd_file_bell(qp->own.file, qp->slot);
 	if (qp_state(qp) != VIRTIO_RDMA_QP_ERROR)
 		return ND_SUCCESS;
 	if (flush(qp) != ND_DEVICE_REMOVED ||

@@ -65,7 +65,9 @@ static void iw_shutdown(struct backend *be)
 #define FEATURES                                                               \
 	(VIRTIO_RDMA_FEATURE(SRQ) | VIRTIO_RDMA_FEATURE(MW) |                  \
 	 VIRTIO_RDMA_FEATURE(SEND_INVALIDATE) |                                \
-	 VIRTIO_RDMA_FEATURE(FAST_REGISTER))
+	 VIRTIO_RDMA_FEATURE(FAST_REGISTER) |                                  \
+	 VIRTIO_RDMA_FEATURE(SHARED_ENDPOINT) |                                \
+	 VIRTIO_RDMA_FEATURE(READ_INVALIDATE))
 
 static const struct backend table = {
 	.limits = BE_LIMITS_NONE,
@@ -74,6 +76,8 @@ static const struct backend table = {
 	.shutdown = iw_shutdown,
 	.listen = iw_listen,
 	.unlisten = iw_unlisten,
+	.reserve = iw_reserve,
+	.unreserve = iw_unreserve,
 	.connect = iw_connect,
 	.accept = iw_answer,
 	.reject = iw_refuse,

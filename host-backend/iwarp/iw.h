@@ -426,6 +426,11 @@ int iw_listen(struct backend *be, const struct be_addr *addr, uint32_t backlog,
 void iw_unlisten(struct be_listener *l);
 void iw_half_open_done(struct be_conn *c);	/* leaves READING */
 
+/* reserve.c, control */
+int iw_reserve(struct backend *be, const struct be_addr *addr,
+	       struct be_reserved **out);
+void iw_unreserve(struct be_reserved *r);
+
 /* setup.c, control */
 int iw_connect(struct backend *be, const struct be_request *req,
 	       struct be_qp *qp, void *cm, struct be_conn **out);

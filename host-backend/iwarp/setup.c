@@ -137,8 +137,9 @@ static int connect_error(int err)
 	case -ETIMEDOUT:
 	case -ENOMEM:
 		return err;
-	case -EADDRNOTAVAIL:	/* this pair of end points rests (TIME_WAIT) */
-		return -EADDRINUSE;
+	case -EADDRNOTAVAIL:	/* this pair of end points is one, or rests
+				 * (TIME_WAIT) */
+		return -EEXIST;
 	case -EACCES:		/* a firewall */
 	case -EPERM:
 		return -EHOSTUNREACH;

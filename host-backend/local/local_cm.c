@@ -369,7 +369,9 @@ struct backend *local_backend(void)
 		.limits = BE_LIMITS_NONE,
 		.features = VIRTIO_RDMA_FEATURE(SRQ) | VIRTIO_RDMA_FEATURE(MW) |
 			    VIRTIO_RDMA_FEATURE(SEND_INVALIDATE) |
-			    VIRTIO_RDMA_FEATURE(FAST_REGISTER),
+			    VIRTIO_RDMA_FEATURE(FAST_REGISTER) |
+			    VIRTIO_RDMA_FEATURE(SHARED_ENDPOINT) |
+			    VIRTIO_RDMA_FEATURE(READ_INVALIDATE),
 		.start = local_start,
 		.shutdown = local_shutdown,
 		.listen = local_listen,

@@ -311,6 +311,7 @@ static int start_connect(struct be_conn *c, const struct be_request *req)
 	addr_to_sockaddr(&req->local, &from);
 	addr_to_sockaddr(&req->peer, &to);
 	if (rdma_create_id(c->vrb->cm, &c->id, c, RDMA_PS_TCP) ||
+	    (req->shared && id_share_port(c->id)) ||
 	    rdma_resolve_addr(c->id, (struct sockaddr *)&from,
 			      (struct sockaddr *)&to, RESOLVE_MS))
 		return cm_error(c->vrb, "connect", errno);

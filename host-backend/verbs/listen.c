@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * listen.c - listeners on the host's addresses, and the requests they get
+ * listen.c - listeners on the host's addresses, and the requests they get; shared
+ * end points
+ *
+ * DOC: A shared end point is an identifier that is bound and never listens.  The
+ * connections from it are bound beside it, which the kernel allows where all have
+ * RDMA_OPTION_ID_REUSEADDR.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,6 +18,10 @@ struct be_listener {
 	struct vrb *vrb;
 	struct rdma_cm_id *id;		/* NULL: the device is gone */
 	void *lst;			/* the model's */
+};
+
+struct be_reserved {
+	struct be_listener l;		/* first; without lst */
 };
 
 /* An identifier on its way out; what it was for is gone already */
@@ -61,8 +70,8 @@ static void destroy_id(struct vrb *v, struct rdma_cm_id *id,
 
 /* ---------------------------------------------------------------- listeners */
 
-static int open_listener(struct be_listener *l, const struct be_addr *addr,
-			 uint32_t backlog)
+static int bind_to(struct be_listener *l, const struct be_addr *addr,
+		   const char *what)
 {
 	struct vrb *v = l->vrb;
 	struct sockaddr_storage sa;
@@ -70,26 +79,54 @@ static int open_listener(struct be_listener *l, const struct be_addr *addr,
 	int err;
 
 	addr_to_sockaddr(addr, &sa);
-	if (rdma_create_id(v->cm, &l->id, l, RDMA_PS_TCP))
-		return cm_error(v, "listen", errno);
 	if (rdma_bind_addr(l->id, (struct sockaddr *)&sa)) {
-		err = cm_error(v, "listen", errno);
+		err = cm_error(v, what, errno);
 		if (err == -ENETUNREACH)
-			be_log(BE_WARN, "%s: cannot listen on %s: the guest's "
+			be_log(BE_WARN, "%s: cannot %s on %s: the guest's "
 			       "address must be one of %s's network interface",
-			       v->name, addr_text(addr, text), v->device);
+			       v->name, what, addr_text(addr, text), v->device);
 		return err;
 	}
 	if (!l->id->verbs ||
 	    strcmp(ibv_get_device_name(l->id->verbs->device), v->device) != 0) {
-		be_log(BE_WARN, "%s: cannot listen on %s: the address belongs to "
-		       "%s", v->name, addr_text(addr, text),
+		be_log(BE_WARN, "%s: cannot %s on %s: the address belongs to "
+		       "%s", v->name, what, addr_text(addr, text),
 		       l->id->verbs ? ibv_get_device_name(l->id->verbs->device)
 				    : "no RDMA device");
 		return -ENETUNREACH;
 	}
+	return 0;
+}
+
+static int open_listener(struct be_listener *l, const struct be_addr *addr,
+			 uint32_t backlog)
+{
+	struct vrb *v = l->vrb;
+	int err;
+
+	if (rdma_create_id(v->cm, &l->id, l, RDMA_PS_TCP))
+		return cm_error(v, "listen", errno);
+	err = bind_to(l, addr, "listen");
+	if (err)
+		return err;
 	return rdma_listen(l->id, (int)backlog) ? cm_error(v, "listen", errno)
 						: 0;
+}
+
+/* Into v's list, or not: no event can be out yet, and l goes at once */
+static int opened(struct be_listener *l, int err)
+{
+	struct vrb *v = l->vrb;
+
+	if (err) {
+		if (l->id)
+			rdma_destroy_id(l->id);
+		free(l);
+		return err;
+	}
+	l->next = v->listeners;
+	v->listeners = l;
+	return 0;
 }
 
 int vrb_listen(struct backend *be, const struct be_addr *addr, uint32_t backlog,
@@ -105,17 +142,10 @@ int vrb_listen(struct backend *be, const struct be_addr *addr, uint32_t backlog,
 	l->lst = lst;
 	/* without a device there is nothing to hear, and no error either: the
 	 * guest's other paths are there */
-	ret = v->gone ? 0 : open_listener(l, addr, backlog);
-	if (ret) {
-		if (l->id)
-			rdma_destroy_id(l->id); /* no event can be out yet */
-		free(l);
-		return ret;
-	}
-	l->next = v->listeners;
-	v->listeners = l;
-	*out = l;
-	return 0;
+	ret = opened(l, v->gone ? 0 : open_listener(l, addr, backlog));
+	if (!ret)
+		*out = l;
+	return ret;
 }
 
 static void unlink_listener(struct be_listener *l)
@@ -139,6 +169,48 @@ void vrb_unlisten(struct be_listener *l)
 	if (l->id)
 		rdma_destroy_id(l->id);
 	free(l);
+}
+
+/* ------------------------------------------------------- shared end points */
+
+int id_share_port(struct rdma_cm_id *id)
+{
+	int yes = 1;
+
+	return rdma_set_option(id, RDMA_OPTION_ID, RDMA_OPTION_ID_REUSEADDR,
+			       &yes, sizeof(yes));
+}
+
+static int open_shared(struct be_listener *l, const struct be_addr *addr)
+{
+	struct vrb *v = l->vrb;
+
+	if (rdma_create_id(v->cm, &l->id, l, RDMA_PS_TCP) ||
+	    id_share_port(l->id))
+		return cm_error(v, "share an end point", errno);
+	return bind_to(l, addr, "share an end point");
+}
+
+int vrb_reserve(struct backend *be, const struct be_addr *addr,
+		struct be_reserved **out)
+{
+	struct vrb *v = vrb_of(be);
+	struct be_reserved *r = calloc(1, sizeof(*r));
+	int ret;
+
+	if (!r)
+		return -ENOMEM;
+	r->l.vrb = v;
+	/* as a listener, where there is no device */
+	ret = opened(&r->l, v->gone ? 0 : open_shared(&r->l, addr));
+	if (!ret)
+		*out = r;
+	return ret == -ENETUNREACH ? -EADDRNOTAVAIL : ret;
+}
+
+void vrb_unreserve(struct be_reserved *r)
+{
+	vrb_unlisten(&r->l);
 }
 
 void listen_lose_all(struct vrb *v)

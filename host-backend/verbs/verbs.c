@@ -386,11 +386,15 @@ static bool vrb_busy(const struct backend *be)
 }
 
 static const struct backend vrb_ops = {
+	/* more by what the device has, see ask_features() */
+	.features = VIRTIO_RDMA_FEATURE(SHARED_ENDPOINT),
 	.busy = vrb_busy,
 	.start = vrb_start,
 	.shutdown = vrb_shutdown,
 	.listen = vrb_listen,
 	.unlisten = vrb_unlisten,
+	.reserve = vrb_reserve,
+	.unreserve = vrb_unreserve,
 	.connect = vrb_connect,
 	.accept = vrb_accept,
 	.reject = vrb_reject,

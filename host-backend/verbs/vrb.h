@@ -369,6 +369,11 @@ void srq_repost(struct vrb_worker *w, uint64_t wr_id);
 int vrb_listen(struct backend *be, const struct be_addr *addr, uint32_t backlog,
 	       void *lst, struct be_listener **out);
 void vrb_unlisten(struct be_listener *l);
+int vrb_reserve(struct backend *be, const struct be_addr *addr,
+		struct be_reserved **out);
+void vrb_unreserve(struct be_reserved *r);
+/* Others that said the same may be bound where id will be.  0, or -1 and errno */
+int id_share_port(struct rdma_cm_id *id);
 /* The device is going: the identifiers let go of it */
 void listen_lose_all(struct vrb *v);
 struct rdma_cm_event;

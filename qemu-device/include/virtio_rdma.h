@@ -80,6 +80,8 @@ typedef uint64_t vr_le64;
 #define VIRTIO_RDMA_F_SRQ		1	/* shared receive queues */
 #define VIRTIO_RDMA_F_SEND_INVALIDATE	2	/* send with invalidate */
 #define VIRTIO_RDMA_F_FAST_REGISTER	3	/* fast-register regions */
+#define VIRTIO_RDMA_F_SHARED_ENDPOINT	6	/* one end point, many connections */
+#define VIRTIO_RDMA_F_READ_INVALIDATE	7	/* READ that ends its own target */
 
 /* VIRTIO_RDMA_FEATURE(SRQ): the bit in a mask */
 #define VIRTIO_RDMA_FEATURE(f)		(1u << VIRTIO_RDMA_F_##f)
@@ -205,6 +207,7 @@ enum virtio_rdma_status {
 	VIRTIO_RDMA_S_TIMED_OUT			= 19,
 	VIRTIO_RDMA_S_CANCELLED			= 20,	/* a close overtook the command */
 	VIRTIO_RDMA_S_INTERNAL_ERROR		= 21,
+	VIRTIO_RDMA_S_CONNECTION_EXISTS		= 22,	/* between these end points */
 	VIRTIO_RDMA_S_COUNT
 };
 
@@ -238,6 +241,8 @@ enum virtio_rdma_command {
 	VIRTIO_RDMA_CMD_MODIFY_SRQ		= 26,	/* F_SRQ */
 	VIRTIO_RDMA_CMD_DESTROY_SRQ		= 27,	/* F_SRQ */
 	VIRTIO_RDMA_CMD_CREATE_FRMR		= 28,	/* F_FAST_REGISTER */
+	VIRTIO_RDMA_CMD_CREATE_ENDPOINT		= 30,	/* F_SHARED_ENDPOINT */
+	VIRTIO_RDMA_CMD_CLOSE_ENDPOINT		= 31,	/* F_SHARED_ENDPOINT */
 	VIRTIO_RDMA_CMD_COUNT
 };
 
@@ -450,6 +455,22 @@ struct virtio_rdma_cmd_control_listener {
 };
 VIRTIO_RDMA_SIZE(virtio_rdma_cmd_control_listener, 16);
 
+/*
+ * CREATE_ENDPOINT: takes a local end point, which several connectors may then
+ * connect from.  It stays taken until it and all of them are closed.
+ */
+struct virtio_rdma_cmd_create_endpoint {
+	struct virtio_rdma_cmd hdr;
+	struct virtio_rdma_addr addr;	/* D->d  all-zero ip: the device picks */
+};
+VIRTIO_RDMA_SIZE(virtio_rdma_cmd_create_endpoint, 32);
+
+struct virtio_rdma_rsp_create_endpoint {
+	struct virtio_rdma_rsp hdr;
+	struct virtio_rdma_addr addr;	/* d->D  with address and port given */
+};
+VIRTIO_RDMA_SIZE(virtio_rdma_rsp_create_endpoint, 32);
+
 struct virtio_rdma_private {
 	vr_le16 length;			/* bytes that count, the rest is zero */
 	vr_le16 reserved[3];
@@ -470,7 +491,8 @@ struct virtio_rdma_cmd_connect {
 	vr_le32 qp;			/* D->d */
 	vr_le32 inbound_reads;		/* D->d  capped, not refused */
 	vr_le32 outbound_reads;		/* D->d  capped, not refused */
-	vr_le32 reserved;
+	vr_le32 endpoint;		/* D->d  F_SHARED_ENDPOINT: where from; then
+					 *       local is AF_NONE.  0: none */
 	struct virtio_rdma_addr local;	/* D->d  AF_NONE: the device picks */
 	struct virtio_rdma_addr peer;	/* D->d */
 	struct virtio_rdma_private priv; /* D->d */
@@ -575,6 +597,7 @@ VIRTIO_RDMA_SIZE(virtio_rdma_cq_event, 16);
  * worker; if it is ASLEEP, notify the context's wake-up queue.  The worker:
  * set ASLEEP (full barrier), look through every context once more, then wait.
  * It takes bits with an atomic exchange: summary word first, then work word.
+ * A queue pair that the worker watches needs no bit: see its record.
  */
 #define VIRTIO_RDMA_WORKER_AWAKE	0
 #define VIRTIO_RDMA_WORKER_ASLEEP	1
@@ -593,7 +616,13 @@ VIRTIO_RDMA_OFFSET(virtio_rdma_context_page, work, 128);
 #define VIRTIO_RDMA_QP_INIT		0	/* receives may be posted */
 #define VIRTIO_RDMA_QP_CONNECTED	1
 #define VIRTIO_RDMA_QP_ERROR		2	/* what is posted completes cancelled */
-/* At offset 0 of a QP's buffer.  Counts run freely and wrap at 2^32. */
+/*
+ * At offset 0 of a QP's buffer.  Counts run freely and wrap at 2^32.  While the
+ * worker looks at the tails by itself it says so in watched: a driver that stored
+ * a tail and then (full barrier) reads WATCHED has told it enough.  The worker
+ * takes the word back (full barrier), then looks at the tails once more.
+ */
+#define VIRTIO_RDMA_QP_WATCHED	1
 struct virtio_rdma_qp_record {
 	vr_le32 sq_tail;		/* D->d  entries ever posted */
 	vr_le32 rq_tail;		/* D->d  entries ever posted */
@@ -601,10 +630,12 @@ struct virtio_rdma_qp_record {
 	vr_le32 sq_head;		/* d->D  entries ended, the silent ones too */
 	vr_le32 rq_head;		/* d->D  entries ended, shared ones too */
 	vr_le32 state;			/* d->D  VIRTIO_RDMA_QP_xxx */
-	vr_le32 reserved1[13];
+	vr_le32 watched;		/* d->D  0, or VIRTIO_RDMA_QP_WATCHED */
+	vr_le32 reserved1[12];
 };
 VIRTIO_RDMA_SIZE(virtio_rdma_qp_record, 128);
 VIRTIO_RDMA_OFFSET(virtio_rdma_qp_record, sq_head, 64);
+VIRTIO_RDMA_OFFSET(virtio_rdma_qp_record, watched, 76);
 
 /* At offset 0 of an SRQ's buffer.  An entry is free again when a queue pair
  * took it; its completion comes later, in that queue pair's receive CQ. */
@@ -656,6 +687,8 @@ enum virtio_rdma_opcode {
 #define VIRTIO_RDMA_WR_READ_FENCE	0x2	/* after all earlier reads */
 #define VIRTIO_RDMA_WR_SOLICIT		0x4	/* SEND: a solicited event */
 #define VIRTIO_RDMA_WR_INLINE		0x8	/* SEND, WRITE: data in the entry */
+#define VIRTIO_RDMA_WR_LOCAL_INVALIDATE	0x10	/* READ: its success ends what the
+						 * first element names */
 
 /* Ring entry of the send (initiator) queue; num_sge elements, or
  * inline_length bytes, follow at offset 32 */

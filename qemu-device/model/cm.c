@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "addr.h"
 #include "connector_int.h"
 #include "listener.h"
 #include "qp.h"
@@ -66,6 +67,23 @@ void connector_qp_failed(struct connector *cm, enum virtio_rdma_reason reason)
 }
 
 /* ---------------------------------------------------------------- backends */
+
+bool cm_local_ip(const struct guest *g, struct be_addr *a)
+{
+	bool any = addr_ip_is_any(a);
+	uint16_t port = a->port;
+
+	for (uint32_t i = 0; i < g->conf->naddr; i++) {
+		const struct be_addr *own = &g->conf->addr[i];
+
+		if (any ? own->family != a->family : !addr_ip_equal(own, a))
+			continue;
+		*a = *own;
+		a->port = port;
+		return true;
+	}
+	return false;
+}
 
 /* Memory to memory where both guests are ours and neither was told to take the
  * wire */
@@ -145,6 +163,7 @@ static const struct {
 } statuses[] = {
 	{0, VIRTIO_RDMA_S_OK},
 	{EADDRINUSE, VIRTIO_RDMA_S_ADDRESS_IN_USE},
+	{EEXIST, VIRTIO_RDMA_S_CONNECTION_EXISTS},
 	{EADDRNOTAVAIL, VIRTIO_RDMA_S_TOO_MANY_ADDRESSES},
 	{ENETUNREACH, VIRTIO_RDMA_S_NETWORK_UNREACHABLE},
 	{EHOSTUNREACH, VIRTIO_RDMA_S_HOST_UNREACHABLE},

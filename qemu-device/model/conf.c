@@ -90,6 +90,8 @@ static const struct key keys[] = {
 	  "connectors, incoming ones included" },
 	{ "max-listener", KEY_U32, GUEST(max_listener), 256, 1, HANDLE_MAX,
 	  "listeners" },
+	{ "max-endpoint", KEY_U32, GUEST(max_endpoint), 256, 0, HANDLE_MAX,
+	  "shared end points of kernel consumers; 0: the guest has none" },
 	{ "max-backlog", KEY_U32, GUEST(max_backlog), 128, 1, 65536,
 	  "connection requests not yet answered, per listener" },
 	{ "max-cq-depth", KEY_POW2, GUEST(max_cq_depth), 65536, 16,

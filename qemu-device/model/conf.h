@@ -37,6 +37,7 @@ struct guest_conf {
 	uint32_t max_srq; /* 0: the feature is not offered */
 	uint32_t max_connector;
 	uint32_t max_listener;
+	uint32_t max_endpoint; /* 0: VIRTIO_RDMA_F_SHARED_ENDPOINT is not offered */
 	uint32_t max_cq_depth;
 	uint32_t max_send_depth;
 	uint32_t max_recv_depth;

@@ -7,6 +7,7 @@
 #include "connector_int.h"
 #include "listener.h"
 #include "qp.h"
+#include "shared_ep.h"
 #include "vrdma_plant.h"
 
 const char *const connector_state_name[CONN_STATE_COUNT] = {
@@ -235,6 +236,7 @@ struct connector *connector_new(struct guest *g)
 	if (!c)
 		return NULL;
 	c->guest = g;
+	list_init(&c->by_peer);
 	loop_timer_init(&c->deadline, deadline_over, c);
 	if (handle_alloc(&g->connectors, c, &c->handle)) {
 		free(c);
@@ -253,6 +255,7 @@ void connector_free(struct connector *c)
 		listener_put(c->listener);
 	if (!PLANTED(18))
 		endpoint_put(c->endpoint);
+	shared_ep_put(c->shared);
 	handle_free(&g->connectors, c->handle);
 	free(c);
 }
@@ -272,6 +275,7 @@ void connector_drop_conn(struct connector *c, enum virtio_rdma_reason reason)
 	struct be_conn *conn = c->conn;
 
 	c->conn = NULL;
+	shared_ep_leave(c);
 	if (conn)
 		c->be->abort(conn, reason);
 }

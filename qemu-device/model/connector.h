@@ -23,6 +23,7 @@
 #include "ports.h"
 
 struct listener;
+struct shared_ep;
 struct vr_qp;
 
 enum connector_state {
@@ -105,6 +106,8 @@ struct connector {
 	struct listener *listener; /* incoming: a reference, until closed */
 	bool unanswered;	   /* counts in the listener's backlog */
 	struct endpoint *endpoint; /* until closed */
+	struct shared_ep *shared;  /* in place of one: a reference */
+	struct list_head by_peer;  /* in shared, while there is conn */
 	struct be_addr local;
 	struct be_addr peer;
 	struct be_read_limits peer_limits; /* incoming: the request's */

@@ -69,6 +69,8 @@ void connector_reset(struct connector *c);
 
 /* cm.c */
 struct ports *guest_ports(struct guest *g);
+/* a's ip becomes the guest's own, or, all-zero, its first of that family */
+bool cm_local_ip(const struct guest *g, struct be_addr *a);
 struct backend *cm_backend_for(struct guest *g, const struct be_addr *peer);
 enum virtio_rdma_status cm_status(int err);
 /* INVALID_PARAMETER, BUFFER_SIZE or OK */

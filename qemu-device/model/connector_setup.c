@@ -8,6 +8,7 @@
 #include "connector_int.h"
 #include "listener.h"
 #include "qp.h"
+#include "shared_ep.h"
 
 static uint32_t min_u32(uint32_t a, uint32_t b)
 {
@@ -57,38 +58,52 @@ static enum virtio_rdma_status local_address(const struct guest *g,
 					     const struct be_addr *peer,
 					     struct be_addr *local)
 {
-	bool any =
-		local->family == VIRTIO_RDMA_AF_NONE || addr_ip_is_any(local);
-	uint16_t port = local->port;
+	bool any = addr_ip_is_any(local);
 
-	if (local->family != VIRTIO_RDMA_AF_NONE &&
-	    local->family != peer->family)
+	if (local->family == VIRTIO_RDMA_AF_NONE)
+		local->family = peer->family;
+	if (local->family != peer->family)
 		return VIRTIO_RDMA_S_INVALID_PARAMETER;
-	for (uint32_t i = 0; i < g->conf->naddr; i++) {
-		const struct be_addr *a = &g->conf->addr[i];
-
-		if (any ? a->family != peer->family : !addr_ip_equal(a, local))
-			continue;
-		*local = *a;
-		local->port = port;
+	if (cm_local_ip(g, local))
 		return VIRTIO_RDMA_S_OK;
-	}
 	return any ? VIRTIO_RDMA_S_NETWORK_UNREACHABLE
 		   : VIRTIO_RDMA_S_INVALID_ADDRESS;
 }
 
+/* The shared end point that a request comes from, if it names one */
+static enum virtio_rdma_status
+find_shared(struct guest *g, const struct virtio_rdma_cmd_connect *req,
+	    struct be_addr *local, struct shared_ep **out)
+{
+	uint32_t handle = vr_from_le32(req->endpoint);
+
+	if (!handle)
+		return VIRTIO_RDMA_S_OK;
+	if (!(g->features & VIRTIO_RDMA_FEATURE(SHARED_ENDPOINT)) ||
+	    local->family != VIRTIO_RDMA_AF_NONE)
+		return VIRTIO_RDMA_S_INVALID_PARAMETER;
+	*out = shared_ep_find(g, handle);
+	if (!*out)
+		return VIRTIO_RDMA_S_INVALID_HANDLE;
+	*local = (*out)->endpoint->addr;
+	return VIRTIO_RDMA_S_OK;
+}
+
 static enum virtio_rdma_status
 read_connect(struct connector *c, const struct virtio_rdma_cmd_connect *req,
-	     struct be_request *out)
+	     struct be_request *out, struct shared_ep **shared)
 {
 	struct guest *g = c->guest;
 	enum virtio_rdma_status status;
 
-	if (req->reserved || addr_from_abi(&req->local, true, &out->local) ||
+	if (addr_from_abi(&req->local, true, &out->local) ||
 	    addr_from_abi(&req->peer, false, &out->peer) || !out->peer.port)
 		return VIRTIO_RDMA_S_INVALID_PARAMETER;
 	if (addr_ip_is_any(&out->peer))
 		return VIRTIO_RDMA_S_INVALID_ADDRESS;
+	status = find_shared(g, req, &out->local, shared);
+	if (status != VIRTIO_RDMA_S_OK)
+		return status;
 	status = local_address(g, &out->peer, &out->local);
 	if (status != VIRTIO_RDMA_S_OK)
 		return status;
@@ -103,21 +118,18 @@ static void free_endpoint(struct connector *c)
 {
 	endpoint_put(c->endpoint);
 	c->endpoint = NULL;
+	shared_ep_put(c->shared);
+	c->shared = NULL;
 }
 
-/* Takes what a request needs; undone by let_go() and endpoint_put() */
-static enum virtio_rdma_status start_connect(struct connector *c, uint32_t qp,
-					     struct be_request *req)
+/* A port that is free for the guest may be taken on the fabric, or the pair of
+ * end points may rest there */
+static int connect_alone(struct connector *c, struct be_request *req)
 {
 	int tries = req->local.port ? 1 : PORTS_TRIES, err = -EADDRINUSE;
 	const struct be_addr asked = req->local;
-	enum virtio_rdma_status status;
 
-	status = qp_reserve(c->guest, qp, c, &c->qp);
-	if (status != VIRTIO_RDMA_S_OK)
-		return status;
-	/* a port that is free for the guest may be taken on the fabric */
-	while (tries-- && err == -EADDRINUSE) {
+	while (tries-- && (err == -EADDRINUSE || err == -EEXIST)) {
 		free_endpoint(c);
 		err = ports_take(guest_ports(c->guest), &asked, &c->endpoint);
 		if (err)
@@ -125,17 +137,49 @@ static enum virtio_rdma_status start_connect(struct connector *c, uint32_t qp,
 		req->local = c->endpoint->addr;
 		err = c->be->connect(c->be, req, &c->qp->be, c, &c->conn);
 	}
-	return err ? cm_status(err) : VIRTIO_RDMA_S_OK;
+	return err;
+}
+
+static int connect_shared(struct connector *c, struct shared_ep *shared,
+			  struct be_request *req)
+{
+	int err;
+
+	if (shared_ep_has_peer(shared, &req->peer))
+		return -EEXIST;
+	c->shared = shared_ep_get(shared);
+	req->shared = true;
+	err = c->be->connect(c->be, req, &c->qp->be, c, &c->conn);
+	if (err)
+		return err;
+	c->peer = req->peer;
+	shared_ep_join(shared, c);
+	return 0;
+}
+
+/* Takes what a request needs; undone by let_go() and free_endpoint() */
+static enum virtio_rdma_status start_connect(struct connector *c, uint32_t qp,
+					     struct shared_ep *shared,
+					     struct be_request *req)
+{
+	enum virtio_rdma_status status;
+
+	status = qp_reserve(c->guest, qp, c, &c->qp);
+	if (status != VIRTIO_RDMA_S_OK)
+		return status;
+	return cm_status(shared ? connect_shared(c, shared, req)
+				: connect_alone(c, req));
 }
 
 void cn_connect(struct connector *c, const struct connector_event *ev)
 {
 	const struct virtio_rdma_cmd_connect *cmd = &ev->cmd->req.connect;
+	struct shared_ep *shared = NULL;
 	struct be_request req = {0};
-	enum virtio_rdma_status status = read_connect(c, cmd, &req);
+	enum virtio_rdma_status status = read_connect(c, cmd, &req, &shared);
 
 	if (status == VIRTIO_RDMA_S_OK) {
-		status = start_connect(c, vr_from_le32(cmd->qp), &req);
+		status = start_connect(c, vr_from_le32(cmd->qp), shared, &req);
 		if (status != VIRTIO_RDMA_S_OK) {
 			let_go(c, VIRTIO_RDMA_R_NONE);
 			free_endpoint(c);

@@ -12,6 +12,7 @@
 #include "mr.h"
 #include "mw.h"
 #include "qp.h"
+#include "shared_ep.h"
 #include "srq.h"
 
 static void cmd_query_addresses(struct command *cmd)
@@ -61,6 +62,9 @@ static const struct command_row rows[] = {
 	C(CREATE_SRQ), REQ(create_srq), ANS, true, cmd_create_srq },
 	C(MODIFY_SRQ), REQ(modify_srq), ANS, false, cmd_modify_srq },
 	C(DESTROY_SRQ), CMD, ANS, false, cmd_destroy_srq },
+	C(CREATE_ENDPOINT), REQ(create_endpoint), RSP(create_endpoint), true,
+		cmd_create_endpoint },
+	C(CLOSE_ENDPOINT), CMD, ANS, false, cmd_close_endpoint },
 };
 /* clang-format on */
 _Static_assert(sizeof(rows) / sizeof(rows[0]) == VIRTIO_RDMA_CMD_COUNT,
@@ -83,6 +87,10 @@ uint32_t command_feature(uint32_t opcode)
 		[VIRTIO_RDMA_CMD_DESTROY_SRQ] = VIRTIO_RDMA_FEATURE(SRQ),
 		[VIRTIO_RDMA_CMD_CREATE_FRMR] =
 			VIRTIO_RDMA_FEATURE(FAST_REGISTER),
+		[VIRTIO_RDMA_CMD_CREATE_ENDPOINT] =
+			VIRTIO_RDMA_FEATURE(SHARED_ENDPOINT),
+		[VIRTIO_RDMA_CMD_CLOSE_ENDPOINT] =
+			VIRTIO_RDMA_FEATURE(SHARED_ENDPOINT),
 	};
 
 	return of[opcode];

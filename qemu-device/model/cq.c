@@ -120,10 +120,13 @@ void cq_notify(struct vr_cq *cq)
 	arm = vr_from_le32(atomic_load(cq->arm_le));
 	if (!cq_arm_matches(arm, fresh))
 		return;
-	/* If the driver raised it meanwhile, the event serves that, too */
-	atomic_exchange_explicit(cq->arm_le,
-				 vr_to_le32(VIRTIO_RDMA_ARM_NONE),
-				 memory_order_acq_rel);
+	/* If the driver raised it meanwhile, the event serves that, too.  If it
+	 * took it back, it saw the entry and has told its consumer. */
+	if (atomic_exchange_explicit(cq->arm_le,
+				     vr_to_le32(VIRTIO_RDMA_ARM_NONE),
+				     memory_order_acq_rel) ==
+	    vr_to_le32(VIRTIO_RDMA_ARM_NONE))
+		return;
 	loop_post_work(worker_loop(cq->worker), &cq->event_work);
 }
 

@@ -44,13 +44,14 @@ static bool backend_complete(const struct backend *be)
 	bool windows = be->mw_create && be->mw_destroy && memory;
 	bool no_windows = !be->mw_create && !be->mw_destroy;
 	bool polls = be->poll && be->arm && be->poll_fd;
+	bool reserves = !be->reserve == !be->unreserve;
 	bool shares = be->srq_create && be->srq_destroy && be->srq_posted;
 
 	return be->start && be->shutdown && be->listen && be->unlisten &&
 	       be->connect && be->accept && be->reject && be->complete &&
 	       be->disconnect && be->abort && be->attach && be->absent &&
 	       be->run && be->stop && (memory || no_memory) &&
-	       (windows || no_windows) &&
+	       (windows || no_windows) && reserves &&
 	       (polls || !be->poll) && (shares || !be->srq_create);
 }
 

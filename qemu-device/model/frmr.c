@@ -137,6 +137,26 @@ void frmr_invalidate(struct vr_frmr *f)
 	f->now = NULL;
 }
 
+enum virtio_rdma_wc_status frmr_get_now(struct guest_data *d,
+					const struct vr_pd *pd, uint32_t token,
+					struct vr_mr **out)
+{
+	struct vr_frmr *f = by_handle(d, token);
+
+	if (!f || f->pd != pd || !f->now)
+		return VIRTIO_RDMA_WC_LOCAL_PROTECTION;
+	f->now->users++;
+	*out = f->now;
+	return VIRTIO_RDMA_WC_SUCCESS;
+}
+
+/* Meanwhile it may have been invalidated, and the region have other memory */
+void frmr_take_away(struct vr_mr *body)
+{
+	if (body->fast->now == body)
+		frmr_invalidate(body->fast);
+}
+
 static uint32_t users_of(const struct vr_frmr *f)
 {
 	uint32_t users = 0;

@@ -3,8 +3,9 @@
  * frmr.h - fast-register regions
  *
  * DOC: A region whose memory is named by a request, FAST_REGISTER, in the order
- * of a queue, and taken away by another, INVALIDATE, or by the peer's
- * SEND_INVALIDATE.  Any queue pair of its domain may do either.
+ * of a queue, and taken away by another, INVALIDATE, or a READ into it that says
+ * so, or by the peer's SEND_INVALIDATE.  Any queue pair of its domain may do
+ * either.
  *
  * What requests name is one of two struct vr_mr that the region owns: the one
  * of now, or the one of before, which is dead and waits for the last request
@@ -65,6 +66,13 @@ frmr_get(struct guest_data *d, const struct vr_pd *pd,
 	 struct vr_mr **out);
 /* Execution of what it gave: SUCCESS or LOCAL_PROTECTION */
 enum virtio_rdma_wc_status frmr_register(struct vr_mr *body);
+/* What a local token names now, for a request that will take it away: *out has
+ * one user more.  SUCCESS or LOCAL_PROTECTION (no such region, or no memory) */
+enum virtio_rdma_wc_status frmr_get_now(struct guest_data *d,
+					const struct vr_pd *pd, uint32_t token,
+					struct vr_mr **out);
+/* That request succeeded: what it named is there no more, if it still is */
+void frmr_take_away(struct vr_mr *body);
 /* The region, which has memory, has none any more */
 void frmr_invalidate(struct vr_frmr *f);
 /* A request that named a part of it ended */

@@ -34,6 +34,7 @@ static const struct {
 	T(srqs, max_srq),
 	T(connectors, max_connector),
 	T(listeners, max_listener),
+	T(endpoints, max_endpoint),
 #undef T
 };
 
@@ -133,6 +134,7 @@ void guest_reset(struct guest *g)
 	/* events, too: each queue would look for its own among all that wait */
 	vq_reset(g);
 	listener_reset_all(g);
+	shared_ep_reset_all(g);
 	qp_halt_all(g);
 	connector_reset_all(g);
 	qp_reset_all(g);
@@ -173,7 +175,10 @@ static uint32_t configured(const struct guest_conf *conf)
 	if (conf->max_srq)
 		mask |= VIRTIO_RDMA_FEATURE(SRQ);
 	if (conf->max_frmr_pages)
-		mask |= VIRTIO_RDMA_FEATURE(FAST_REGISTER);
+		mask |= VIRTIO_RDMA_FEATURE(FAST_REGISTER) |
+			VIRTIO_RDMA_FEATURE(READ_INVALIDATE);
+	if (conf->max_endpoint)
+		mask |= VIRTIO_RDMA_FEATURE(SHARED_ENDPOINT);
 	return mask;
 }
 

@@ -65,6 +65,7 @@ struct guest {
 	struct handle_table srqs;	/* struct vr_srq */
 	struct handle_table connectors; /* struct connector */
 	struct handle_table listeners;	/* struct listener */
+	struct handle_table endpoints;	/* struct shared_ep */
 	struct token_table claims;	/* struct vr_mr and vr_mw, by remote token */
 
 	/* data path: see worker.h */
@@ -100,6 +101,7 @@ struct guest *guest_by_addr(const struct model *m, const struct be_addr *a);
 int cm_guest_init(struct guest *g);
 void cm_guest_fini(struct guest *g);
 void listener_reset_all(struct guest *g);
+void shared_ep_reset_all(struct guest *g);
 void connector_reset_all(struct guest *g);
 /* The administrator ends vrdmad: ends every connection with that reason; true:
  * a consumer has yet to act on it, or a queue pair to come to rest */

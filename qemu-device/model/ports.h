@@ -5,7 +5,8 @@
  * DOC: An endpoint is counted: a listener holds one reference and each
  * connector that came in through it another, so the pair stays busy until the
  * last of them is closed, as NDKPI asks.  A connector that connects has an
- * endpoint of its own.  Control thread only.
+ * endpoint of its own, or its part of a shared one (shared_ep.h).  Control
+ * thread only.
  */
 #ifndef VRDMA_PORTS_H
 #define VRDMA_PORTS_H

@@ -135,10 +135,12 @@ static void map_record(struct vr_qp *qp)
 	qp->rq.tail_le = (const _Atomic uint32_t *)(void *)&r->rq_tail;
 	qp->rq.head_le = (_Atomic uint32_t *)(void *)&r->rq_head;
 	qp->state_le = (_Atomic uint32_t *)(void *)&r->state;
+	qp->watched_le = (_Atomic uint32_t *)(void *)&r->watched;
 	atomic_store_explicit(qp->sq.head_le, 0, memory_order_relaxed);
 	atomic_store_explicit(qp->rq.head_le, 0, memory_order_relaxed);
 	atomic_store_explicit(qp->state_le, vr_to_le32(VIRTIO_RDMA_QP_INIT),
 			      memory_order_relaxed);
+	atomic_store_explicit(qp->watched_le, 0, memory_order_relaxed);
 }
 
 static void qp_free(void *arg)

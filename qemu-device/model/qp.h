@@ -126,7 +126,9 @@ struct vr_wr {
 	uint64_t wr_id;
 	uint16_t index;			/* low half of its entry's count */
 	uint8_t bad;			/* wc_status found by the checks, 0: none */
-	struct vr_mr *fast;		/* what a FAST_REGISTER makes, or NULL */
+	uint32_t first_token;		/* of its first element, if there is one */
+	struct vr_mr *fast;		/* what a FAST_REGISTER makes, or a READ
+					 * takes away; or NULL */
 	struct be_sg sg;		/* its segments follow the structure; a
 					 * BIND has a struct be_bind there */
 };
@@ -173,6 +175,7 @@ struct vr_qp {
 					 * looked into after qp_worker_leave() */
 	struct gmem_pages pages;	/* record and rings */
 	_Atomic uint32_t *state_le;	/* in guest memory */
+	_Atomic uint32_t *watched_le;	/* in guest memory */
 
 	/* control thread only */
 	struct connector *connector;
@@ -185,6 +188,7 @@ struct vr_qp {
 	enum qp_state state;
 	bool failing;			/* to be stopped by the worker's loop */
 	bool detached;			/* the peer is gone, see qp_detach_peer() */
+	uint32_t watched;		/* 0 or VIRTIO_RDMA_QP_WATCHED; watch.h */
 	bool mute;			/* reset: no completion is written */
 	bool free_at_rest;
 	bool broke;			/* by itself: the connector must hear */
@@ -227,8 +231,16 @@ static inline bool qp_is_open(const struct vr_qp *qp)
 	return qp->state == QP_CONNECTED && !qp->failing && !qp->detached;
 }
 
-/* Worker: the guest posted; the timer ended, or the transport asked */
+/* What is posted is looked at when it is posted */
+static inline bool qp_takes_posts(const struct vr_qp *qp)
+{
+	return qp->state == QP_INIT || qp_is_open(qp);
+}
+
+/* Worker: the guest posted, and rang or was watched; the timer ended, or the
+ * transport asked */
 void qp_rung(struct bell *bell);
+void qp_look(struct vr_qp *qp);
 void qp_make_runnable(struct vr_qp *qp);
 /* Worker: one turn of the transport; true: it wants another */
 bool qp_run(struct vr_qp *qp);
@@ -263,6 +275,8 @@ void qp_worker_leave(void *qp);
 /* wr.c, worker */
 /* Reads what the guest posted; nonsense fails the queue pair */
 void wr_look(struct vr_qp *qp);
+/* It posted since a tail was read */
+bool wr_posted(const struct vr_qp *qp);
 /* Ends everything that is taken or posted, cancelled */
 void wr_flush(struct vr_qp *qp, struct qp_queue *q);
 /* The same for at most max of what is posted; true: there is more */

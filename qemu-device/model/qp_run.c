@@ -107,6 +107,7 @@ void be_qp_stopped(struct be_qp *be)
 
 static void begin_stop(struct vr_qp *qp)
 {
+	worker_unwatch(qp->be.worker, qp);
 	switch (qp->state) {
 	case QP_INIT:
 		at_rest(qp);
@@ -169,13 +170,20 @@ void qp_make_runnable(struct vr_qp *qp)
 		worker_enqueue(qp->be.worker, qp->data, qp);
 }
 
+void qp_look(struct vr_qp *qp)
+{
+	if (qp_takes_posts(qp))
+		wr_look(qp);
+	qp_make_runnable(qp);
+}
+
 void qp_rung(struct bell *bell)
 {
 	struct vr_qp *qp = container_of(bell, struct vr_qp, bell);
 
-	if (qp->state == QP_INIT || qp_is_open(qp))
-		wr_look(qp);
-	qp_make_runnable(qp);
+	qp_look(qp);
+	if (qp_takes_posts(qp))
+		worker_watch(qp->be.worker, qp);
 }
 
 static bool flush_turn(struct vr_qp *qp)
@@ -292,6 +300,7 @@ void qp_worker_detach_peer(void *arg)
 {
 	struct vr_qp *qp = arg;
 
+	worker_unwatch(qp->be.worker, qp);
 	qp->detached = true;
 	list_del(&qp->run);
 	srq_forget(qp);

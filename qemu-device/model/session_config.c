@@ -10,6 +10,7 @@
  * target, a guest may connect to itself.  Not in-order DMA: a copy of many
  * bytes may end in any order, so nobody may wait for its last byte. */
 #define ADAPTER_FLAGS	 (0x2 | 0x10000)
+#define READ_INVALIDATE	 0x10
 #define VENDOR_ID	 0x1af4
 #define DEVICE_ID	 (0x1040 + VIRTIO_ID_RDMA)
 
@@ -83,6 +84,15 @@ static void fill_connections(const struct guest *g,
 	out->disconnect_timeout_ms = vr_to_le32(g->conf->disconnect_timeout_ms);
 }
 
+static uint32_t adapter_flags(const struct guest *g)
+{
+	uint32_t flags = ADAPTER_FLAGS;
+
+	if (guest_offered_features(g) & VIRTIO_RDMA_FEATURE(READ_INVALIDATE))
+		flags |= READ_INVALIDATE;
+	return flags;
+}
+
 void session_fill_config(const struct guest *g, uint8_t *out, size_t off,
 			 size_t len)
 {
@@ -95,7 +105,7 @@ void session_fill_config(const struct guest *g, uint8_t *out, size_t off,
 	fill_queues(g->conf, cfg);
 	fill_connections(g, cfg);
 	fill_features(g, cfg);
-	cfg->adapter_flags = vr_to_le32(ADAPTER_FLAGS);
+	cfg->adapter_flags = vr_to_le32(adapter_flags(g));
 	cfg->vendor_id = vr_to_le32(VENDOR_ID);
 	cfg->device_id = vr_to_le32(DEVICE_ID);
 	if (g->broken)

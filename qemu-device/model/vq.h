@@ -44,6 +44,7 @@ struct command {
 		struct virtio_rdma_cmd_modify_srq modify_srq;
 		struct virtio_rdma_cmd_listen listen;
 		struct virtio_rdma_cmd_control_listener control_listener;
+		struct virtio_rdma_cmd_create_endpoint create_endpoint;
 		struct virtio_rdma_cmd_create_connector create_connector;
 		struct virtio_rdma_cmd_connect connect;
 		struct virtio_rdma_cmd_accept accept;
@@ -56,6 +57,7 @@ struct command {
 		struct virtio_rdma_rsp_register_mr register_mr;
 		struct virtio_rdma_rsp_create_mw create_mw;
 		struct virtio_rdma_rsp_listen listen;
+		struct virtio_rdma_rsp_create_endpoint create_endpoint;
 		struct virtio_rdma_rsp_connect connect;
 		struct virtio_rdma_rsp_accept accept;
 		uint8_t bytes[COMMAND_MAX_RSP];

@@ -30,6 +30,7 @@
 #include "qp.h"
 #include "srq.h"
 #include "timer_wheel.h"
+#include "watch.h"
 #include "worker.h"
 
 #define TURNS_PER_GUEST		4	/* queue pairs in one pass */
@@ -78,6 +79,7 @@ struct worker {
 	struct list_head dying;		/* vr_qp.dying */
 	struct list_head touched;	/* vr_cq.touched */
 	struct list_head offering;	/* vr_srq.offering */
+	struct watch watch;
 	struct call *waiting;		/* of worker_call_until() */
 	struct backend *backend[MAX_BACKENDS];	/* those with poll() */
 	unsigned int backends;
@@ -152,6 +154,19 @@ void worker_enqueue(struct worker *w, struct guest_data *d, struct vr_qp *qp)
 		list_add_tail(&qp->run, &d->run);
 	if (list_empty(&d->runnable) && !d->paused)
 		list_add_tail(&d->runnable, &w->runnable);
+}
+
+/* One step at a time and by hand nobody looks between two of them */
+void worker_watch(struct worker *w, struct vr_qp *qp)
+{
+	if (!w->by_hand)
+		watch_add(&w->watch, qp, atomic_load_explicit(&w->stat_passes,
+						memory_order_relaxed));
+}
+
+void worker_unwatch(struct worker *w, struct vr_qp *qp)
+{
+	watch_del(&w->watch, qp);
 }
 
 void worker_mourn(struct worker *w, struct vr_qp *qp)
@@ -543,7 +558,8 @@ static void fall_asleep(struct worker *w)
 	arm_backends(w);
 	atomic_store(&w->asleep, true);
 	/* sequentially consistent stores above, such loads below */
-	if (!ring_all(w) && !atomic_load(&w->has_calls) && !poll_backends(w)) {
+	if (!watch_end(&w->watch) && !ring_all(w) &&
+	    !atomic_load(&w->has_calls) && !poll_backends(w)) {
 		timeout = wheel_timeout_ms(&w->wheel, loop_now_ns());
 		count(&w->stat_sleeps);
 		n = epoll_wait(w->epoll, ev, KICKS_PER_WAIT, timeout);
@@ -610,6 +626,9 @@ static void pass(struct worker *w)
 	w->in_vain = false;
 	busy = run_calls(w);
 	count(&w->stat_passes);
+	if (watch_look(&w->watch, atomic_load_explicit(&w->stat_passes,
+					memory_order_relaxed)))
+		busy = true;
 	if (ring_all(w))
 		busy = true;
 	if (offer_receives(w))

@@ -122,6 +122,9 @@ void worker_add_context(struct worker *w, struct vr_context *ctx);
 void worker_del_context(struct worker *w, struct vr_context *ctx);
 /* qp has work; d is its guest's */
 void worker_enqueue(struct worker *w, struct guest_data *d, struct vr_qp *qp);
+/* qp rang: its tails are looked at from now on (watch.h), and no more */
+void worker_watch(struct worker *w, struct vr_qp *qp);
+void worker_unwatch(struct worker *w, struct vr_qp *qp);
 /* qp failed; it is buried when nothing of it is on the stack */
 void worker_mourn(struct worker *w, struct vr_qp *qp);
 /* srq was posted to and has hungry queue pairs; see srq.h */

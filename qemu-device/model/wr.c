@@ -31,7 +31,7 @@ typedef enum virtio_rdma_wc_status
 parse_fn(struct vr_qp *qp, struct vr_wr *wr,
 	 const struct virtio_rdma_send_wqe *w, const uint8_t *rest);
 
-static parse_fn parse_data, parse_bind, parse_fast, parse_nothing;
+static parse_fn parse_data, parse_read, parse_bind, parse_fast, parse_nothing;
 
 /* What an opcode may carry.  Opcodes without a row are malformed, as are those
  * of a feature that was not negotiated. */
@@ -56,8 +56,9 @@ static const struct op_rule op_rules[] = {
 		.flags = WR_FLAGS & ~VIRTIO_RDMA_WR_SOLICIT,
 	},
 	[VIRTIO_RDMA_OP_READ] = {
-		.parse = parse_data, .addr = true, .token = true,
-		.flags = VIRTIO_RDMA_WR_SILENT | VIRTIO_RDMA_WR_READ_FENCE,
+		.parse = parse_read, .addr = true, .token = true,
+		.flags = VIRTIO_RDMA_WR_SILENT | VIRTIO_RDMA_WR_READ_FENCE |
+			 VIRTIO_RDMA_WR_LOCAL_INVALIDATE,
 		.need = VIRTIO_RDMA_ACCESS_LOCAL_WRITE,
 	},
 	[VIRTIO_RDMA_OP_BIND] = {
@@ -144,6 +145,16 @@ void wr_look(struct vr_qp *qp)
 		qp_fail(qp, VIRTIO_RDMA_R_LOCAL_ERROR);
 }
 
+static bool tail_moved(const struct qp_queue *q)
+{
+	return !q->broken && vr_from_le32(atomic_load(q->tail_le)) != q->tail;
+}
+
+bool wr_posted(const struct vr_qp *qp)
+{
+	return tail_moved(&qp->sq) || (!qp->srq && tail_moved(&qp->rq));
+}
+
 /* Something to take, and room to keep it */
 static bool can_take(struct vr_qp *qp, struct qp_queue *q)
 {
@@ -185,6 +196,8 @@ static enum virtio_rdma_wc_status add_elements(struct guest_data *data,
 		uint32_t len;
 
 		copy_once(&sge, from + i * sizeof(sge), sizeof(sge));
+		if (!i)
+			wr->first_token = vr_from_le32(sge.token);
 		len = vr_from_le32(sge.length);
 		if (!len)
 			continue;
@@ -249,6 +262,23 @@ parse_data(struct vr_qp *qp, struct vr_wr *wr,
 	if (!s && wr->be.length > qp->data->max_transfer)
 		s = VIRTIO_RDMA_WC_LOCAL_LENGTH;
 	return s;
+}
+
+/* LOCAL_INVALIDATE: the region of the first element, whatever its length */
+static enum virtio_rdma_wc_status
+parse_read(struct vr_qp *qp, struct vr_wr *wr,
+	   const struct virtio_rdma_send_wqe *w, const uint8_t *rest)
+{
+	bool drop = wr->be.flags & VIRTIO_RDMA_WR_LOCAL_INVALIDATE;
+	enum virtio_rdma_wc_status s;
+
+	if (drop && (!w->num_sge ||
+		     !(qp->features & VIRTIO_RDMA_FEATURE(READ_INVALIDATE))))
+		return VIRTIO_RDMA_WC_LOCAL_REQUEST;
+	s = parse_data(qp, wr, w, rest);
+	if (s || !drop)
+		return s;
+	return frmr_get_now(qp->data, qp->pd, wr->first_token, &wr->fast);
 }
 
 static enum virtio_rdma_wc_status
@@ -542,6 +572,8 @@ static void complete(struct vr_qp *qp, struct qp_queue *q, struct be_wr *be,
 	}
 	if (status)	/* before the completion, see end_bad() */
 		qp_fail(qp, reason_of(status));
+	else if (wr->be.flags & VIRTIO_RDMA_WR_LOCAL_INVALIDATE)
+		frmr_take_away(wr->fast);
 	end_wr(qp, q, wr, status, length, solicited);
 	if (!status && q->closed)
 		end_bad(qp, q);

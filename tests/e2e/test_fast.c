@@ -8,6 +8,7 @@
 #include "fixture.h"
 
 #define PAGE 4096u
+#define TAKES_BY_READ NDK_ADAPTER_FLAG_RDMA_READ_LOCAL_INVALIDATE_SUPPORTED
 
 /* A fast-register region of e, and guest memory of its own for it */
 struct fast {
@@ -170,6 +171,7 @@ START_TEST(offered)
 	assert_status(a->Dispatch->NdkQueryAdapterInfo(a, &info, &size),
 		      STATUS_SUCCESS);
 	ck_assert_uint_eq(info.FRMRPageCount, 512);
+	ck_assert_uint_ne(info.AdapterFlags & TAKES_BY_READ, 0);
 	assert_status(initialize(mr, 513, false), STATUS_IMPLEMENTATION_LIMIT);
 	assert_status(initialize(mr, 0, false), STATUS_INVALID_PARAMETER);
 	assert_status(initialize(mr, 512, false), STATUS_SUCCESS);
@@ -551,6 +553,182 @@ START_TEST(of_its_domain)
 }
 END_TEST
 
+/* --- by a read into it -------------------------------------------------------------- */
+
+#define DROP NDK_OP_FLAG_RDMA_READ_LOCAL_INVALIDATE
+
+/* All of the region, as an element of this side's requests */
+static NDK_SGE local_sge(struct fast *f, uint32_t len)
+{
+	return (NDK_SGE){
+		.VirtualAddress = f->va,
+		.Length = len,
+		.MemoryRegionToken =
+			f->mr->Dispatch->NdkGetLocalTokenFromMr(f->mr),
+	};
+}
+
+/* b reads from the beginning of a's memory */
+static NTSTATUS post_read(struct scene *s, uint64_t id, const NDK_SGE *sgl,
+			  ULONG n, UINT32 token, ULONG flags)
+{
+	return s->p.b.qp->Dispatch->NdkRead(s->p.b.qp, ID(id), sgl, n,
+					    (uintptr_t)s->p.a.mem.va, token,
+					    flags);
+}
+
+static void read_and_drop(struct scene *s, uint32_t len)
+{
+	NDK_SGE sge = local_sge(&s->f, len);
+
+	end_well(&s->p.b, post_read(s, 60, &sge, 1, s->p.a.mem.remote, DROP),
+		 NdkOperationTypeRead);
+}
+
+/* All of the data is there, and neither side reaches it any more: _i says who
+ * tries, the peer by the token it had, this side by an element */
+START_TEST(taken_by_a_read)
+{
+	enum { PAGES = 17, BYTES = PAGES * PAGE };
+	struct scene s;
+	NDK_SGE sge;
+	UINT32 token;
+
+	scene_open(&s, PAGES, true);
+	sge = local_sge(&s.f, 64);
+	register_all(&s.f, ALL);
+	token = remote_of(&s.f);
+	read_and_drop(&s, BYTES);
+	ck_assert_int_eq(mem_check(s.f.va, BYTES, 3, 0), -1);
+	memset(s.f.va, 0x33, BYTES);
+	if (_i) {
+		assert_status(s.p.b.qp->Dispatch->NdkSend(s.p.b.qp, ID(1), &sge,
+							  1, 0),
+			      STATUS_SUCCESS);
+		assert_status(ep_next(&s.p.b).Status, STATUS_ACCESS_VIOLATION);
+	} else {
+		assert_status(write_to(&s.p.a, &s.f, token, 0, PAGE),
+			      STATUS_ACCESS_VIOLATION);
+	}
+	ck_assert(mem_is(s.f.va, BYTES, 0x33));
+	scene_close(&s);
+}
+END_TEST
+
+/* Registered, read into and taken, again and again, on one connection; without
+ * waiting in between, where a fence says so; silent ones, too */
+START_TEST(read_by_read)
+{
+	struct scene s;
+	NDK_SGE sge;
+
+	scene_open(&s, 2, true);
+	sge = local_sge(&s.f, 2 * PAGE);
+	for (uint32_t i = 0; i < 20; i++) {
+		mem_fill(&s.p.a.mem, i);
+		register_all(&s.f, ALL);
+		read_and_drop(&s, 2 * PAGE);
+		ck_assert_int_eq(mem_check(s.f.va, 2 * PAGE, i, 0), -1);
+	}
+	for (uint32_t i = 20; i < 40; i++) {
+		mem_fill(&s.p.a.mem, i);
+		assert_status(post_fast(&s.f, &s.p.b, 1, 0, 2 * PAGE,
+					ALL | NDK_OP_FLAG_SILENT_SUCCESS |
+						NDK_OP_FLAG_READ_FENCE),
+			      STATUS_SUCCESS);
+		assert_status(post_read(&s, 2, &sge, 1, s.p.a.mem.remote,
+					DROP | NDK_OP_FLAG_SILENT_SUCCESS),
+			      STATUS_SUCCESS);
+		assert_status(post_fast(&s.f, &s.p.b, 3, 0, 2 * PAGE,
+					ALL | NDK_OP_FLAG_READ_FENCE),
+			      STATUS_SUCCESS);
+		end_well(&s.p.b, STATUS_SUCCESS, NdkOperationTypeFastRegister);
+		ck_assert_int_eq(mem_check(s.f.va, 2 * PAGE, i, 0), -1);
+		assert_status(post_invalidate(&s.f, &s.p.b, 4), STATUS_SUCCESS);
+		end_well(&s.p.b, STATUS_SUCCESS, NdkOperationTypeInvalidate);
+	}
+	scene_end(&s);
+}
+END_TEST
+
+/* It is the first element's region that goes, and no other of the request */
+START_TEST(first_element)
+{
+	struct scene s;
+	struct fast g;
+	NDK_SGE sgl[3];
+
+	scene_open(&s, 1, true);
+	fast_open(&g, &s.p.b, 1, true);
+	register_all(&s.f, ALL);
+	register_all(&g, ALL);
+	sgl[0] = local_sge(&s.f, 100);
+	sgl[1] = local_sge(&g, 200);
+	sgl[2] = ep_sge(&s.p.b, 0, 300);
+	end_well(&s.p.b, post_read(&s, 1, sgl, 3, s.p.a.mem.remote, DROP),
+		 NdkOperationTypeRead);
+	ck_assert_int_eq(mem_check(s.f.va, 100, 3, 0), -1);
+	ck_assert_int_eq(mem_check(g.va, 200, 3, 100), -1);
+	ck_assert_int_eq(mem_check(s.p.b.mem.va, 300, 3, 300), -1);
+	/* the second has its memory, the first can have some again */
+	assert_status(write_to(&s.p.a, &g, remote_of(&g), 0, PAGE),
+		      STATUS_SUCCESS);
+	register_all(&s.f, ALL);
+	/* an element of no length names a region all the same */
+	sgl[0].Length = 0;
+	end_well(&s.p.b, post_read(&s, 1, sgl, 2, s.p.a.mem.remote, DROP),
+		 NdkOperationTypeRead);
+	register_all(&s.f, ALL);
+	assert_status(write_to(&s.p.a, &g, remote_of(&g), 0, PAGE),
+		      STATUS_SUCCESS);
+	fast_close(&g);
+	scene_end(&s);
+}
+END_TEST
+
+/* What such a read cannot name; nothing is read */
+START_TEST(no_region_to_take)
+{
+	struct scene s;
+	NDK_SGE sge;
+	ULONG n = 1;
+
+	scene_open(&s, 1, true);
+	memset(s.f.va, 0x55, PAGE);
+	memset(s.p.b.mem.va, 0x55, PAGE);
+	if (_i == 0)	/* one that is registered for good */
+		sge = ep_sge(&s.p.b, 0, 64);
+	else		/* one without memory */
+		sge = local_sge(&s.f, _i == 1 ? 64 : 0);
+	assert_status(post_read(&s, 1, &sge, 0, s.p.a.mem.remote, DROP),
+		      STATUS_INVALID_PARAMETER);
+	assert_status(post_read(&s, 1, &sge, n, s.p.a.mem.remote, DROP),
+		      STATUS_SUCCESS);
+	assert_status(ep_next(&s.p.b).Status, STATUS_ACCESS_VIOLATION);
+	ck_assert(mem_is(s.p.b.mem.va, PAGE, 0x55));
+	ck_assert(mem_is(s.f.va, PAGE, 0x55));
+	scene_close(&s);
+}
+END_TEST
+
+/* One that fails: whatever became of the region, it closes, and no byte moves */
+START_TEST(read_that_fails)
+{
+	struct scene s;
+	NDK_SGE sge;
+
+	scene_open(&s, 1, true);
+	sge = local_sge(&s.f, 64);
+	register_all(&s.f, ALL);
+	memset(s.f.va, 0x66, PAGE);
+	assert_status(post_read(&s, 1, &sge, 1, s.p.a.mem.remote ^ 0x100, DROP),
+		      STATUS_SUCCESS);
+	assert_status(ep_next(&s.p.b).Status, STATUS_ACCESS_VIOLATION);
+	ck_assert(mem_is(s.f.va, PAGE, 0x66));
+	scene_close(&s);
+}
+END_TEST
+
 /* --- under a transfer -------------------------------------------------------------- */
 
 enum taken { INVALIDATED, CLOSED, TAKEN };
@@ -647,11 +825,22 @@ START_TEST(none_are_offered)
 	ULONG size = sizeof(info);
 	NDK_MR *mr = NULL;
 	struct pair p;
+	NDK_SGE sge;
 
 	pair_open(&p, 0, 1, NULL);
 	assert_status(p.a.adapter->Dispatch->NdkQueryAdapterInfo(
 			      p.a.adapter, &info, &size), STATUS_SUCCESS);
 	ck_assert_uint_eq(info.FRMRPageCount, 0);
+	ck_assert_uint_eq(info.AdapterFlags & TAKES_BY_READ, 0);
+	/* the flag is ignored then, as documented: the region stays */
+	for (int i = 0; i < 2; i++) {
+		sge = ep_sge(&p.a, 0, 64);
+		assert_status(p.a.qp->Dispatch->NdkRead(
+				      p.a.qp, ID(1), &sge, 1,
+				      (uintptr_t)p.b.mem.va, p.b.mem.remote,
+				      DROP), STATUS_SUCCESS);
+		assert_status(ep_next(&p.a).Status, STATUS_SUCCESS);
+	}
 	assert_status(p.a.pd->Dispatch->NdkCreateMr(p.a.pd, TRUE, op_created,
 						    NULL, &mr),
 		      STATUS_NOT_SUPPORTED);
@@ -684,6 +873,11 @@ int main(void)
 	tcase_add_test(tc, many_times);
 	tcase_add_test(tc, silent);
 	tcase_add_loop_test(tc, of_its_domain, 0, 2);
+	tcase_add_loop_test(tc, taken_by_a_read, 0, 2);
+	tcase_add_test(tc, read_by_read);
+	tcase_add_test(tc, first_element);
+	tcase_add_loop_test(tc, no_region_to_take, 0, 3);
+	tcase_add_test(tc, read_that_fails);
 	tcase_add_loop_test(tc, taken_under_writes, 0, 4 * TAKEN);
 	tcase_add_test(tc, device_is_reset);
 	tcase_add_test(tc, no_window_over_it);

@@ -344,6 +344,96 @@ START_TEST(beyond)
 }
 END_TEST
 
+/* --- a READ that takes a region's memory away -------------------------------------- */
+
+enum wrong { NOTHING, NO_ELEMENT, ALL_OF_MEMORY, OF_NONE, OTHER_OPCODE, WRONGS };
+
+static const uint8_t answers[WRONGS] = {
+	[NOTHING] = VIRTIO_RDMA_WC_REMOTE_ACCESS, /* as the peer's token is none */
+	[NO_ELEMENT] = VIRTIO_RDMA_WC_LOCAL_REQUEST,
+	[ALL_OF_MEMORY] = VIRTIO_RDMA_WC_LOCAL_PROTECTION,
+	[OF_NONE] = VIRTIO_RDMA_WC_LOCAL_PROTECTION,
+	[OTHER_OPCODE] = VIRTIO_RDMA_WC_LOCAL_REQUEST,
+};
+
+static void put_read(struct raw_qp *q, uint32_t at, uint32_t token)
+{
+	struct virtio_rdma_send_wqe *w = raw_sqe(q, at);
+	struct virtio_rdma_sge *sge = (void *)(w + 1);
+
+	memset(w, 0, 128);
+	w->wr_id = vr_to_le64(42);
+	w->opcode = VIRTIO_RDMA_OP_READ;
+	w->flags = vr_to_le16(VIRTIO_RDMA_WR_LOCAL_INVALIDATE);
+	w->num_sge = 1;
+	w->remote_token = vr_to_le32(0x1234567);
+	*sge = (struct virtio_rdma_sge){ vr_to_le64(0x7000100), vr_to_le32(8),
+					 vr_to_le32(token) };
+}
+
+START_TEST(wrong_reads)
+{
+	struct virtio_rdma_send_wqe *w = raw_sqe(&kernel, 1);
+	struct virtio_rdma_sge *sge = (void *)(w + 1);
+	struct frmr f = frmr_make();
+
+	raw_connect(&ra, &kernel, &rb, &peer, 1);
+	good(&kernel, f);
+	ck_assert_uint_eq(result(&kernel, 1), VIRTIO_RDMA_WC_SUCCESS);
+	put_read(&kernel, 1, f.handle);
+	if (_i == NO_ELEMENT)
+		w->num_sge = 0;
+	if (_i == ALL_OF_MEMORY) {
+		sge->addr = vr_to_le64(table_gpa);
+		sge->token = vr_to_le32(VIRTIO_RDMA_TOKEN_PRIVILEGED);
+	}
+	if (_i == OF_NONE) {
+		sge->length = 0;
+		sge->token = vr_to_le32(f.handle ^ 0x80000000);
+	}
+	if (_i == OTHER_OPCODE)
+		w->opcode = VIRTIO_RDMA_OP_WRITE;
+	ck_assert_uint_eq(result(&kernel, 2), answers[_i]);
+	ck_assert_uint_eq(raw_simple(&ra, VIRTIO_RDMA_CMD_DEREGISTER_MR,
+				     f.handle), VIRTIO_RDMA_S_OK);
+}
+END_TEST
+
+/* A process takes nothing of a kernel's, even by an element of no length; _i: 1,
+ * one of its own that is registered for good */
+START_TEST(read_by_a_process)
+{
+	struct virtio_rdma_send_wqe *w = raw_sqe(&process, 0);
+	struct virtio_rdma_sge *sge = (void *)(w + 1);
+	struct frmr f = frmr_make();
+	struct raw_mr own;
+
+	raw_connect(&ra, &process, &rb, &peer, 1);
+	raw_mr_make(&ra, process.pd, VIRTIO_RDMA_ACCESS_LOCAL_WRITE, &own);
+	put_read(&process, 0, _i ? own.local : f.handle);
+	sge->addr = vr_to_le64(own.addr);
+	if (!_i)
+		sge->length = 0;
+	ck_assert_uint_eq(result(&process, 1), VIRTIO_RDMA_WC_LOCAL_PROTECTION);
+}
+END_TEST
+
+/* For a driver that did not negotiate it the flag is none */
+START_TEST(read_flag_left_out)
+{
+	struct raw_mr own;
+
+	raw_stop(&ra);
+	raw_start_without(&ra, fx.daemon.socket[0],
+			  VIRTIO_RDMA_FEATURE(READ_INVALIDATE));
+	raw_qp_make(&ra, &process);
+	raw_connect(&ra, &process, &rb, &peer, 1);
+	raw_mr_make(&ra, process.pd, VIRTIO_RDMA_ACCESS_LOCAL_WRITE, &own);
+	put_read(&process, 0, own.local);
+	ck_assert_uint_eq(result(&process, 1), VIRTIO_RDMA_WC_LOCAL_REQUEST);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("hostile fast");
@@ -358,5 +448,8 @@ int main(void)
 	tcase_add_loop_test(tc, by_a_process, 0, 2);
 	tcase_add_test(tc, list_changed_afterwards);
 	tcase_add_loop_test(tc, beyond, 0, 6);
+	tcase_add_loop_test(tc, wrong_reads, 0, WRONGS);
+	tcase_add_loop_test(tc, read_by_a_process, 0, 2);
+	tcase_add_test(tc, read_flag_left_out);
 	return run_suite(s);
 }

@@ -408,8 +408,8 @@ static uint32_t await_request(struct raw *r)
 	return vr_from_le32(ev.handle);
 }
 
-void raw_connect(struct raw *ra, struct raw_qp *qa, struct raw *rb,
-		 struct raw_qp *qb, int guest_b)
+uint32_t raw_connect_from(struct raw *ra, struct raw_qp *qa, struct raw *rb,
+			  struct raw_qp *qb, int guest_b, uint32_t endpoint)
 {
 	struct virtio_rdma_addr addr = { .family = VIRTIO_RDMA_AF_INET,
 		.ip = { 10, 0, 0, (uint8_t)(1 + guest_b) } };
@@ -425,6 +425,7 @@ void raw_connect(struct raw *ra, struct raw_qp *qa, struct raw *rb,
 	ck_assert_uint_eq(raw_cmd(ra, &k, sizeof(k)), VIRTIO_RDMA_S_OK);
 	c.hdr.handle = vr_to_le32(raw_handle(ra));
 	c.qp = vr_to_le32(qa->qp);
+	c.endpoint = vr_to_le32(endpoint);
 	c.inbound_reads = c.outbound_reads = vr_to_le32(4);
 	c.peer = lr.addr;
 	submit(ra, &c, sizeof(c), 1024);
@@ -437,4 +438,11 @@ void raw_connect(struct raw *ra, struct raw_qp *qa, struct raw *rb,
 				     vr_from_le32(c.hdr.handle)),
 			  VIRTIO_RDMA_S_OK);
 	ck_assert_uint_eq(await(rb), VIRTIO_RDMA_S_OK);
+	return vr_from_le32(c.hdr.handle);
+}
+
+void raw_connect(struct raw *ra, struct raw_qp *qa, struct raw *rb,
+		 struct raw_qp *qb, int guest_b)
+{
+	raw_connect_from(ra, qa, rb, qb, guest_b, 0);
 }

@@ -100,7 +100,10 @@ void raw_ring(struct raw *r, struct raw_qp *q, uint32_t sq_tail,
 /* Next completion, bounded wait */
 struct virtio_rdma_cqe raw_cqe(struct raw_qp *q);
 
-/* Connects qa (of ra) to qb (of rb, whose address is 10.0.0.(1+guest)) */
+/* Connects qa (of ra) to qb (of rb, whose address is 10.0.0.(1+guest)), from a
+ * shared end point unless that is 0; the handle of a's connector */
+uint32_t raw_connect_from(struct raw *ra, struct raw_qp *qa, struct raw *rb,
+			  struct raw_qp *qb, int guest_b, uint32_t endpoint);
 void raw_connect(struct raw *ra, struct raw_qp *qa, struct raw *rb,
 		 struct raw_qp *qb, int guest_b);
 #endif /* TESTS_RAW_H */

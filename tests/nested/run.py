@@ -59,7 +59,8 @@ class Part:
 # hundreds of requests a step, and an emulated machine takes minutes for it
 SCHEME = " ".join(f"build/tests/{name}@verbs" for name in (
     "conformance/test_scheme", "conformance/test_causes",
-    "conformance/test_in_flight", "conformance/test_misuse", "e2e/test_srq"))
+    "conformance/test_in_flight", "conformance/test_misuse", "e2e/test_srq",
+    "e2e/test_endpoints"))
 
 
 def read_wire(lab: Level1) -> Tuple[int, int]:
@@ -85,7 +86,7 @@ def read_wire(lab: Level1) -> Tuple[int, int]:
 
 PARTS = (
     Part(1, "two guests, data and connections", "tests/nested/part1.py", 1500),
-    Part(2, "the disconnect scheme over verbs, shared receives",
+    Part(2, "the disconnect scheme over verbs, shared receives and end points",
          f"tests/run.py -j 1 -t 600 {SCHEME}", 1500),
     Part(3, "what is said on the wire", "python3 tests/nested/part3.py", 900),
     Part(4, "a peer that is not ours, a device that goes",

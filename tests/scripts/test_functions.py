@@ -138,8 +138,9 @@ class Planted(unittest.TestCase):
         self.told("NdkArmCq: no \"yes\"")
 
     def test_creator_is_supported(self) -> None:
-        self.change(TABLE, r"^(\| `NdkCreateSharedEndpoint` \|)[^|]*\|", r"\1 yes |")
-        self.told(*3 * ["NdkCreateSharedEndpoint is supported"])
+        self.change(TABLE, r"^(\| `NdkCloseSharedEndpoint` \|) yes \|",
+                    r"\1 no object: NdkCreateSharedEndpoint |")
+        self.told("NdkCreateSharedEndpoint is supported")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@
 #include "../../qemu-device/model/connector_int.h"
 #include "../../qemu-device/model/listener.h"
 #include "../../qemu-device/model/qp.h"
+#include "../../qemu-device/model/shared_ep.h"
 
 static const char *const world_status_name[VIRTIO_RDMA_S_COUNT] = {
 	"OK",
@@ -46,6 +47,7 @@ static const char *const world_status_name[VIRTIO_RDMA_S_COUNT] = {
 	"TIMED_OUT",
 	"CANCELLED",
 	"INTERNAL_ERROR",
+	"CONNECTION_EXISTS",
 };
 
 static const char *const world_reason_name[VIRTIO_RDMA_R_COUNT] = {
@@ -226,7 +228,7 @@ uint32_t qp_flags(const struct vr_qp *qp)
 }
 
 /* The queue pair came to rest: the answer to qp_stop(), if one waits */
-static bool world_qp_rest(struct world_qp *q)
+static inline bool world_qp_rest(struct world_qp *q)
 {
 	void (*done)(void *cm) = q->done;
 
@@ -307,7 +309,7 @@ void loop_timer_cancel(struct loop *l, struct loop_timer *t)
 	t->slot = 0;
 }
 
-static bool world_expire(struct loop_timer *t)
+static inline bool world_expire(struct loop_timer *t)
 {
 	if (!t->slot)
 		return false;
@@ -373,6 +375,7 @@ static void world_guest(unsigned int i, const char *name, const char *v4,
 	conf->max_backlog = 4;
 	conf->max_connector = 16;
 	conf->max_listener = 8;
+	conf->max_endpoint = 4;
 	conf->max_inbound_reads = 16;
 	conf->max_outbound_reads = 16;
 	conf->disconnect_timeout_ms = 1000;
@@ -383,6 +386,8 @@ static void world_guest(unsigned int i, const char *name, const char *v4,
 	log_limit_init(&g->log_limit, 10);
 	ck_assert_int_eq(handle_table_init(&g->connectors, 16), 0);
 	ck_assert_int_eq(handle_table_init(&g->listeners, 8), 0);
+	ck_assert_int_eq(handle_table_init(&g->endpoints, 4), 0);
+	g->features = VIRTIO_RDMA_FEATURES;
 	ck_assert_int_eq(cm_guest_init(g), 0);
 	world.model.guest[i] = g;
 }
@@ -407,6 +412,7 @@ static void world_teardown(void)
 {
 	for (unsigned int i = 0; i < 2; i++) {
 		listener_reset_all(&world.guest[i]);
+		shared_ep_reset_all(&world.guest[i]);
 		connector_reset_all(&world.guest[i]);
 	}
 	while (world_deliver_one())
@@ -414,10 +420,12 @@ static void world_teardown(void)
 	for (unsigned int i = 0; i < 2; i++) {
 		ck_assert_uint_eq(world.guest[i].connectors.used, 0);
 		ck_assert_uint_eq(world.guest[i].listeners.used, 0);
+		ck_assert_uint_eq(world.guest[i].endpoints.used, 0);
 		ck_assert_uint_eq(guest_ports(&world.guest[i])->count, 0);
 		cm_guest_fini(&world.guest[i]);
 		handle_table_fini(&world.guest[i].connectors);
 		handle_table_fini(&world.guest[i].listeners);
+		handle_table_fini(&world.guest[i].endpoints);
 	}
 	ck_assert_uint_eq(world.commands_out, 0);
 	ck_assert_uint_eq(world.pipes, 0);

@@ -297,6 +297,7 @@ static bool creates(uint16_t opcode)
 	case VIRTIO_RDMA_CMD_CREATE_SRQ:
 	case VIRTIO_RDMA_CMD_LISTEN:
 	case VIRTIO_RDMA_CMD_CREATE_CONNECTOR:
+	case VIRTIO_RDMA_CMD_CREATE_ENDPOINT:
 		return true;
 	default:
 		return false;
@@ -335,6 +336,14 @@ static void fake_answer(uint32_t index, uint32_t status)
 		struct virtio_rdma_rsp_listen *r = (void *)c.rsp;
 
 		r->addr = ((struct virtio_rdma_cmd_listen *)c.req)->addr;
+	}
+	if (opcode == VIRTIO_RDMA_CMD_CREATE_ENDPOINT) {
+		struct virtio_rdma_rsp_create_endpoint *r = (void *)c.rsp;
+
+		r->addr = ((struct virtio_rdma_cmd_create_endpoint *)c.req)
+				  ->addr;
+		if (!r->addr.port)
+			r->addr.port = vr_to_le16(50001);
 	}
 	if (opcode == VIRTIO_RDMA_CMD_CONNECT) {
 		struct virtio_rdma_rsp_connect *r = (void *)c.rsp;
@@ -459,6 +468,7 @@ static void fake_config(void)
 	c->max_srq = vr_to_le32(16);
 	c->max_srq_depth = vr_to_le32(300);
 	c->max_frmr_pages = vr_to_le32(8);
+	c->adapter_flags = vr_to_le32(0x12);
 }
 
 static void fake_start_with(uint32_t features)

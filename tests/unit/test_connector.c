@@ -655,6 +655,7 @@ START_TEST(backend_errors)
 		{-ENETUNREACH, "NETWORK_UNREACHABLE"},
 		{-EHOSTUNREACH, "HOST_UNREACHABLE"},
 		{-EADDRINUSE, "ADDRESS_IN_USE"},
+		{-EEXIST, "CONNECTION_EXISTS"},
 		{-ENOMEM, "NO_RESOURCES"},
 		{-ECONNREFUSED, "CONNECTION_REFUSED"},
 		{-EIO, "INTERNAL_ERROR"},
@@ -663,7 +664,7 @@ START_TEST(backend_errors)
 	to_idle();
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		wire.fail = cases[i].err;
-		if (cases[i].err == -EADDRINUSE)
+		if (cases[i].err == -EADDRINUSE || cases[i].err == -EEXIST)
 			wire.fail_more = PORTS_TRIES - 1;
 		world_connect(A, handle, QP, "10.0.0.2", 7);
 		world_expect(cases[i].said);
@@ -784,7 +785,7 @@ static struct command *bad_connect(void)
 START_TEST(bad_connects)
 {
 	to_idle();
-	BAD(r->reserved = 1, "INVALID_PARAMETER");
+	BAD(r->endpoint = vr_to_le32(1), "INVALID_HANDLE");
 	BAD(r->qp = vr_to_le32(4000), "INVALID_HANDLE");
 	BAD(r->peer.family = 5, "INVALID_PARAMETER");
 	BAD(r->peer.family = 0, "INVALID_PARAMETER");

@@ -43,6 +43,8 @@ static const struct {
 	{ VIRTIO_RDMA_CMD_MODIFY_SRQ, 40, 8, false },
 	{ VIRTIO_RDMA_CMD_DESTROY_SRQ, 8, 8, false },
 	{ VIRTIO_RDMA_CMD_CREATE_FRMR, 24, 16, true },
+	{ VIRTIO_RDMA_CMD_CREATE_ENDPOINT, 32, 32, true },
+	{ VIRTIO_RDMA_CMD_CLOSE_ENDPOINT, 8, 8, false },
 };
 /* clang-format on */
 
@@ -100,6 +102,7 @@ START_TEST(unknown)
 {
 	static const uint16_t none[] = {0, VIRTIO_RDMA_CMD_COUNT, 0x100,
 					0xffff};
+	int rows = 0;
 
 	for (int i = 0; i < 4; i++) {
 		begin(none[i], 0);
@@ -107,7 +110,9 @@ START_TEST(unknown)
 		ck_assert_int_eq(command_check(&cmd, 8, 8),
 				 VIRTIO_RDMA_S_UNKNOWN_COMMAND);
 	}
-	ck_assert_int_eq(COUNT, VIRTIO_RDMA_CMD_COUNT - 1);
+	for (uint32_t op = 0; op < VIRTIO_RDMA_CMD_COUNT; op++)
+		rows += command_row(op) != NULL;
+	ck_assert_int_eq(COUNT, rows);
 }
 END_TEST
 
@@ -139,6 +144,10 @@ START_TEST(feature_of_each)
 			  VIRTIO_RDMA_FEATURE(SRQ));
 	ck_assert_uint_eq(command_feature(VIRTIO_RDMA_CMD_DESTROY_SRQ),
 			  VIRTIO_RDMA_FEATURE(SRQ));
+	ck_assert_uint_eq(command_feature(VIRTIO_RDMA_CMD_CREATE_ENDPOINT),
+			  VIRTIO_RDMA_FEATURE(SHARED_ENDPOINT));
+	ck_assert_uint_eq(command_feature(VIRTIO_RDMA_CMD_CLOSE_ENDPOINT),
+			  VIRTIO_RDMA_FEATURE(SHARED_ENDPOINT));
 }
 END_TEST
 

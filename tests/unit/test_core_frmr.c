@@ -44,9 +44,9 @@ static void connect_qp(struct rig *r)
 	r->rec->state = vr_to_le32(VIRTIO_RDMA_QP_CONNECTED);
 }
 
-static void rig_open(struct rig *r)
+static void rig_open_with(struct rig *r, uint32_t features)
 {
-	fake_start_with(VIRTIO_RDMA_FEATURES);
+	fake_start_with(features);
 	r->a = open_adapter(0);
 	r->pd = make_pd(r->a);
 	r->cq = make_cq(r->a, 64, NULL, NULL);
@@ -54,6 +54,11 @@ static void rig_open(struct rig *r)
 	r->mr = make_mr(r);
 	ck_assert_int_eq(initialize(r->mr, 4, TRUE), STATUS_SUCCESS);
 	connect_qp(r);
+}
+
+static void rig_open(struct rig *r)
+{
+	rig_open_with(r, VIRTIO_RDMA_FEATURES);
 }
 
 static void rig_close(struct rig *r)
@@ -269,6 +274,43 @@ START_TEST(entries)
 }
 END_TEST
 
+/* The flag goes to the device that knows it and is ignored before another; what
+ * the adapter says of it is the same.  _i: offered */
+START_TEST(read_that_takes)
+{
+	NDK_SGE sge = { .Length = 8, .MemoryRegionToken = 5 };
+	NDK_ADAPTER_INFO info;
+	ULONG size = sizeof(info);
+	struct rig r;
+
+	rig_open_with(&r, _i ? VIRTIO_RDMA_FEATURES :
+			       VIRTIO_RDMA_FEATURES &
+				       ~VIRTIO_RDMA_FEATURE(READ_INVALIDATE));
+	ck_assert_int_eq(r.a->Dispatch->NdkQueryAdapterInfo(r.a, &info, &size),
+			 STATUS_SUCCESS);
+	ck_assert_uint_eq(info.AdapterFlags, _i ? 0x12 : 0x2);
+	ck_assert_int_eq(r.qp->Dispatch->NdkRead(
+				 r.qp, NULL, &sge, 1, 0x1000, 7,
+				 NDK_OP_FLAG_RDMA_READ_LOCAL_INVALIDATE |
+					 NDK_OP_FLAG_READ_FENCE),
+			 STATUS_SUCCESS);
+	ck_assert_uint_eq(vr_from_le16(entry(&r, 0)->flags),
+			  VIRTIO_RDMA_WR_READ_FENCE |
+				  (_i ? VIRTIO_RDMA_WR_LOCAL_INVALIDATE : 0));
+	/* without an element there is nothing to take */
+	ck_assert_int_eq(r.qp->Dispatch->NdkRead(
+				 r.qp, NULL, NULL, 0, 0x1000, 7,
+				 NDK_OP_FLAG_RDMA_READ_LOCAL_INVALIDATE),
+			 _i ? STATUS_INVALID_PARAMETER : STATUS_SUCCESS);
+	/* of no other request */
+	ck_assert_int_eq(r.qp->Dispatch->NdkWrite(
+				 r.qp, NULL, &sge, 1, 0x1000, 7,
+				 NDK_OP_FLAG_RDMA_READ_LOCAL_INVALIDATE),
+			 STATUS_INVALID_PARAMETER);
+	rig_close(&r);
+}
+END_TEST
+
 /* A list stays as it is until the device has passed the request that names it */
 START_TEST(lists_in_turn)
 {
@@ -364,6 +406,7 @@ int main(void)
 	tcase_add_test(tc, creation_fails);
 	tcase_add_test(tc, kinds);
 	tcase_add_loop_test(tc, entries, 0, 6);
+	tcase_add_loop_test(tc, read_that_takes, 0, 2);
 	tcase_add_test(tc, lists_in_turn);
 	tcase_add_test(tc, refused);
 	tcase_add_test(tc, lost);

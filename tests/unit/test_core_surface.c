@@ -298,7 +298,8 @@ START_TEST(no_shared_endpoint)
 	struct call c = { 0 };
 	struct all t;
 
-	all_open(&t);
+	all_open_with(&t, VIRTIO_RDMA_FEATURES &
+			  ~VIRTIO_RDMA_FEATURE(SHARED_ENDPOINT));
 	d = t.conn->Dispatch;
 	before = vrdma_core_object_count(fake.core);
 	ck_assert_int_eq(t.a->Dispatch->NdkCreateSharedEndpoint(

@@ -436,6 +436,104 @@ START_TEST(an_address_in_use)
 }
 END_TEST
 
+/* Connections from a reserved end point are bound beside it, and beside one
+ * another; nobody else is */
+START_TEST(a_shared_end_point)
+{
+	struct be_addr at = rig_addr(0, false, 99);
+	struct be_addr to = rig_addr(1, false, RIG_PORT);
+	struct be_private none = rig_private(0);
+	struct be_reserved *r = NULL;
+	struct be_listener *l = NULL;
+	struct rig_conn *a[2];
+	struct backend *be;
+
+	rig_start_both();
+	be = rig.host[0].be;
+	ck_assert(be->features & VIRTIO_RDMA_FEATURE(SHARED_ENDPOINT));
+	ck_assert_int_eq(be->reserve(be, &at, &r), 0);
+	ck_assert_int_eq(be->listen(be, &at, 1, &rig.host[0], &l), -EADDRINUSE);
+	ck_assert_int_eq(rig_connect_to(rig_qp(0, 4), &at, &to, &none)->err,
+			 -EADDRINUSE);
+	rig.shared = true;
+	for (int i = 0; i < 2; i++) {
+		a[i] = rig_connect_to(rig_qp(0, 4), &at, &to, &none);
+		ck_assert_int_eq(a[i]->err, 0);
+		rig_settle();
+		ck_assert_uint_eq(rig.host[1].newest->request.peer.port, 99);
+		ck_assert_int_eq(rig_accept(rig.host[1].newest, rig_qp(1, 4),
+					    &none), 0);
+		rig_settle();
+		ck_assert_uint_eq(a[i]->accepted, 1);
+	}
+	/* it goes, they stay */
+	be->unreserve(r);
+	rig_settle();
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(rig_complete(a[i]), 0);
+	ck_assert_int_eq(be->listen(be, &at, 1, &rig.host[0], &l), -EADDRINUSE);
+}
+END_TEST
+
+START_TEST(no_shared_end_point)
+{
+	static const struct {
+		unsigned int who; /* of the addresses */
+		enum fv_call call;
+		int err, want;
+	} t[] = {
+		{ 0, FV_rdma_create_id, EMFILE, -ENOMEM },
+		{ 0, FV_rdma_set_option, EIO, -EADDRNOTAVAIL },
+		{ 0, FV_rdma_bind_addr, EADDRINUSE, -EADDRINUSE },
+		{ 0, FV_rdma_bind_addr, ENODEV, -EADDRNOTAVAIL },
+		{ 0, FV_calloc, ENOMEM, -ENOMEM },
+		{ 8, FV_CALLS, 0, -EADDRNOTAVAIL },
+		{ 40, FV_CALLS, 0, -EADDRNOTAVAIL },
+	};
+	struct be_reserved *r = NULL;
+	struct backend *be;
+
+	rig_start_both();
+	be = rig.host[0].be;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct be_addr at = rig_addr(t[i].who, false, 99);
+
+		if (t[i].call != FV_CALLS)
+			fv_fail(t[i].call, 1, t[i].err);
+		ck_assert_int_eq(be->reserve(be, &at, &r), t[i].want);
+		ck_assert_ptr_null(r);
+	}
+	/* and a connection that cannot share says so, and leaves nothing */
+	rig.shared = true;
+	fv_fail(FV_rdma_set_option, 1, ENOMEM);
+	{
+		struct be_private none = rig_private(0);
+
+		ck_assert_int_eq(rig_connect(rig_qp(0, 4), &none)->err,
+				 -ENOMEM);
+	}
+}
+END_TEST
+
+/* The device goes with all that holds it; what was reserved is given back after */
+START_TEST(a_shared_end_point_without_device)
+{
+	struct be_addr at = rig_addr(0, false, 99);
+	struct be_reserved *before = NULL, *after = NULL;
+	struct backend *be;
+
+	rig_start_both();
+	be = rig.host[0].be;
+	ck_assert_int_eq(be->reserve(be, &at, &before), 0);
+	fv_device_removal(0);
+	rig_settle();
+	ck_assert_int_eq(be->reserve(be, &at, &after), 0);
+	be->unreserve(before);
+	be->unreserve(after);
+	rig_settle();
+}
+END_TEST
+
 START_TEST(a_peer_that_never_answers)
 {
 	struct be_private none = rig_private(0);
@@ -630,6 +728,9 @@ int main(void)
 		{ "unlisten", a_request_meets_the_end_of_its_listener, 1 },
 		{ "address", addresses_that_are_not_the_devices, 1 },
 		{ "in use", an_address_in_use, 1 },
+		{ "shared", a_shared_end_point, 1 },
+		{ "not shared", no_shared_end_point, 1 },
+		{ "shared, gone", a_shared_end_point_without_device, 1 },
 		{ "silence", a_peer_that_never_answers, 1 },
 		{ "rtu", a_lost_rtu, 2 },
 		{ "cross", both_disconnect_at_once, 1 },

@@ -38,7 +38,7 @@
 	X(ibv_post_recv) X(ibv_create_srq) X(ibv_destroy_srq)                  \
 	X(ibv_post_srq_recv) X(ibv_alloc_mw) X(ibv_dealloc_mw)                 \
 	X(rdma_create_event_channel) X(rdma_create_id)                         \
-	X(rdma_destroy_id) X(rdma_bind_addr) X(rdma_listen)                    \
+	X(rdma_destroy_id) X(rdma_set_option) X(rdma_bind_addr) X(rdma_listen) \
 	X(rdma_resolve_addr) X(rdma_resolve_route) X(rdma_init_qp_attr)        \
 	X(rdma_connect) X(rdma_accept) X(rdma_establish) X(rdma_reject)        \
 	X(rdma_disconnect) X(rdma_get_cm_event) X(calloc) X(mmap) X(eventfd)   \

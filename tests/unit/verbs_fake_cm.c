@@ -37,6 +37,7 @@ struct id {
 	enum id_state state;
 	unsigned int peer_device;
 	bool bound;			/* its address is its own */
+	bool reuses;			/* ...and of others that say so, too */
 	bool said_end;			/* DISCONNECTED was raised */
 	uint32_t qpn, peer_qpn;
 	unsigned int unacked;
@@ -313,7 +314,7 @@ static int bind_id(struct id *id, const struct sockaddr *sa)
 	if (!*port_of(&a->src_addr))
 		*port_of(&a->src_addr) = htons(next_port++);
 	for (struct id *i = ids; i; i = i->next)
-		if (i != id && i->bound &&
+		if (i != id && i->bound && !(i->reuses && id->reuses) &&
 		    same_end(&i->id.route.addr.src_addr, &a->src_addr))
 			return EADDRINUSE;
 	id->bound = true;
@@ -501,6 +502,24 @@ int rdma_destroy_id(struct rdma_cm_id *id)
 static int present(const struct id *id)
 {
 	return device_of(id) && device_of(id)->removed ? ENODEV : 0;
+}
+
+int rdma_set_option(struct rdma_cm_id *id, int level, int optname,
+		    void *optval, size_t optlen)
+{
+	int err = fv_fault(FV_rdma_set_option), value;
+
+	ck_assert_int_eq(level, RDMA_OPTION_ID);
+	ck_assert_int_eq(optname, RDMA_OPTION_ID_REUSEADDR);
+	ck_assert_uint_eq(optlen, sizeof(value));
+	memcpy(&value, optval, sizeof(value));
+	fk_lock();
+	/* the kernel looks at it when it binds */
+	ck_assert(!id_of(id)->bound);
+	if (!err)
+		id_of(id)->reuses = value;
+	fk_unlock();
+	return failed(err);
 }
 
 int rdma_bind_addr(struct rdma_cm_id *id, struct sockaddr *sa)

@@ -885,7 +885,8 @@ struct rig_conn *rig_connect_to(struct be_qp *qp, const struct be_addr *from,
 	struct be_request req = { .local = *from,
 				  .peer = *to,
 				  .limits = { .inbound = 8, .outbound = 4 },
-				  .priv = *priv };
+				  .priv = *priv,
+				  .shared = rig.shared };
 
 	c->err = be->connect(be, &req, qp, c, &c->conn);
 	if (!c->err)

@@ -137,6 +137,7 @@ struct rig {
 	uint64_t now_ns;
 	bool wire_off;			/* nothing moves on it */
 	bool errors_expected;		/* lines of level error */
+	bool shared;			/* connects are from reserved ends */
 	bool share;			/* receives: rig_start_memory() makes a
 					 * queue that rig_qp()'s have, too */
 	void (*while_waiting)(void);	/* in control's next wait, once */

@@ -91,6 +91,19 @@ def connect_ipv6(lab: Lab) -> None:
     connects(lab, USER, ADDRESSES["b"][1])
 
 
+def shared_endpoint(lab: Lab) -> None:
+    """A kernel consumer connects from one, over each family; B sees its port."""
+    for address in ADDRESSES["b"]:
+        run = start(lab, KERNEL, ["-e", "-m", "write", "-S", "64K"],
+                    address=address)
+        run.finish()
+        ours = run.client.one("connected")["local"]
+        expect(int(ours.rsplit(":", 1)[1]) >= 49152, f"A is at {ours}")
+        expect(run.server.one("connected")["peer"] == ours,
+               f"A is at {ours}, and for B not")
+        expect(run.client.one("transfer")["verify"] == "ok", "the data differs")
+
+
 def nobody_listens(lab: Lab) -> None:
     """A refused connection is an error with a name, not a wait."""
     ping = Ping(lab.a, USER, "-c", ADDRESSES["b"][0], "-p", "9", "-T", "10")
@@ -360,6 +373,7 @@ ALL: List[Case] = [
     Case("vrdmad-dies-busy", partial(vrdmad_dies, tool=USER), True),
     Case("vrdmad-ends-politely", vrdmad_ends_politely),
     Case("connect-kernel", partial(connects, tool=KERNEL), True),
+    Case("shared-endpoint-kernel", shared_endpoint, True),
     _moves(KERNEL, "send", "4096", 64),
     _moves(KERNEL, "write", "64M", 1),
     _moves(KERNEL, "read", "64M", 1),

@@ -140,6 +140,35 @@ static bool ended(struct ping *p, const char *what, NTSTATUS st,
 	return st == STATUS_SUCCESS || run_status_error(p->run, what, st, mend);
 }
 
+/* -e: where it connects from */
+static bool make_shared(struct ping *p, const union ping_addr *at)
+{
+	NDK_ADAPTER *a = p->run->adapter;
+	struct call *c = call_new(p->run);
+	NTSTATUS st = a->Dispatch->NdkCreateSharedEndpoint(
+		a, &at->sa, ping_addr_len(at), call_created, c, &p->shared);
+
+	return ended(p, "NdkCreateSharedEndpoint",
+		     call_wait(c, st, p->o->timeout_ms, &p->shared),
+		     "does the adapter have any?");
+}
+
+static NTSTATUS start_connect(struct ping *p, const union ping_addr *src,
+			      const struct private *d, struct call *c)
+{
+	const union ping_addr *to = &p->o->peer;
+
+	if (p->shared)
+		return p->conn->Dispatch->NdkConnectWithSharedEndpoint(
+			p->conn, p->qp, p->shared, &to->sa, ping_addr_len(to),
+			READ_LIMIT, READ_LIMIT, d->data, d->len, call_done, c);
+	return p->conn->Dispatch->NdkConnect(p->conn, p->qp, &src->sa,
+					     ping_addr_len(src), &to->sa,
+					     ping_addr_len(to), READ_LIMIT,
+					     READ_LIMIT, d->data, d->len,
+					     call_done, c);
+}
+
 static bool connect(struct ping *p)
 {
 	union ping_addr src;
@@ -149,14 +178,11 @@ static bool connect(struct ping *p)
 
 	if (!own_address(p->run, p->o->peer.sa.family, 0, &src) ||
 	    !put_private(p, &d, &p->wish, sizeof(p->wish),
-			 p->run->info.MaxCallerData))
+			 p->run->info.MaxCallerData) ||
+	    (p->o->shared && !make_shared(p, &src)))
 		return false;
 	c = call_new(p->run);
-	st = p->conn->Dispatch->NdkConnect(p->conn, p->qp, &src.sa,
-					   ping_addr_len(&src), &p->o->peer.sa,
-					   ping_addr_len(&p->o->peer),
-					   READ_LIMIT, READ_LIMIT, d.data, d.len,
-					   call_done, c);
+	st = start_connect(p, &src, &d, c);
 	return ended(p, "NdkConnect", call_wait(c, st, p->o->timeout_ms, NULL),
 		     "does ndk_ping -s run there, on that port?");
 }

@@ -180,6 +180,7 @@ static void deregister(struct ping *p)
 void ping_release(struct ping *p)
 {
 	close_object(p->run, p->conn);
+	close_object(p->run, p->shared);
 	close_object(p->run, p->qp);
 	deregister(p);
 	close_object(p->run, p->mr);

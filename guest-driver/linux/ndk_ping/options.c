@@ -169,6 +169,9 @@ static bool take_flag(struct options *o, char opt)
 	case 'L':
 		o->late = true;
 		return true;
+	case 'e':
+		o->shared = true;
+		return true;
 	case 'K':
 		o->keep = true;
 		return true;

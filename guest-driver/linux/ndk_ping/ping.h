@@ -73,6 +73,7 @@ struct options {
 	char hold_file[256];
 	bool late;
 	bool keep;
+	bool shared;			/* client: connect from a shared endpoint */
 };
 
 struct run;
@@ -205,6 +206,7 @@ struct ping {
 	NDK_MR *mr;
 	NDK_QP *qp;
 	NDK_CONNECTOR *conn;
+	NDK_SHARED_ENDPOINT *shared;	/* -e, or NULL */
 
 	/* memory: message slots, receive slots, data slots */
 	u8 *memory;

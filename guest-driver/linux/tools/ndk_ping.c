@@ -31,6 +31,7 @@ static const char usage[] =
 	"  -p PORT       port of the server (18515)\n"
 	"  -n N          server: end after N connections (1)\n"
 	"  -P TEXT       private data to send with the connection\n"
+	"  -e            client: connect from a shared endpoint\n"
 	"\n"
 	"What to do; the client decides\n"
 	"  -m OP         send, write or read (send)\n"
