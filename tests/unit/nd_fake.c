@@ -18,6 +18,8 @@ uint16_t fake_notify_page[2048] __attribute__((aligned(4096)));
 uint32_t fake_fail_status;
 uint32_t fake_features;
 unsigned fake_fail_maps;
+unsigned fake_old_rings;
+bool fake_lost_in_resize;
 void (*fake_in_notify)(void);
 
 struct fake fk = { .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -166,8 +168,15 @@ static void *fake_mmap(int fd, uint64_t offset, size_t size)
 
 static int fake_munmap(void *va, size_t size)
 {
-	(void)va;
 	(void)size;
+	/* who still looks there is found out */
+	pthread_mutex_lock(&fk.lock);
+	for (unsigned i = 0; i < MAX_OBJECTS; i++)
+		if (fk.objects[i].buffer == va && fk.objects[i].old_ring) {
+			memset(va, 0xdd, fk.objects[i].size);
+			fake_old_rings--;
+		}
+	pthread_mutex_unlock(&fk.lock);
 	return 0;
 }
 
@@ -183,6 +192,8 @@ void fake_install(void)
 	fake_map_notify = false;
 	fake_fail_status = 0;
 	fake_fail_maps = 0;
+	fake_old_rings = 0;
+	fake_lost_in_resize = false;
 	fake_features = VIRTIO_RDMA_FEATURES;
 	fake_in_notify = NULL;
 	memset(fake_notify_page, 0, sizeof(fake_notify_page));

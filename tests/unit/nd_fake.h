@@ -29,7 +29,9 @@ extern bool fake_map_notify;		/* offer a notification page */
 extern uint16_t fake_notify_page[2048];
 extern uint32_t fake_fail_status;	/* the next ioctl says this, if not 0 */
 extern unsigned fake_fail_maps;		/* so many mmaps from now on fail */
+extern unsigned fake_old_rings;		/* of resized CQs, that are still mapped */
 extern uint32_t fake_features;		/* of files opened from now on; all */
+extern bool fake_lost_in_resize;		/* RESIZE_CQ moves, and says lost */
 /* called inside CQ_NOTIFY, before the kernel has the request */
 extern void (*fake_in_notify)(void);
 

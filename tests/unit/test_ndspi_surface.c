@@ -303,25 +303,39 @@ START_TEST(flush_unconnected)
 }
 END_TEST
 
-/* Not advertised, refused, and nothing lost */
+/* A device without it: not advertised, refused, and nothing lost */
 START_TEST(no_resize)
 {
 	ND2_ADAPTER_INFO info = { .InfoVersion = ND_VERSION_2 };
 	ULONG size = sizeof(info);
+	IND2CompletionQueue *plain;
 	KAFFINITY affinity = 0;
 	USHORT group = 0;
+	IND2Adapter *other;
+	HANDLE its_file;
 	ND2_RESULT r;
 
-	ck_assert_int_eq(adapter->lpVtbl->Query(adapter, &info, &size),
+	fake_features = 0;
+	ck_assert_int_eq(provider->lpVtbl->OpenAdapter(
+				 provider, &IID_IND2Adapter,
+				 ND_VRDMA_ADAPTER_ID(1), (VOID **)&other),
 			 ND_SUCCESS);
+	ck_assert_int_eq(other->lpVtbl->Query(other, &info, &size), ND_SUCCESS);
 	ck_assert_uint_eq(info.AdapterFlags &
 			  (ND_ADAPTER_FLAG_CQ_RESIZE_SUPPORTED |
 			   ND_ADAPTER_FLAG_CQ_INTERRUPT_MODERATION_SUPPORTED),
 			  0);
+	other->lpVtbl->CreateOverlappedFile(other, &its_file);
+	ck_assert_int_eq(other->lpVtbl->CreateCompletionQueue(
+				 other, &IID_IND2CompletionQueue, its_file, 8, 0,
+				 0, (VOID **)&plain), ND_SUCCESS);
 	fake_complete(1, VIRTIO_RDMA_OP_SEND, 0, 0);
-	ck_assert_int_eq(cq->lpVtbl->Resize(cq, 64), ND_NOT_SUPPORTED);
-	ck_assert_int_eq(cq->lpVtbl->Resize(cq, 1), ND_NOT_SUPPORTED);
-	ck_assert_uint_eq(cq->lpVtbl->GetResults(cq, &r, 1), 1);
+	ck_assert_int_eq(plain->lpVtbl->Resize(plain, 64), ND_NOT_SUPPORTED);
+	ck_assert_int_eq(plain->lpVtbl->Resize(plain, 1), ND_NOT_SUPPORTED);
+	ck_assert_uint_eq(plain->lpVtbl->GetResults(plain, &r, 1), 1);
+	plain->lpVtbl->Release(plain);
+	other->lpVtbl->Release(other);
+	CloseHandle(its_file);
 	ck_assert_int_eq(cq->lpVtbl->GetNotifyAffinity(cq, &group, &affinity),
 			 ND_SUCCESS);
 	ck_assert_uint_eq(group, 2);
