@@ -21,10 +21,15 @@ TEST_CFLAGS = $(CFLAGS_COMMON) -O1 $(TEST_INC) $(CHECK_CFLAGS)
 TEST_LIB_SRC := $(wildcard tests/lib/*.c)
 TEST_LIB_OBJ = $(TEST_LIB_SRC:%.c=$(O)/%.o)
 
-UNIT_CORE := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_core_*.c))
+# They count the work of code that is compiled for it
+WORK_CORE := $(O)/tests/unit/test_core_work
+WORK_DATA := $(O)/tests/unit/test_data_work
+UNIT_WORK := $(WORK_CORE) $(WORK_DATA)
+UNIT_CORE := $(filter-out $(UNIT_WORK),\
+	$(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_core_*.c)))
 UNIT_NDSPI := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_ndspi_*.c))
 UNIT_VERBS := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_verbs_*.c))
-UNIT_MODEL := $(filter-out $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS),\
+UNIT_MODEL := $(filter-out $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS) $(UNIT_WORK),\
 	$(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c)))
 E2E := $(patsubst %.c,$(O)/%,$(wildcard tests/e2e/test_*.c))
 CONFORMANCE := $(patsubst %.c,$(O)/%,$(wildcard tests/conformance/test_*.c))
@@ -35,8 +40,8 @@ WIRE_TESTS := $(wildcard tests/wire/test_*.py)
 IN_NET := $(O)/tests/wire/in_net
 SOAK := $(O)/tests/soak/soak
 BENCH := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
-TEST_PROGRAMS = $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS) $(E2E) \
-	$(CONFORMANCE) $(HOSTILE) $(SCRIPT_TESTS) $(SOAK)
+TEST_PROGRAMS = $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS) \
+	$(UNIT_WORK) $(E2E) $(CONFORMANCE) $(HOSTILE) $(SCRIPT_TESTS) $(SOAK)
 
 $(O)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
@@ -46,6 +51,23 @@ $(UNIT_MODEL): %: %.o $(O)/libvrdmad.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(VRDMAD_LIBS) $(CHECK_LIBS)
 $(UNIT_CORE): %: %.o $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
+TRACED_CORE = $(CORE_SRC:%.c=$(O)/traced/%.o)
+TRACED_MODEL = $(patsubst %.c,$(O)/traced/%.o,\
+	$(filter $(VRDMAD_DIR)/%,$(VRDMAD_SRC)))
+$(O)/traced/guest-driver/core/%.o: guest-driver/core/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_COMMON) $(CORE_CFLAGS) -fsanitize-coverage=trace-pc \
+		-c -o $@ $<
+$(O)/traced/$(VRDMAD_DIR)/%.o: $(VRDMAD_DIR)/%.c $(LIBVHOST_USER)/version
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(VRDMAD_CFLAGS) -fsanitize-coverage=trace-pc -c -o $@ $<
+$(O)/traced/libmodel.a: $(TRACED_MODEL)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+$(WORK_CORE): %: %.o $(TRACED_CORE)
+	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
+$(WORK_DATA): %: %.o $(O)/traced/libmodel.a $(O)/libvrdmad.a
+	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(VRDMAD_LIBS) $(CHECK_LIBS)
 UNIT_NDSPI_LIB := $(patsubst %.c,$(O)/%.o,$(wildcard tests/unit/nd_fake*.c))
 $(UNIT_NDSPI): %: %.o $(UNIT_NDSPI_LIB) $(O)/libndping.a $(O)/libndspi.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
@@ -102,7 +124,7 @@ $(ND_CONFORM): $(O)/tests/guest/nd_conform.o \
 all: $(ND_CONFORM)
 
 tests: $(TEST_PROGRAMS) $(IN_NET) $(NESTED) vrdmad ndspi explorer
-unit: $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS)
+unit: $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS) $(UNIT_WORK)
 	$(Q)tests/run.py $(RUN_ARGS) $^
 e2e: $(E2E) vrdmad
 	$(Q)tests/run.py $(RUN_ARGS) $(foreach b,$(BACKENDS),$(E2E:%=%@$(b)))
@@ -129,6 +151,6 @@ bench-run: $(BENCH) $(BENCH_PARTS) vrdmad
 include tests/explorer/build.mk
 include tests/fuzz/build.mk
 
--include $(shell find $(O)/tests -name '*.d' 2>/dev/null)
+-include $(shell find $(O)/tests $(O)/traced -name '*.d' 2>/dev/null)
 .PHONY: tests unit e2e conformance hostile script-tests wire soak check-run bench-run
 .SECONDARY:

@@ -396,7 +396,7 @@ START_TEST(resized_under_traffic)
 		}
 		assert_status(op_wait(&op, st), STATUS_SUCCESS);
 	}
-	assert_status(modify(4097, 0), STATUS_INVALID_PARAMETER);
+	assert_status(modify(16385, 0), STATUS_INVALID_PARAMETER);
 	ck_assert_uint_eq(srv.errors, 0);
 	close_all();
 }
