@@ -45,6 +45,7 @@ include qemu-device/model/build.mk
 include guest-driver/core/build.mk
 include guest-driver/ndspi/build.mk
 include guest-driver/linux/build.mk
+include guest-driver/windows/build.mk
 include tests/build.mk
 
 ##@ Build
@@ -77,6 +78,14 @@ nested: ## a host of our own with an RDMA link: the verbs backend, and other pee
 	$(Q)scripts/setup.sh build guest nested
 	$(Q)$(MAKE) --no-print-directory all tests kmod
 	$(Q)python3 tests/nested/run.py $(NESTED_PARTS)
+test-wine: ## Windows guests under Wine: the driver, the provider, nd_ping (WINE_TESTS=)
+	$(Q)scripts/setup.sh build windows
+	$(Q)$(MAKE) --no-print-directory vrdmad windows-bin
+	$(Q)tests/wine/run.py $(WINE_TESTS)
+test-wine-linux: ## the same against a Linux guest in a VM
+	$(Q)scripts/setup.sh build guest windows
+	$(Q)$(MAKE) --no-print-directory all kmod windows-bin
+	$(Q)tests/wine/with_linux.py
 bench: ## ratios against peers, in one run
 	$(Q)scripts/setup.sh build bench
 	$(Q)$(MAKE) --no-print-directory bench-run
@@ -109,5 +118,10 @@ help: ## this text
 		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+windows: ## vrdma.sys, vrdmand.dll and the tools for Windows, checked
+	$(Q)scripts/setup.sh windows
+	$(Q)$(MAKE) --no-print-directory windows-bin
+	$(Q)guest-driver/windows/check.sh $(O)/windows
+
 .PHONY: all deps qemu demo test check check-asan check-tsan check-vm nested bench \
-	coverage lint layers functions format clean help compile-flags
+	test-wine test-wine-linux windows coverage lint layers functions format clean help compile-flags

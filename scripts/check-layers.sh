@@ -26,7 +26,10 @@ allowed() {
 	host-backend) echo "qemu-device/include" ;;
 	host-backend/*) echo "qemu-device/include host-backend" ;;
 	guest-driver/core | guest-driver/core/freestanding) echo "qemu-device/include" ;;
-	guest-driver/linux | guest-driver/linux/*) echo "qemu-device/include guest-driver/core guest-driver/linux" ;;
+	guest-driver/linux | guest-driver/linux/*) echo "qemu-device/include guest-driver/core guest-driver/user guest-driver/linux" ;;
+	guest-driver/user) echo "qemu-device/include guest-driver/core guest-driver/linux" ;;
+	guest-driver/windows | guest-driver/windows/compat | guest-driver/windows/compat/* | guest-driver/windows/ndis | guest-driver/windows/pci | guest-driver/windows/wine) echo "qemu-device/include guest-driver/core guest-driver/user guest-driver/linux guest-driver/windows guest-driver/windows/compat guest-driver/windows/wine" ;;
+	guest-driver/windows/dll | guest-driver/windows/dll/compat | guest-driver/windows/tools | guest-driver/windows/wine/tools) echo "qemu-device/include guest-driver/core guest-driver/linux guest-driver/ndspi guest-driver/windows guest-driver/windows/compat guest-driver/windows/dll guest-driver/windows/dll/compat guest-driver/windows/tools guest-driver/windows/wine" ;;
 	guest-driver/ndspi | guest-driver/ndspi/*) echo "qemu-device/include guest-driver/core guest-driver/linux guest-driver/ndspi" ;;
 	tests | tests/*) echo "*" ;;
 	*) return 1 ;;
@@ -56,6 +59,8 @@ while IFS= read -r file; do
 	fi
 	[ "$may" = "*" ] && continue
 	while IFS= read -r inc; do
+		# the one way from shared source, under _WIN32, to what Windows has
+		case ${inc##*/} in *_windows.h) continue ;; esac
 		where=${home[${inc##*/}]:-}
 		[ -n "$where" ] || continue
 		ok=0

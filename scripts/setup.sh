@@ -3,12 +3,13 @@
 #
 # Install the Debian packages that building, testing and linting need.
 #
-# Usage: setup.sh [-h] [-n] [build|guest|nested|lint|bench|all]...
+# Usage: setup.sh [-h] [-n] [build|guest|windows|nested|lint|bench|all]...
 #
 #   build   compiler, libraries and tools for vrdmad, the libraries, the unit
 #           tests and QEMU
 #   guest   what boots two guests: firmware, initramfs tools, libvirt, and the
 #           guest kernels with their headers (scripts/kernel-fetch.sh)
+#   windows the compiler for Windows guests, and Wine to run what it makes
 #   nested  what makes the machine of `make nested`: a guest with guests of its own
 #   lint    clang-format, clang-tidy, cppcheck, shellcheck, sparse
 #   bench   libfabric, a peer that `make bench` measures beside us
@@ -62,6 +63,8 @@ guest|qemu-system-data|-|option ROMs of the built QEMU
 guest|libvirt-daemon-system|-|the demo attaches guests by libvirt
 guest|libvirt-daemon-driver-qemu|-|libvirt's QEMU driver, apart since Debian 12
 guest|libvirt-clients|-|virsh
+windows|gcc-mingw-w64-x86-64|-|compiler, driver kit headers and import libraries
+windows|wine64|-|runs the driver, the provider and the tools
 bench|libfabric-bin|-|fi_pingpong
 bench|libfabric-dev|-|its tcp provider, for what streams
 nested|debootstrap|-|the root file system of the machine of `make nested`
@@ -125,13 +128,13 @@ main() {
 		case $1 in
 		-h | --help) usage_from_header "$0"; exit 0 ;;
 		-n) DRY=yes ;;
-		build | guest | nested | lint | bench) groups+=("$1") ;;
-		all) groups+=(build guest nested lint bench) ;;
+		build | guest | windows | nested | lint | bench) groups+=("$1") ;;
+		all) groups+=(build guest windows nested lint bench) ;;
 		*) die "'$1' is no group; see $0 -h" ;;
 		esac
 		shift
 	done
-	[ "${#groups[@]}" -gt 0 ] || groups=(build guest nested lint bench)
+	[ "${#groups[@]}" -gt 0 ] || groups=(build guest windows nested lint bench)
 	debian_codename >/dev/null
 	take_lock setup
 	for group in "${groups[@]}"; do

@@ -68,7 +68,10 @@ stage wire make --no-print-directory wire
 stage fuzz make --no-print-directory fuzz-brief
 stage explorer make --no-print-directory explorer-run
 stage check-asan make --no-print-directory -j2 check-run O=build-asan SAN=address
+stage windows make --no-print-directory windows
+stage wine make --no-print-directory test-wine
 stage vm make --no-print-directory check-vm
+stage wine-linux make --no-print-directory test-wine-linux
 stage nested make --no-print-directory nested
 stage demo make --no-print-directory demo
 finish

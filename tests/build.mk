@@ -40,8 +40,12 @@ WIRE_TESTS := $(wildcard tests/wire/test_*.py)
 IN_NET := $(O)/tests/wire/in_net
 SOAK := $(O)/tests/soak/soak
 BENCH := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
+# The Windows miniport, compiled here, with a stand-in for NDIS
+NDIS := $(patsubst %.c,$(O)/%,$(wildcard tests/ndis/test_*.c))
+NDIS_OBJ := $(patsubst %.c,$(O)/tests/obj/%.o,$(wildcard guest-driver/windows/ndis/*.c \
+	guest-driver/windows/pci/*.c))
 TEST_PROGRAMS = $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS) \
-	$(UNIT_WORK) $(E2E) $(CONFORMANCE) $(HOSTILE) $(SCRIPT_TESTS) $(SOAK)
+	$(UNIT_WORK) $(E2E) $(CONFORMANCE) $(HOSTILE) $(NDIS) $(SCRIPT_TESTS) $(SOAK)
 
 $(O)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
@@ -80,6 +84,14 @@ UNIT_VERBS_WRAP := $(foreach f,calloc mmap eventfd epoll_create1 epoll_ctl \
 $(UNIT_VERBS): %: %.o $(UNIT_VERBS_OBJ)
 	$(Q)$(CC) $(LDFLAGS_COMMON) $(UNIT_VERBS_WRAP) -o $@ $^ $(CHECK_LIBS)
 $(E2E) $(CONFORMANCE) $(HOSTILE) $(SOAK): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
+	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
+$(O)/tests/obj/guest-driver/windows/%.o: guest-driver/windows/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_COMMON) $(TEST_INC) -c -o $@ $<
+$(O)/tests/ndis/%.o: TEST_INC += -Iguest-driver/windows/ndis -Iguest-driver/windows/pci
+$(NDIS_OBJ): TEST_INC += -Iguest-driver/windows/ndis
+$(NDIS): %: %.o $(O)/tests/ndis/standin.o $(NDIS_OBJ) $(TEST_LIB_OBJ) \
+		$(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
 $(BENCH): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS) -lm
@@ -134,6 +146,8 @@ conformance: $(CONFORMANCE) vrdmad ## the disconnect scheme over each of BACKEND
 	$(Q)tests/run.py $(RUN_ARGS) $(foreach b,$(BACKENDS),$(CONFORMANCE:%=%@$(b)))
 hostile: $(HOSTILE) vrdmad ndspi
 	$(Q)tests/run.py $(RUN_ARGS) $(HOSTILE)
+ndis: $(NDIS) vrdmad ## the Windows miniport in NDIS' orders and those of failure
+	$(Q)tests/run.py $(RUN_ARGS) $(NDIS)
 script-tests: $(SCRIPT_TESTS) vrdmad
 	$(Q)tests/run.py $(RUN_ARGS) $(SCRIPT_TESTS)
 wire: $(WIRE_TESTS) $(IN_NET) $(E2E) $(CONFORMANCE) vrdmad ## what tshark reads on our wire
@@ -152,5 +166,5 @@ include tests/explorer/build.mk
 include tests/fuzz/build.mk
 
 -include $(shell find $(O)/tests $(O)/traced -name '*.d' 2>/dev/null)
-.PHONY: tests unit e2e conformance hostile script-tests wire soak check-run bench-run
+.PHONY: tests unit e2e conformance hostile ndis script-tests wire soak check-run bench-run
 .SECONDARY:

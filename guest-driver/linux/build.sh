@@ -26,6 +26,7 @@ link_sources() {
 	local dir=$1 part
 	local -A from=(
 		[linux]=$here [core]=$root/guest-driver/core
+		[user]=$root/guest-driver/user
 		[abi]=$root/qemu-device/include [ndk_ping]=$here/ndk_ping
 	)
 	for part in "${!from[@]}"; do

@@ -87,6 +87,18 @@ struct vrl_dev {
 	struct list_head files;		/* under files_lock */
 };
 
+/* --- pin.c ------------------------------------------------------------------ */
+
+/* Zeroed: nothing is pinned */
+struct vrl_pin {
+	struct mm_struct *mm;		/* mmgrab, charged with count pages */
+	struct page **page;
+	u64 *dma;			/* their addresses */
+	unsigned long count;
+	bool writable;
+	MDL mdl;
+};
+
 /* --- main.c: devices ----------------------------------------------------- */
 
 extern struct workqueue_struct *vrl_teardown_wq;	/* may block for long */

@@ -2,8 +2,6 @@
 /*
  * adapter.c - IND2Adapter: what the device offers, and making objects
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,12 +97,6 @@ static HRESULT adapter_QueryAddressList(IND2Adapter *self,
 
 /* ----------------------------------------------------------------- objects */
 
-/* The handle only has to be one: events come by the adapter's own file */
-HRESULT nd_handle_check(HANDLE handle)
-{
-	return fcntl(handle, F_GETFD) < 0 ? ND_INVALID_HANDLE : ND_SUCCESS;
-}
-
 HRESULT nd_owner_create(struct nd_adapter *a, HANDLE handle,
 			unsigned long code, size_t size,
 			const struct nd_class *cls, const void *vtbl,
@@ -126,6 +118,7 @@ HRESULT nd_owner_create(struct nd_adapter *a, HANDLE handle,
 	}
 	owner->file = a->file;
 	owner->id = arg.id;
+	owner->handle = handle;
 	nd_object_init(&owner->obj, cls, vtbl, &a->obj);
 	*out = owner;
 	return ND_SUCCESS;

@@ -2,20 +2,7 @@
 /*
  * cq.c - IND2CompletionQueue
  *
- * DOC: Notify
- *
- * Any number of Notify requests may be outstanding; one event of the device
- * ends them all, so they hang in a list here and the kernel sees at most one
- * CQ_NOTIFY per CQ.  It must have it before the ring is armed: an event that
- * finds no request is dropped there.
- *
- * After arming the ring is looked at again, because a completion may have come
- * between the consumer's last GetResults and the arming.  If one is there and
- * the device has not taken the arm yet, it is taken back and the requests end
- * here; the kernel's request stays for the next Notify.  If the device was
- * first, its event ends them.
- *
- * ND_CQ_NOTIFY_ANY is content with any completion in the ring, however old;
+ * DOC: ND_CQ_NOTIFY_ANY is content with any completion in the ring, however old;
  * ND_CQ_NOTIFY_SOLICITED wants one that no earlier event has covered, because
  * the ring does not tell which completions were solicited.
  *
@@ -28,11 +15,6 @@
 #include <stdlib.h>
 
 #include "nd_int.h"
-
-struct nd_waiter {
-	OVERLAPPED *ov;
-	struct nd_waiter *next;
-};
 
 ND_OVERLAPPED_IMPL(cq, IND2CompletionQueue)
 
@@ -48,9 +30,9 @@ static struct nd_cq_ring *ring_of(struct vrdma_cqring *poll)
 	return (struct nd_cq_ring *)(void *)poll;	/* its first member */
 }
 
-static void free_ring(struct nd_cq_ring *r)
+static void free_ring(struct nd_cq *cq, struct nd_cq_ring *r)
 {
-	nd_file_unmap(r->buffer, r->size);
+	nd_file_unmap(cq->own.file, r->buffer, r->size);
 	free(r);
 }
 
@@ -105,7 +87,7 @@ static bool advance(struct nd_cq *cq)
 	if (!vrdma_cqring_over(&old->poll))
 		return false;
 	cq->first = ring_of(old->poll.next);
-	free_ring(old);
+	free_ring(cq, old);
 	return true;
 }
 
@@ -194,88 +176,24 @@ static uint32_t queued(const struct nd_cq *cq)
 	return n;
 }
 
-/* ring_lock held.  Counts from the queue's beginning: one past the newest
- * completion that is there */
-static uint32_t ring_end(const struct nd_cq *cq)
+uint32_t nd_cq_ring_end(const struct nd_cq *cq)
 {
 	return cq->taken + queued(cq);
 }
 
-/* file->lock held.  An event: everybody's request ends */
-static void end_waiters(struct nd_cq *cq, HRESULT status)
+bool nd_cq_arm(struct nd_cq *cq, uint8_t kind, uint32_t *end)
 {
-	struct nd_waiter *w = cq->waiters;
+	bool now;
 
 	nd_spin_lock(&cq->ring_lock);
-	cq->signalled = ring_end(cq);
+	map_owed(cq);
+	now = vrdma_cqring_arm(&cq->first->poll, kind);
+	*end = nd_cq_ring_end(cq);
+	if (kind == VIRTIO_RDMA_ARM_SOLICITED && *end != cq->taken &&
+	    *end != cq->signalled)
+		now = vrdma_cqring_disarm(&cq->first->poll);
 	nd_spin_unlock(&cq->ring_lock);
-	cq->waiters = NULL;
-	while (w) {
-		struct nd_waiter *next = w->next;
-
-		nd_overlapped_end(cq->own.file, w->ov, status);
-		free(w);
-		w = next;
-	}
-}
-
-static void notify_ended(struct nd_owner *owner, HRESULT status,
-			 const uint64_t data[2])
-{
-	struct nd_cq *cq = (struct nd_cq *)owner;
-
-	(void)data;
-	cq->asked = false;
-	if (status == ND_BUFFER_OVERFLOW || status == ND_INTERNAL_ERROR)
-		cq->dead = status;
-	end_waiters(cq, status);
-}
-
-static HRESULT add_waiter(struct nd_cq *cq, OVERLAPPED *ov, bool *ask)
-{
-	struct nd_waiter *w = malloc(sizeof(*w));
-	HRESULT hr;
-
-	if (!w)
-		return ND_NO_MEMORY;
-	pthread_mutex_lock(&cq->own.file->lock);
-	hr = cq->dead;
-	if (hr == ND_SUCCESS) {
-		*w = (struct nd_waiter){ .ov = ov, .next = cq->waiters };
-		cq->waiters = w;
-		nd_overlapped_begin(ov);
-		*ask = !cq->asked;
-		cq->asked = true;
-	}
-	pthread_mutex_unlock(&cq->own.file->lock);
-	if (hr != ND_SUCCESS)
-		free(w);
-	return hr;
-}
-
-/* notify_lock keeps any other waiter from having come on top */
-static void drop_waiter(struct nd_cq *cq, HRESULT status)
-{
-	struct nd_waiter *w;
-
-	pthread_mutex_lock(&cq->own.file->lock);
-	cq->asked = false;
-	w = cq->waiters;
-	if (w) {
-		cq->waiters = w->next;
-		w->ov->Internal = (ULONG_PTR)(uint32_t)status;
-		w->ov->InternalHigh = 0;
-	}
-	pthread_mutex_unlock(&cq->own.file->lock);
-	free(w);
-}
-
-static HRESULT ask_kernel(struct nd_cq *cq)
-{
-	struct vrdma_uapi_request arg = { .id = cq->own.id };
-
-	return nd_start(&cq->own, VRDMA_IOC_CQ_NOTIFY, &arg, &arg.overlapped,
-			NULL, notify_ended);
+	return now;
 }
 
 static const uint8_t arm_kind[] = {
@@ -284,59 +202,15 @@ static const uint8_t arm_kind[] = {
 	[ND_CQ_NOTIFY_SOLICITED] = VIRTIO_RDMA_ARM_SOLICITED,
 };
 
-/* true: the requests are to end now */
-static bool arm(struct nd_cq *cq, uint8_t kind)
-{
-	bool now;
-
-	nd_spin_lock(&cq->ring_lock);
-	map_owed(cq);
-	now = vrdma_cqring_arm(&cq->first->poll, kind);
-	if (kind == VIRTIO_RDMA_ARM_SOLICITED) {
-		uint32_t end = ring_end(cq);
-
-		if (end != cq->taken && end != cq->signalled)
-			now = vrdma_cqring_disarm(&cq->first->poll);
-	}
-	nd_spin_unlock(&cq->ring_lock);
-	return now;
-}
-
-static HRESULT notify_locked(struct nd_cq *cq, uint8_t kind, OVERLAPPED *ov)
-{
-	bool ask = false;
-	HRESULT hr = add_waiter(cq, ov, &ask);
-
-	if (hr != ND_SUCCESS)
-		return hr;
-	if (ask) {
-		hr = ask_kernel(cq);
-		if (FAILED(hr)) {
-			drop_waiter(cq, hr);
-			return hr;
-		}
-	}
-	if (arm(cq, kind)) {
-		pthread_mutex_lock(&cq->own.file->lock);
-		end_waiters(cq, ND_SUCCESS);
-		pthread_mutex_unlock(&cq->own.file->lock);
-	}
-	return ND_PENDING;
-}
-
 static HRESULT cq_Notify(IND2CompletionQueue *self, ULONG type, OVERLAPPED *ov)
 {
 	struct nd_cq *cq = self_cq(self);
-	HRESULT hr;
 
 	if (type >= sizeof(arm_kind))
 		return ND_INVALID_PARAMETER_1;
 	if (!ov)
 		return ND_INVALID_PARAMETER_2;
-	pthread_mutex_lock(&cq->notify_lock);
-	hr = notify_locked(cq, arm_kind[type], ov);
-	pthread_mutex_unlock(&cq->notify_lock);
-	return hr;
+	return nd_cq_notify(cq, arm_kind[type], ov);
 }
 
 /* ------------------------------------------------------------------ others */
@@ -414,7 +288,7 @@ static void free_rings(struct nd_cq *cq)
 
 	for (; r; r = next) {
 		next = ring_of(r->poll.next);
-		free_ring(r);
+		free_ring(cq, r);
 	}
 }
 
@@ -423,9 +297,7 @@ static void cq_destroy(struct nd_object *obj)
 	struct nd_cq *cq = (struct nd_cq *)obj;
 
 	nd_owner_free(&cq->own);
-	pthread_mutex_lock(&cq->own.file->lock);
-	end_waiters(cq, ND_CANCELED);
-	pthread_mutex_unlock(&cq->own.file->lock);
+	nd_cq_notify_end(cq);
 	free_rings(cq);
 	pthread_mutex_destroy(&cq->notify_lock);
 	free(cq);
@@ -478,6 +350,7 @@ HRESULT nd_cq_create(struct nd_adapter *a, REFIID iid, HANDLE handle,
 	cq = calloc(1, sizeof(*cq));
 	if (!cq)
 		return ND_NO_MEMORY;
+	cq->own.handle = handle;
 	cq->group = group;
 	cq->affinity = affinity ? affinity : ~(KAFFINITY)0;
 	if (vr_from_le32(a->config.adapter_flags) &

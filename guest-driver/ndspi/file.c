@@ -70,8 +70,9 @@ void *nd_file_map(struct nd_file *file, uint64_t offset, uint64_t size)
 	return va == MAP_FAILED ? NULL : va;
 }
 
-void nd_file_unmap(void *va, uint64_t size)
+void nd_file_unmap(struct nd_file *file, void *va, uint64_t size)
 {
+	(void)file;
 	if (va)
 		nd_sys->munmap(va, (size_t)size);
 }
@@ -118,8 +119,8 @@ static void close_fd(int fd)
 
 void nd_file_close(struct nd_file *file)
 {
-	nd_file_unmap(file->notify, ND_PAGE);
-	nd_file_unmap(file->context, ND_PAGE);
+	nd_file_unmap(file, file->notify, ND_PAGE);
+	nd_file_unmap(file, file->context, ND_PAGE);
 	if (file->fd >= 0)
 		nd_sys->close(file->fd);
 	close_fd(file->ready_fd);
@@ -189,4 +190,10 @@ HRESULT nd_file_handle(struct nd_file *file, HANDLE *out)
 	}
 	*out = ep;
 	return ND_SUCCESS;
+}
+
+/* It only has to be one: events come by the adapter's own file */
+HRESULT nd_handle_check(HANDLE handle)
+{
+	return fcntl(handle, F_GETFD) < 0 ? ND_INVALID_HANDLE : ND_SUCCESS;
 }

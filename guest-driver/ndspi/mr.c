@@ -80,11 +80,13 @@ static HRESULT mr_Deregister(IND2MemoryRegion *self, OVERLAPPED *ov)
 
 static UINT32 mr_GetLocalToken(IND2MemoryRegion *self)
 {
+	nd_mr_settle((struct nd_mr *)self);
 	return ((struct nd_mr *)self)->local_token;
 }
 
 static UINT32 mr_GetRemoteToken(IND2MemoryRegion *self)
 {
+	nd_mr_settle((struct nd_mr *)self);
 	return ((struct nd_mr *)self)->remote_token;
 }
 
@@ -123,13 +125,14 @@ static uint32_t window_access(ULONG flags)
 			VIRTIO_RDMA_ACCESS_REMOTE_WRITE : 0);
 }
 
-HRESULT nd_mr_part(const struct nd_mr *mr, const VOID *buffer, SIZE_T cb,
+HRESULT nd_mr_part(struct nd_mr *mr, const VOID *buffer, SIZE_T cb,
 		   ULONG flags, struct virtio_rdma_bind *out)
 {
 	const struct nd_range *r = &mr->range;
 	uint32_t access = window_access(flags);
 	uint64_t at = (uintptr_t)buffer;
 
+	nd_mr_settle(mr);
 	if (!r->length)
 		return ND_INVALID_PARAMETER_2;
 	if (!cb)

@@ -39,6 +39,9 @@ struct nd_owner;
 typedef void (*nd_end_fn)(struct nd_owner *owner, HRESULT status,
 			  const uint64_t data[2]);
 
+#ifdef _WIN32
+#include "nd_file_windows.h"	/* of the Windows provider: struct nd_file */
+#else
 struct nd_request {
 	uint32_t generation;
 	bool used;
@@ -68,28 +71,33 @@ struct nd_file {
 
 	atomic_bool removed;	/* the kernel said so once: it stays so */
 };
+#endif
 
 /* What overlapped objects have in common; obj first */
 struct nd_owner {
 	struct nd_object obj;
 	struct nd_file *file;
 	uint32_t id;		/* in the file */
+	HANDLE handle;		/* overlapped file that it was made with, if any */
 	uint32_t pending;	/* under file->lock: entries in its table */
 };
 
 HRESULT nd_file_open(unsigned number, struct nd_file **out);
 void nd_file_close(struct nd_file *file);
 HRESULT nd_file_handle(struct nd_file *file, HANDLE *out);
+/* Of a handle that a consumer gave for such a file */
+HRESULT nd_handle_check(HANDLE handle);
 
-/* An ioctl whose argument begins with a status */
-HRESULT nd_call(struct nd_file *file, unsigned long code, void *arg);
+/* An ioctl whose argument begins with a status.  Arguments are pointers to their
+ * own type: on Windows both are macros that take the size from it. */
+HRESULT (nd_call)(struct nd_file *file, unsigned long code, void *arg);
 /*
  * One that may stay pending.  overlapped: the field of arg that carries the
  * request's number.  ov may be NULL.  Success at once becomes ND_PENDING with
  * a notification, so that a consumer has one road only.
  */
-HRESULT nd_start(struct nd_owner *owner, unsigned long code, void *arg,
-		 __u64 *overlapped, OVERLAPPED *ov, nd_end_fn end);
+HRESULT (nd_start)(struct nd_owner *owner, unsigned long code, void *arg,
+		   __u64 *overlapped, OVERLAPPED *ov, nd_end_fn end);
 
 /* file->lock held: ov becomes pending; ov ends and is announced */
 void nd_overlapped_begin(OVERLAPPED *ov);
@@ -102,7 +110,7 @@ HRESULT nd_overlapped_cancel(struct nd_owner *owner);
 void nd_owner_free(struct nd_owner *owner);
 
 void *nd_file_map(struct nd_file *file, uint64_t offset, uint64_t size);
-void nd_file_unmap(void *va, uint64_t size);
+void nd_file_unmap(struct nd_file *file, void *va, uint64_t size);
 /* Tell the device that the ring of a queue pair has work */
 void nd_file_bell(struct nd_file *file, uint32_t slot);
 

@@ -71,6 +71,7 @@ struct nd_cq {
 	struct vrdma_uapi_resize_cq owed; /* the one behind it; buffer_size 0: none */
 	uint32_t taken;		/* entries, ever */
 	uint32_t signalled;	/* entries before it made an event */
+	uint32_t armed_end;	/* Windows: the ring's end when it was armed last */
 
 	pthread_mutex_t notify_lock;	/* one Notify or Resize at a time */
 	/* file->lock */
@@ -201,7 +202,6 @@ HRESULT nd_owner_create(struct nd_adapter *a, HANDLE handle,
 			unsigned long code, size_t size,
 			const struct nd_class *cls, const void *vtbl,
 			struct nd_owner **out);
-HRESULT nd_handle_check(HANDLE handle);
 
 /* A pointer that a consumer gave as IUnknown: ours, of this class, of this
  * file, or NULL.  No reference. */
@@ -229,8 +229,29 @@ bool nd_ring_fits(const struct nd_ring *r, uint64_t entry, uint64_t record,
 
 /* What a Bind of part of mr asks of the device, but for the window; a status of
  * IND2QueuePair::Bind where that is no part of it, or not with these rights */
-HRESULT nd_mr_part(const struct nd_mr *mr, const VOID *buffer, SIZE_T cb,
+HRESULT nd_mr_part(struct nd_mr *mr, const VOID *buffer, SIZE_T cb,
 		   ULONG flags, struct virtio_rdma_bind *out);
+
+/* Bring range and tokens up to date, where the end of a Register or Deregister is
+ * not told to the library */
+#ifdef _WIN32
+void nd_mr_settle(struct nd_mr *mr);
+#else
+static inline void nd_mr_settle(struct nd_mr *mr)
+{
+	(void)mr;
+}
+#endif
+
+/* cq.c.  ring_lock held: one past the newest completion that is there */
+uint32_t nd_cq_ring_end(const struct nd_cq *cq);
+/* true: what waits is to end now, the device will not say so.  *end: the ring's, when
+ * it had been armed */
+bool nd_cq_arm(struct nd_cq *cq, uint8_t kind, uint32_t *end);
+/* cq_notify.c, or the Windows provider's: a Notify of a kind of arm; the end of
+ * those that wait, when the queue goes */
+HRESULT nd_cq_notify(struct nd_cq *cq, uint8_t kind, OVERLAPPED *ov);
+void nd_cq_notify_end(struct nd_cq *cq);
 
 /* wire -> ND; total: an unknown value is an internal error */
 HRESULT nd_wc_status(uint8_t status);

@@ -11,6 +11,7 @@
 
 #ifdef _WIN32
 
+#define CONST_VTABLE
 #include <winsock2.h>
 #include <ws2tcpip.h>
 #include <unknwn.h>

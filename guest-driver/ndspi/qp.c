@@ -444,7 +444,7 @@ static void qp_destroy(struct nd_object *obj)
 
 	unlink_connector(qp);
 	nd_owner_free(&qp->own);
-	nd_file_unmap(qp->buffer, qp->size);
+	nd_file_unmap(qp->own.file, qp->buffer, qp->size);
 	nd_object_put(&qp->recv_cq->own.obj);
 	nd_object_put(&qp->send_cq->own.obj);
 	if (qp->srq)

@@ -43,7 +43,7 @@ static HRESULT map_ring(struct nd_srq *srq)
 
 static void unmap_ring(struct nd_srq *srq)
 {
-	nd_file_unmap(srq->buffer, srq->size);
+	nd_file_unmap(srq->own.file, srq->buffer, srq->size);
 	srq->buffer = NULL;
 }
 
@@ -257,6 +257,7 @@ HRESULT nd_srq_create(struct nd_adapter *a, REFIID iid,
 	if (!srq)
 		return ND_NO_MEMORY;
 	srq->own.file = a->file;
+	srq->own.handle = w->handle;
 	srq->group = w->group;
 	srq->affinity = w->affinity ? w->affinity : ~(KAFFINITY)0;
 	srq->max_sge = w->max_sge;

@@ -465,6 +465,16 @@ static void device_down(struct tguest *g)
 	fe_forget(g->fe);
 }
 
+void tguest_down(struct tguest *g)
+{
+	device_down(g);
+}
+
+int tguest_up(struct tguest *g)
+{
+	return device_up(g);
+}
+
 static bool recovery_off(struct tguest *g)
 {
 	bool off;

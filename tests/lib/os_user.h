@@ -27,6 +27,10 @@ void tguest_kill(struct tguest *g);
 /* The driver resets its device and starts it again, as after NEEDS_RESET */
 void tguest_reset(struct tguest *g);
 
+/* The driver resets its device and leaves it so; and starts it again: 0 or -errno */
+void tguest_down(struct tguest *g);
+int tguest_up(struct tguest *g);
+
 struct vrdma_core *tguest_core(struct tguest *g);
 struct fe *tguest_fe(struct tguest *g);
 const struct vrdma_os_ops *tguest_ops(void);

@@ -110,7 +110,8 @@ static bool print_adapter(IND2Adapter *a)
 	if (hr != S_OK)
 		return tool_status_error("QueryInterface", hr,
 					 "not a vRDMA adapter");
-	printf("device: /dev/vrdma%u\n", extra->lpVtbl->GetDeviceNumber(extra));
+	printf("device: /dev/vrdma%u\n",
+	       (unsigned)extra->lpVtbl->GetDeviceNumber(extra));
 	extra->lpVtbl->GetConfig(extra, &c);
 	extra->lpVtbl->Release(extra);
 	print_config(&c);

@@ -6,7 +6,6 @@
  */
 #include <ctype.h>
 #include <endian.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "ping.h"
+#include "tool_os.h"
 
 const char *tool_name = "nd_ping";
 
@@ -57,7 +57,7 @@ static bool put_private(uint8_t *buf, ULONG max, const void *head, ULONG n,
 
 	if (n + t > max) {
 		tool_error("-P: this adapter carries %u bytes of text, "
-			   "not %zu", max > n ? max - n : 0, t);
+			   "not %zu", max > n ? (unsigned)(max - n) : 0u, t);
 		return false;
 	}
 	memcpy(buf, head, n);
@@ -115,7 +115,7 @@ static void event_connected(struct ping *p, struct limits *l,
 	tool_event("connected local=%s peer=%s private=\"%s\" "
 		   "inbound_reads=%u outbound_reads=%u",
 		   tool_ip_port(&local), tool_ip_port(&peer),
-		   printable(text, n), l->in, l->out);
+		   printable(text, n), (unsigned)l->in, (unsigned)l->out);
 }
 
 /* ------------------------------------------------------------------- helpers */
@@ -464,17 +464,14 @@ static int run_server(const struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct sigaction sa = { .sa_handler = on_signal };
 	struct options o;
 	int rc = ping_options(argc, argv, &o);
 
 	if (rc >= 0)
 		return rc;
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (o.keep) {
-		sigaction(SIGTERM, &sa, NULL);
-		sigaction(SIGINT, &sa, NULL);
-	}
+	if (o.keep)
+		tool_on_stop(on_signal);
 	if (NdStartup() != ND_SUCCESS) {
 		tool_error("no memory");
 		return EXIT_FAILED;

@@ -6,10 +6,8 @@
  * by its indication, disconnects too.  Afterwards every request posted has come
  * back exactly once.
  */
-#include <poll.h>
-#include <unistd.h>
-
 #include "ping.h"
+#include "tool_os.h"
 
 #define PENDING_AFTER 0.2	/* seconds */
 
@@ -59,14 +57,12 @@ static bool wait_indication(struct ping *p, double seconds)
 	double end = tool_now() + seconds;
 
 	for (;;) {
-		struct pollfd fd = { .fd = p->file, .events = POLLIN };
-
 		ping_check_indication(p);
 		if (p->indicated || !p->notify_pending)
 			return p->indicated;
 		if (tool_now() > end)
 			return false;
-		poll(&fd, 1, 100);
+		tool_sleep_on(p->file, 100);
 	}
 }
 
@@ -80,13 +76,13 @@ static bool hold(struct ping *p)
 		ms = p->wish.hold_ms;
 	end = tool_now() + ms / 1e3;
 	while (tool_now() < end) /* nothing to wait for but time */
-		poll(NULL, 0, 10);
+		tool_rest(10);
 	end = tool_now() + p->o->timeout;
 	while (p->o->hold_file && access(p->o->hold_file, F_OK)) {
 		if (tool_now() > end)
 			return tool_error("-H %s: never came; -T gives more "
 					  "time", p->o->hold_file);
-		poll(NULL, 0, 50);
+		tool_rest(50);
 	}
 	return true;
 }

@@ -2,12 +2,11 @@
 /*
  * ping_endpoint.c - adapter, memory, queue pair of one connection
  */
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "ping.h"
+#include "tool_os.h"
 
 #define DATA_AREA (64ull << 20)	/* wanted at most, one transfer fits anyway */
 #define MSG_SLOTS 8u
@@ -31,6 +30,7 @@ bool ping_open(struct ping *p, const struct sockaddr *local, ULONG cb)
 	if (hr != ND_SUCCESS)
 		return tool_status_error("ask the adapter", hr,
 					 "dmesg may tell why");
+	tool_watch(p->file);
 	return true;
 }
 
@@ -53,7 +53,6 @@ bool ping_wait(struct ping *p, void *obj, OVERLAPPED *ov, double seconds,
 	IND2Overlapped *o = obj;
 
 	for (;;) {
-		struct pollfd fd = { .fd = p->file, .events = POLLIN };
 		double left = end - tool_now();
 
 		*hr = o->lpVtbl->GetOverlappedResult(o, ov, FALSE);
@@ -63,7 +62,8 @@ bool ping_wait(struct ping *p, void *obj, OVERLAPPED *ov, double seconds,
 			break;
 		/* the file stays readable until these results are taken too */
 		ping_check_indication(p);
-		poll(&fd, 1, left > 1 ? 1000 : (int)(left * 1000) + 1);
+		tool_sleep_on(p->file,
+			      left > 1 ? 1000 : (int)(left * 1000) + 1);
 	}
 	if (what)
 		tool_status_error(what, ND_TIMEOUT,
@@ -123,7 +123,7 @@ static bool dimensions_fit(struct ping *p, uint32_t sends)
 		return tool_error("-S %llu: this adapter sends at most %u bytes "
 				  "in one message; use write or read",
 				  (unsigned long long)p->wish.size,
-				  p->info.MaxTransferLength);
+				  (unsigned)p->info.MaxTransferLength);
 	if (sends > p->info.MaxInitiatorQueueDepth ||
 	    p->recv_slots + 1 > p->info.MaxReceiveQueueDepth ||
 	    sends + p->recv_slots + 1 > p->info.MaxCompletionQueueDepth)
@@ -138,14 +138,11 @@ static bool make_memory(struct ping *p)
 {
 	uint64_t msgs = page_up(p->send_slots * sizeof(struct ping_msg));
 
-	p->memory = mmap(NULL, p->memory_size, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (p->memory == MAP_FAILED) {
-		p->memory = NULL;
+	p->memory = tool_pages(p->memory_size);
+	if (!p->memory)
 		return tool_error("no %llu bytes of memory; use a smaller -S "
 				  "or -q",
 				  (unsigned long long)p->memory_size);
-	}
 	p->recv_area = p->memory + msgs;
 	p->data = p->recv_area + page_up(p->recv_slots * p->recv_size);
 	return true;
@@ -263,7 +260,7 @@ void ping_release(struct ping *p)
 	RELEASE(p->mr);
 	RELEASE(p->cq);
 	if (p->memory)
-		munmap(p->memory, p->memory_size);
+		tool_pages_free(p->memory, p->memory_size);
 	free(p->wrs);
 	free(p->wr_free);
 	free(p->arrivals);

@@ -5,11 +5,11 @@
  * Every request has an entry in p->wrs, so that one that completes twice, or
  * never, is noticed: that is what the line "outstanding" is about.
  */
-#include <poll.h>
 #include <sched.h>
 #include <string.h>
 
 #include "ping.h"
+#include "tool_os.h"
 
 #define IDLE_ROUNDS 1024u	/* empty polls before looking at anything else */
 
@@ -272,12 +272,10 @@ static void arm(struct ping *p)
 /* Sleeps at most a tenth of a second, whatever it waits for */
 static void doze(struct ping *p)
 {
-	struct pollfd fd = { .fd = p->file, .events = POLLIN };
-
 	arm(p);
 	check_cq(p);
 	if (p->cq_pending || p->cq_error != ND_SUCCESS)
-		poll(&fd, 1, 100);
+		tool_sleep_on(p->file, 100);
 	check_cq(p);
 }
 

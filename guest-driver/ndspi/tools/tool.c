@@ -4,25 +4,23 @@
  */
 #include "tool.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "tool_os.h"
 
 /* ------------------------------------------------------------------ output */
 
 void tool_event(const char *fmt, ...)
 {
-	struct timespec t;
+	uint64_t us = tool_clock(true) / 1000;
 	va_list ap;
 
-	clock_gettime(CLOCK_REALTIME, &t);
-	printf("%lld.%06ld %s ", (long long)t.tv_sec, t.tv_nsec / 1000,
-	       tool_name);
+	printf("%llu.%06u %s ", (unsigned long long)(us / 1000000),
+	       (unsigned)(us % 1000000), tool_name);
 	va_start(ap, fmt);
 	vprintf(fmt, ap);
 	va_end(ap);
@@ -61,10 +59,7 @@ bool tool_status_error(const char *what, HRESULT hr, const char *mend)
 
 double tool_now(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+	return (double)tool_clock(false) / 1e9;
 }
 
 /* ----------------------------------------------------- numbers, addresses */

@@ -10,6 +10,13 @@
 
 #include "ndutil.h"
 
+/* which printf: mingw-w64's own, C99's, by __USE_MINGW_ANSI_STDIO */
+#ifdef _WIN32
+#define TOOL_PRINTF __attribute__((format(gnu_printf, 1, 2)))
+#else
+#define TOOL_PRINTF __attribute__((format(printf, 1, 2)))
+#endif
+
 /* exit statuses */
 enum {
 	EXIT_OK = 0,
@@ -21,9 +28,9 @@ enum {
 extern const char *tool_name;
 
 /* "<seconds.microseconds> <tool> <text>" on standard output, one line */
-__attribute__((format(printf, 1, 2))) void tool_event(const char *fmt, ...);
+TOOL_PRINTF void tool_event(const char *fmt, ...);
 /* what failed, where, how to mend; on standard error.  Always false */
-__attribute__((format(printf, 1, 2))) bool tool_error(const char *fmt, ...);
+TOOL_PRINTF bool tool_error(const char *fmt, ...);
 /* the same with a status, and an error event for whoever reads the events */
 bool tool_status_error(const char *what, HRESULT hr, const char *mend);
 

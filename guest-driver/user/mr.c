@@ -3,26 +3,18 @@
  * mr.c - memory regions of a process: pin, register, deregister, unpin
  *
  * DOC: Pages are pinned from before the device learns of them until after it
- * forgot them, and charged to the process' RLIMIT_MEMLOCK for as long.  The mm
- * is only held (mmgrab) for that account: the pages do not depend on it.
- * Unpinning may sleep, so completions leave it to a work item, and a
+ * forgot them.  Unpinning may sleep, so completions leave it to a work item, and a
  * Deregister's event follows it: a process that registers again at once finds
  * its limit freed.
  *
  * Pinning happens without the file's lock (it takes mmap_lock, and long); the
  * state keeps everyone else off the region meanwhile.
  */
-#include <linux/mm.h>
-#include <linux/sched/mm.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include <linux/version.h>
-#include <linux/vmalloc.h>
 
 #include "vrlf.h"
 
 #define ND_MR_FLAG_DO_NOT_SECURE_VM	0x80000000u	/* nothing to do here */
-#define PIN_BATCH			4096	/* pages between two looks at signals */
 
 enum mr_state {
 	MR_IDLE,		/* Register may begin */
@@ -51,13 +43,8 @@ struct vrl_mr {
 	struct work_struct close_work;	/* after the last of work */
 
 	/* the owner of the state */
-	struct mm_struct *mm;		/* mmgrab, charged with count pages */
-	struct page **page;
-	u64 *dma;			/* their addresses, while registering */
-	unsigned long count;
-	bool writable;
+	struct vrl_pin pin;
 	bool leak;			/* closing: pages stay pinned for good */
-	MDL mdl;
 };
 
 static struct vrl_mr *to_mr(struct vrl_obj *obj)
@@ -79,130 +66,6 @@ static bool mr_set_state(struct vrl_mr *mr, enum mr_state next)
 	return ok;
 }
 
-/* --- pinning ---------------------------------------------------------------------- */
-
-static bool charge(struct vrl_mr *mr)
-{
-	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
-	struct mm_struct *mm = current->mm;
-
-	if (atomic64_add_return(mr->count, &mm->pinned_vm) > limit &&
-	    !capable(CAP_IPC_LOCK)) {
-		atomic64_sub(mr->count, &mm->pinned_vm);
-		return false;
-	}
-	mmgrab(mm);
-	mr->mm = mm;
-	return true;
-}
-
-static void uncharge(struct vrl_mr *mr)
-{
-	if (!mr->mm)
-		return;
-	atomic64_sub(mr->count, &mr->mm->pinned_vm);
-	mmdrop(mr->mm);
-	mr->mm = NULL;
-}
-
-static void unpin(struct vrl_mr *mr, unsigned long pinned)
-{
-	if (pinned)
-		unpin_user_pages_dirty_lock(mr->page, pinned, mr->writable);
-	kvfree(mr->page);
-	kvfree(mr->dma);
-	mr->page = NULL;
-	mr->dma = NULL;
-	uncharge(mr);
-}
-
-static NTSTATUS pin_status(long err)
-{
-	if (err == -ENOMEM)
-		return STATUS_INSUFFICIENT_RESOURCES;
-	return err == -EINTR ? STATUS_CANCELLED : STATUS_ACCESS_VIOLATION;
-}
-
-static long pin_batch(struct vrl_mr *mr, unsigned long start, unsigned long done)
-{
-	int n = min_t(unsigned long, mr->count - done, PIN_BATCH);
-	unsigned int flags = FOLL_LONGTERM | (mr->writable ? FOLL_WRITE : 0);
-	long got;
-
-	if (fatal_signal_pending(current))
-		return -EINTR;
-	got = pin_user_pages_fast(start + done * PAGE_SIZE, n, flags,
-				  mr->page + done);
-	cond_resched();
-	return got ?: -EFAULT;
-}
-
-/*
- * Pages are asked for as writable even for a region that the device only reads:
- * that breaks copy-on-write now, so that device and process keep seeing the
- * same page.  Memory mapped read-only is taken as it is where the kernel makes
- * such pins reliable (6.2).
- */
-static bool may_pin_read_only(const struct vrl_mr *mr, u32 flags, long err,
-			      unsigned long done)
-{
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
-	return mr->writable && !done && err == -EFAULT &&
-	       !(flags & NDK_MR_FLAG_ALLOW_LOCAL_WRITE);
-#else
-	return false;
-#endif
-}
-
-static NTSTATUS pin(struct vrl_mr *mr, u64 address, u32 flags)
-{
-	unsigned long start = address & PAGE_MASK;
-	unsigned long done = 0;
-	long got;
-
-	mr->writable = true;
-	while (done < mr->count) {
-		got = pin_batch(mr, start, done);
-		if (got > 0) {
-			done += got;
-		} else if (may_pin_read_only(mr, flags, got, done)) {
-			mr->writable = false;
-		} else {
-			unpin(mr, done);
-			return pin_status(got);
-		}
-	}
-	return STATUS_SUCCESS;
-}
-
-static NTSTATUS pin_all(struct vrl_mr *mr, const struct vrdma_uapi_register *a)
-{
-	NTSTATUS status;
-	unsigned long i;
-
-	mr->count = ((a->address & ~PAGE_MASK) + a->length + PAGE_SIZE - 1) >>
-		    PAGE_SHIFT;
-	if (!charge(mr))
-		return STATUS_INSUFFICIENT_RESOURCES;
-	mr->page = kvmalloc_array(mr->count, sizeof(*mr->page),
-				  GFP_KERNEL_ACCOUNT);
-	mr->dma = kvmalloc_array(mr->count, sizeof(*mr->dma),
-				 GFP_KERNEL_ACCOUNT);
-	if (!mr->page || !mr->dma) {
-		unpin(mr, 0);
-		return STATUS_INSUFFICIENT_RESOURCES;
-	}
-	status = pin(mr, a->address, a->flags);
-	if (status != STATUS_SUCCESS)
-		return status;
-	for (i = 0; i < mr->count; i++)
-		mr->dma[i] = page_to_phys(mr->page[i]);
-	mr->mdl = (MDL){
-		.va = a->address, .length = a->length, .pages = mr->dma,
-	};
-	return STATUS_SUCCESS;
-}
-
 /* --- the end of a registration --------------------------------------------------------- */
 
 static void mr_work(struct work_struct *work)
@@ -211,8 +74,7 @@ static void mr_work(struct work_struct *work)
 	struct vrl_req *req = mr->req;
 	NTSTATUS status = mr->req_status;
 
-	if (mr->page)
-		unpin(mr, mr->count);
+	vrl_unpin(&mr->pin);
 	mr->req = NULL;
 	mr_set_state(mr, MR_IDLE);
 	if (req)
@@ -274,9 +136,9 @@ static void mr_close_work(struct work_struct *work)
 	flush_work(&mr->work);
 	if (mr->leak)
 		vrl_warn(mr->obj.file->dev, "mr: the device keeps %lu pages, so do we\n",
-			 mr->count);
+			 mr->pin.count);
 	else if (mr_set_state(mr, MR_DEREGISTERING))
-		unpin(mr, mr->count);
+		vrl_unpin(&mr->pin);
 	vrl_obj_put(&mr->obj);
 }
 
@@ -299,6 +161,21 @@ static void mr_close(struct vrl_obj *obj)
 	vrdma_mr_kept(mr->ndk, &mr->leak);
 	if (vrl_ndk_close(mr->ndk, mr_closed, mr) != STATUS_PENDING)
 		mr_closed(mr);
+}
+
+const struct vrl_pin *vrl_mr_registered(struct vrl_obj *obj, NDK_MR **ndk,
+					bool *busy)
+{
+	struct vrl_mr *mr = to_mr(obj);
+	struct vrl_file *f = obj->file;
+	enum mr_state state;
+
+	spin_lock_irq(&f->slock);
+	state = mr->state;
+	spin_unlock_irq(&f->slock);
+	*busy = state != MR_IDLE && state != MR_REGISTERED;
+	*ndk = mr->ndk;
+	return state == MR_REGISTERED ? &mr->pin : NULL;
 }
 
 static void mr_free(struct vrl_obj *obj)
@@ -365,7 +242,7 @@ static NTSTATUS check_register(struct vrl_file *f,
 	if (!a->address || a->length > U64_MAX - a->address)
 		return STATUS_ACCESS_VIOLATION;
 	vrdma_adapter_config(f->adapter, &cfg);
-	if (a->length > vr_from_le64(cfg.max_mr_size) || a->length > LONG_MAX)
+	if (a->length > vr_from_le64(cfg.max_mr_size) || a->length > UINTPTR_MAX / 2)
 		return STATUS_INVALID_PARAMETER;
 	return STATUS_SUCCESS;
 }
@@ -414,7 +291,7 @@ static NTSTATUS finish_register(struct vrl_file *f, struct vrl_mr *mr,
 		goto out;
 	mr_set_state(mr, MR_REGISTERING);
 	status = mr->ndk->Dispatch->NdkRegisterMr(
-		mr->ndk, &mr->mdl, a->length,
+		mr->ndk, vrl_pin_mdl(&mr->pin), a->length,
 		a->flags & ~ND_MR_FLAG_DO_NOT_SECURE_VM, mr_registered, req);
 	if (status == STATUS_SUCCESS) {
 		/* the event is what brings the tokens */
@@ -438,11 +315,11 @@ int vrl_ioc_register(struct vrl_file *f, void *arg)
 	a->status = begin_register(f, &mr, a);
 	if (a->status != STATUS_SUCCESS)
 		return 0;
-	a->status = pin_all(mr, a);
+	a->status = vrl_pin(f, &mr->pin, a->address, a->length, a->flags);
 	if (a->status == STATUS_SUCCESS) {
 		a->status = finish_register(f, mr, a);
 		if (a->status != STATUS_PENDING)
-			unpin(mr, mr->count);
+			vrl_unpin(&mr->pin);
 	}
 	if (a->status != STATUS_PENDING)
 		mr_set_state(mr, MR_IDLE);

@@ -2,6 +2,14 @@
 /*
  * vrlf.h - an open /dev/vrdmaN, its objects and its requests
  *
+ * DOC: For more than one kernel
+ *
+ * What is in this folder is the same wherever a process reaches the miniport by
+ * ioctls.  A kernel's own shell brings vrl.h (its device, struct vrl_pin), the
+ * dispatcher, request.c and pin.c; the few primitives used here (kref, list,
+ * mutex, spinlock, xarray, work_struct) go by Linux' names, and another kernel
+ * gives them in headers of those names.
+ *
  * DOC: Locks and lives
  *
  *	file->lock (mutex)	one ioctl of a file at a time, so that no object
@@ -109,7 +117,21 @@ void vrl_obj_close(struct vrl_obj *obj);
 void vrl_obj_no_op(struct vrl_obj *obj);
 void vrl_obj_close_done(void *obj);			/* NDK_FN_CLOSE_COMPLETION */
 
-/* --- request.c ------------------------------------------------------------------ */
+/* --- pin.c of the kernel's shell ------------------------------------------------ */
+
+/*
+ * Make a range of the calling process stay where it is, for the device to read,
+ * and to write unless only local reading was asked for (flags: NDK_MR_FLAG_xxx).
+ * No lock held; may sleep.  STATUS_SUCCESS, or nothing is pinned:
+ * STATUS_ACCESS_VIOLATION, STATUS_INSUFFICIENT_RESOURCES, STATUS_CANCELLED.
+ */
+NTSTATUS vrl_pin(struct vrl_file *f, struct vrl_pin *pin, u64 address,
+		 u64 length, u32 flags);
+/* May sleep, from any process; nothing pinned: nothing happens */
+void vrl_unpin(struct vrl_pin *pin);
+MDL *vrl_pin_mdl(struct vrl_pin *pin);
+
+/* --- request.c of the kernel's shell --------------------------------------------- */
 
 /* NULL: out of memory or over the file's limit */
 struct vrl_req *vrl_req_new(struct vrl_obj *obj, u64 overlapped);
@@ -125,6 +147,8 @@ NTSTATUS vrl_req_started(struct vrl_req *req, NTSTATUS status);
 ssize_t vrl_events_read(struct vrl_file *f, char __user *buf, size_t count,
 			bool nonblock);
 bool vrl_events_wait(struct vrl_file *f);		/* any there? */
+
+/* --- wait.c --------------------------------------------------------------------- */
 
 /*
  * Wait for a creation or request that the ioctl does at once.  A killed
@@ -175,6 +199,11 @@ const struct vrdma_dma *vrl_srq_buffer(struct vrl_obj *obj);
 NDK_CQ *vrl_cq_ndk(struct vrl_obj *obj);
 NDK_QP *vrl_qp_ndk(struct vrl_obj *obj);
 NDK_SRQ *vrl_srq_ndk(struct vrl_obj *obj);
+
+/* A region's memory if it is registered, else NULL; busy: a Register or Deregister
+ * is under way.  f->lock held */
+const struct vrl_pin *vrl_mr_registered(struct vrl_obj *obj, NDK_MR **ndk,
+					bool *busy);
 
 /* An object's buffer for mmap: far apart, no two the same, never the fixed ones */
 #define VRL_MMAP_SHIFT		32

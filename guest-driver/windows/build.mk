@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Windows binaries, by mingw-w64: the driver, as far as Wine runs it, the NDSPI
+# provider, and the nd_* tools.
+
+##@ Guest driver for Windows
+WIN_DIR := guest-driver/windows
+WIN_CC ?= x86_64-w64-mingw32-gcc
+WIN_O = $(O)/windows
+WIN_CFLAGS := -std=gnu11 -O2 -g -MMD -MP $(WARNINGS)
+
+# --- wine/vrdma.sys: the core, a process' objects, the WDM half, and the bottom that
+# Wine runs.  Not for Windows: it makes system calls of Linux. ---
+WIN_DDK ?= /usr/share/mingw-w64/include/ddk
+WIN_SYS_INC := -I$(WIN_DDK) -Iguest-driver/core -Iguest-driver/user -I$(WIN_DIR) \
+	-I$(WIN_DIR)/compat -Iguest-driver/linux -Iqemu-device/include
+WIN_SYS_SRC := $(wildcard guest-driver/core/*.c guest-driver/user/*.c \
+	$(WIN_DIR)/*.c $(WIN_DIR)/compat/*.c $(WIN_DIR)/wine/*.c)
+WIN_SYS_OBJ = $(WIN_SYS_SRC:%.c=$(WIN_O)/sys/%.o)
+
+# shared with Linux, whose kernel is built without this warning
+$(O)/windows/sys/guest-driver/user/%.o: WIN_CFLAGS += -Wno-unused-parameter
+
+$(O)/windows/sys/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(WIN_CC) $(WIN_CFLAGS) -ffreestanding -fno-stack-protector -mno-red-zone \
+		-fno-unwind-tables -fno-asynchronous-unwind-tables \
+		$(WIN_SYS_INC) -c -o $@ $<
+
+# No -shared, or the entry would be taken for a DllMain
+$(O)/windows/wine/vrdma.sys: $(WIN_SYS_OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(WIN_CC) -nostdlib -Wl,--subsystem,native -Wl,--entry,DriverEntry \
+		-Wl,--image-base,0x140000000 -Wl,--dynamicbase -o $@ $^ \
+		-lntoskrnl -lhal
+
+# --- vrdmand.dll: the NDSPI library, with its ends for Windows ---
+# The version: where its DLLs have what is used here, Windows 8 and Server 2012
+WIN_USER_INC := -D_WIN32_WINNT=0x0602 -D__USE_MINGW_ANSI_STDIO=1 \
+	-I$(WIN_DIR)/dll/compat -I$(WIN_DIR)/compat -I$(WIN_DIR)/dll -I$(WIN_DIR) \
+	-I$(WIN_DIR)/wine -I$(WIN_DIR)/tools -I$(NDSPI_DIR) -Iguest-driver/core -Iguest-driver/linux \
+	-Iqemu-device/include
+WIN_NOT_NDSPI := $(patsubst %,$(NDSPI_DIR)/%.c,file overlapped sys cq_notify)
+WIN_DLL_SRC := $(filter-out $(WIN_NOT_NDSPI),$(NDSPI_SRC)) \
+	$(wildcard $(WIN_DIR)/dll/*.c)
+WIN_DLL_OBJ = $(WIN_DLL_SRC:%.c=$(WIN_O)/user/%.o)
+
+$(O)/windows/user/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(WIN_CC) $(WIN_CFLAGS) $(WIN_USER_INC) -c -o $@ $<
+
+$(O)/windows/vrdmand.dll: $(WIN_DLL_OBJ) $(WIN_DIR)/dll/provider.def
+	$(Q)$(WIN_CC) -shared -static-libgcc -o $@ $^ -lntdll -luuid -lws2_32 \
+		-Wl,--out-implib,$(O)/windows/libvrdmand.dll.a
+
+# --- tools: the Linux ones' source, with the DLL ---
+WIN_TOOL_LIB := $(ND_PING_SRC) $(ND_TOOLS_DIR)/tool.c $(NDSPI_DIR)/iid.c \
+	$(WIN_DIR)/tools/tool_windows.c
+WIN_TOOL_OBJ = $(WIN_TOOL_LIB:%.c=$(WIN_O)/user/%.o)
+$(O)/windows/nd_info.exe $(O)/windows/nd_ping.exe: $(O)/windows/%.exe: \
+		$(O)/windows/user/$(ND_TOOLS_DIR)/%.o $(WIN_TOOL_OBJ) \
+		$(O)/windows/vrdmand.dll
+	$(Q)$(WIN_CC) -static-libgcc -o $@ $(filter %.o,$^) \
+		$(O)/windows/libvrdmand.dll.a -luuid -lws2_32
+
+$(O)/windows/nd_install.exe: $(O)/windows/user/$(WIN_DIR)/tools/nd_install.o
+	$(Q)$(WIN_CC) -static-libgcc -o $@ $^ -lws2_32
+
+# --- tests that tests/wine/run.py runs ---
+$(O)/windows/user/tests/%.o: WIN_USER_INC += -I$(ND_TOOLS_DIR)
+WIN_NDTEST_OBJ = $(O)/windows/user/$(ND_TOOLS_DIR)/tool.o $(O)/windows/user/$(NDSPI_DIR)/iid.o \
+		$(O)/windows/user/$(WIN_DIR)/tools/tool_windows.o
+$(O)/windows/wine/nd_conform.exe: $(O)/windows/user/tests/guest/nd_conform.o
+$(O)/windows/wine/nd_irp.exe: $(O)/windows/user/tests/wine/nd_irp.o
+$(O)/windows/wine/nd_conform.exe $(O)/windows/wine/nd_irp.exe: $(WIN_NDTEST_OBJ) \
+		$(O)/windows/vrdmand.dll
+	@mkdir -p $(@D)
+	$(Q)$(WIN_CC) -static-libgcc -o $@ $(filter %.o,$^) \
+		$(O)/windows/libvrdmand.dll.a -luuid -lws2_32
+
+$(O)/windows/wine/nd_wrong.exe: $(O)/windows/user/tests/wine/nd_wrong.o
+	@mkdir -p $(@D)
+	$(Q)$(WIN_CC) -static-libgcc -o $@ $^ -lntdll
+
+$(O)/windows/wine/vrdma_load.exe: $(O)/windows/user/$(WIN_DIR)/wine/tools/vrdma_load.o
+	@mkdir -p $(@D)
+	$(Q)$(WIN_CC) -static-libgcc -o $@ $^ -ladvapi32
+
+# --- the NDIS miniport and the PCI transport: compiled, and run by tests/ndis; not linked, for
+# nothing joins them yet ---
+WIN_NDIS_OBJ = $(patsubst %.c,$(WIN_O)/sys/%.o,$(wildcard $(WIN_DIR)/ndis/*.c \
+	$(WIN_DIR)/pci/*.c))
+
+WINDOWS := $(addprefix $(O)/windows/,vrdmand.dll nd_info.exe nd_ping.exe nd_install.exe \
+	wine/vrdma.sys wine/vrdma_load.exe \
+	$(addprefix wine/,nd_conform.exe nd_irp.exe nd_wrong.exe))
+
+windows-bin: $(WINDOWS) $(WIN_NDIS_OBJ)
+
+-include $(WIN_SYS_OBJ:.o=.d) $(WIN_DLL_OBJ:.o=.d) $(WIN_TOOL_OBJ:.o=.d)
+
+.PHONY: windows-bin

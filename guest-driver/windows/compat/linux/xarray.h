@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-or-later */
+/* xarray.h - all of compat/ is one header */
+#include "../kernel.h"

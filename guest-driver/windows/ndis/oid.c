@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-or-later */
+/*
+ * oid.c - what NDIS asks and sets
+ *
+ * DOC: One row per OID: what it may be asked for, how long the answer is at least,
+ * who gives it.  The dispatcher checks lengths and counts bytes.
+ */
+#include "miniport.h"
+
+typedef NDIS_STATUS oid_fn(struct vrn_adapter *a, void *buf, UINT length,
+			   UINT *used, UINT *needed);
+
+struct oid_row {
+	NDIS_OID oid;
+	UINT least;			/* bytes */
+	oid_fn *query;
+	oid_fn *set;
+};
+
+static void put(void *buf, const void *data, UINT size, UINT *used)
+{
+	memcpy(buf, data, size);
+	*used = size;
+}
+
+static NDIS_STATUS put_u32(void *buf, ULONG v, UINT *used)
+{
+	put(buf, &v, sizeof(v), used);
+	return NDIS_STATUS_SUCCESS;
+}
+
+#define CONSTANT(name, value)						\
+	static NDIS_STATUS name(struct vrn_adapter *a, void *buf,	\
+				UINT length, UINT *used, UINT *needed)	\
+	{								\
+		(void)a;						\
+		(void)length;						\
+		(void)needed;						\
+		return put_u32(buf, value, used);			\
+	}
+CONSTANT(get_block, VRN_FRAME)
+CONSTANT(get_vendor, 0xffffff)		/* no IEEE number */
+CONSTANT(get_version, VRN_VERSION)
+CONSTANT(get_multicast_size, VRN_MULTICAST)
+CONSTANT(get_zero, 0)			/* frames, of which there are none */
+
+static NDIS_STATUS get_description(struct vrn_adapter *a, void *buf,
+				   UINT length, UINT *used, UINT *needed)
+{
+	static const char text[] = "vRDMA NetworkDirect adapter";
+
+	(void)a;
+	*needed = sizeof(text);
+	if (length < sizeof(text))
+		return NDIS_STATUS_BUFFER_TOO_SHORT;
+	put(buf, text, sizeof(text), used);
+	return NDIS_STATUS_SUCCESS;
+}
+
+static NDIS_STATUS get_mac(struct vrn_adapter *a, void *buf, UINT length,
+			   UINT *used, UINT *needed)
+{
+	(void)length;
+	(void)needed;
+	put(buf, a->mac, sizeof(a->mac), used);
+	return NDIS_STATUS_SUCCESS;
+}
+
+static NDIS_STATUS get_filter(struct vrn_adapter *a, void *buf, UINT length,
+			      UINT *used, UINT *needed)
+{
+	(void)length;
+	(void)needed;
+	return put_u32(buf, a->filter, used);
+}
+
+static NDIS_STATUS set_filter(struct vrn_adapter *a, void *buf, UINT length,
+			      UINT *used, UINT *needed)
+{
+	(void)length;
+	(void)needed;
+	memcpy(&a->filter, buf, sizeof(a->filter));
+	*used = sizeof(a->filter);
+	return NDIS_STATUS_SUCCESS;
+}
+
+static NDIS_STATUS get_lookahead(struct vrn_adapter *a, void *buf, UINT length,
+				 UINT *used, UINT *needed)
+{
+	(void)length;
+	(void)needed;
+	return put_u32(buf, a->lookahead, used);
+}
+
+static NDIS_STATUS set_lookahead(struct vrn_adapter *a, void *buf, UINT length,
+				 UINT *used, UINT *needed)
+{
+	(void)length;
+	(void)needed;
+	memcpy(&a->lookahead, buf, sizeof(a->lookahead));
+	*used = sizeof(a->lookahead);
+	return NDIS_STATUS_SUCCESS;
+}
+
+static NDIS_STATUS set_multicast(struct vrn_adapter *a, void *buf, UINT length,
+				 UINT *used, UINT *needed)
+{
+	(void)a;
+	(void)buf;
+	(void)needed;
+	if (length % 6 || length / 6 > VRN_MULTICAST)
+		return NDIS_STATUS_INVALID_LENGTH;
+	*used = length;
+	return NDIS_STATUS_SUCCESS;
+}
+
+/* --- power ----------------------------------------------------------------------------- */
+
+static NDIS_STATUS set_power(struct vrn_adapter *a, void *buf, UINT length,
+			     UINT *used, UINT *needed)
+{
+	NDIS_DEVICE_POWER_STATE state;
+	NDIS_STATUS status;
+
+	(void)length;
+	(void)needed;
+	memcpy(&state, buf, sizeof(state));
+	if (state < NdisDeviceStateD0 || state > NdisDeviceStateD3)
+		return NDIS_STATUS_INVALID_DATA;
+	status = vrn_power(a, state == NdisDeviceStateD0);
+	if (status == NDIS_STATUS_SUCCESS)
+		*used = sizeof(state);
+	return status;
+}
+
+/* --- NDK --------------------------------------------------------------------------------- */
+
+static NDIS_STATUS set_ndk(struct vrn_adapter *a, void *buf, UINT length,
+			   UINT *used, UINT *needed)
+{
+	bool on = *(const UCHAR *)buf != 0;
+
+	(void)length;
+	(void)needed;
+	if (on && !a->keyword)
+		return NDIS_STATUS_NOT_SUPPORTED;
+	*used = sizeof(BOOLEAN);
+	vrn_ndk_want(a, on);
+	return NDIS_STATUS_SUCCESS;
+}
+
+/* All counters are missing, as the capabilities say */
+static NDIS_STATUS get_statistics(struct vrn_adapter *a, void *buf, UINT length,
+				  UINT *used, UINT *needed)
+{
+	NDIS_NDK_STATISTICS_INFO s = {
+		.Header = vrn_header(NDIS_OBJECT_TYPE_DEFAULT, 1, sizeof(s)),
+	};
+
+	(void)a;
+	(void)length;
+	(void)needed;
+	put(buf, &s, sizeof(s), used);
+	return NDIS_STATUS_SUCCESS;
+}
+
+static void to_inet(const struct virtio_rdma_addr *addr, NDIS_SOCKADDR_INET *out)
+{
+	ULONG size = sizeof(*out);
+
+	vrdma_addr_to_sockaddr(addr, (SOCKADDR *)(void *)out, &size);
+}
+
+/* All that there are, and how many; NULL: no memory.  More may come meanwhile */
+static struct vrdma_endpoint *endpoints(struct vrn_adapter *a, uint32_t *n)
+{
+	struct vrdma_core *core = a->ops->core(a->device);
+	uint32_t room = vrdma_core_endpoints(core, NULL, 0) + 16;
+	struct vrdma_endpoint *e = vrn_alloc(room * sizeof(*e));
+
+	*n = e ? vrdma_core_endpoints(core, e, room) : 0;
+	if (*n > room)
+		*n = room;
+	return e;
+}
+
+static uint32_t count(const struct vrdma_endpoint *e, uint32_t n, bool listener)
+{
+	uint32_t i, sum = 0;
+
+	for (i = 0; i < n; i++)
+		sum += e[i].listener == listener;
+	return sum;
+}
+
+static void fill_connections(NDIS_NDK_CONNECTIONS *c, ULONG size,
+			     const struct vrdma_endpoint *e, uint32_t n)
+{
+	NDIS_NDK_CONNECTION_ENTRY *to = c->Connections;
+	uint32_t i;
+
+	memset(c, 0, size);
+	c->Header = vrn_header(NDIS_OBJECT_TYPE_DEFAULT, 1,
+			       offsetof(NDIS_NDK_CONNECTIONS, Connections));
+	for (i = 0; i < n; i++) {
+		if (e[i].listener)
+			continue;
+		to_inet(&e[i].local, &to->Local);
+		to_inet(&e[i].peer, &to->Remote);
+		to->UserModeOwner = e[i].user;
+		to++;
+		c->Count++;
+	}
+}
+
+static NDIS_STATUS get_connections(struct vrn_adapter *a, void *buf,
+				   UINT length, UINT *used, UINT *needed)
+{
+	NDIS_STATUS status = NDIS_STATUS_BUFFER_TOO_SHORT;
+	struct vrdma_endpoint *e;
+	uint32_t n;
+
+	e = endpoints(a, &n);
+	if (!e)
+		return NDIS_STATUS_RESOURCES;
+	*needed = (UINT)(offsetof(NDIS_NDK_CONNECTIONS, Connections) +
+			 count(e, n, false) *
+				 sizeof(NDIS_NDK_CONNECTION_ENTRY));
+	if (length >= *needed) {
+		fill_connections(buf, *needed, e, n);
+		*used = *needed;
+		status = NDIS_STATUS_SUCCESS;
+	}
+	vrn_free(e);
+	return status;
+}
+
+static void fill_listeners(NDIS_NDK_LOCAL_ENDPOINTS *l, ULONG size,
+			   const struct vrdma_endpoint *e, uint32_t n)
+{
+	NDIS_NDK_LOCAL_ENDPOINT_ENTRY *to = l->LocalEndpoints;
+	uint32_t i;
+
+	memset(l, 0, size);
+	l->Header = vrn_header(NDIS_OBJECT_TYPE_DEFAULT, 1,
+			       offsetof(NDIS_NDK_LOCAL_ENDPOINTS,
+					LocalEndpoints));
+	for (i = 0; i < n; i++) {
+		if (!e[i].listener)
+			continue;
+		to_inet(&e[i].local, &to->Local);
+		to->UserModeOwner = e[i].user;
+		to->Listener = TRUE;
+		to++;
+		l->Count++;
+	}
+}
+
+static NDIS_STATUS get_listeners(struct vrn_adapter *a, void *buf, UINT length,
+				 UINT *used, UINT *needed)
+{
+	NDIS_STATUS status = NDIS_STATUS_BUFFER_TOO_SHORT;
+	struct vrdma_endpoint *e;
+	uint32_t n;
+
+	e = endpoints(a, &n);
+	if (!e)
+		return NDIS_STATUS_RESOURCES;
+	*needed = (UINT)(offsetof(NDIS_NDK_LOCAL_ENDPOINTS, LocalEndpoints) +
+			 count(e, n, true) *
+				 sizeof(NDIS_NDK_LOCAL_ENDPOINT_ENTRY));
+	if (length >= *needed) {
+		fill_listeners(buf, *needed, e, n);
+		*used = *needed;
+		status = NDIS_STATUS_SUCCESS;
+	}
+	vrn_free(e);
+	return status;
+}
+
+/* --- dispatch ----------------------------------------------------------------------------- */
+
+static const struct oid_row rows[] = {
+	{ OID_GEN_TRANSMIT_BLOCK_SIZE, 4, get_block, NULL },
+	{ OID_GEN_RECEIVE_BLOCK_SIZE, 4, get_block, NULL },
+	{ OID_GEN_VENDOR_ID, 4, get_vendor, NULL },
+	{ OID_GEN_VENDOR_DESCRIPTION, 0, get_description, NULL },
+	{ OID_GEN_CURRENT_PACKET_FILTER, 4, get_filter, set_filter },
+	{ OID_GEN_CURRENT_LOOKAHEAD, 4, get_lookahead, set_lookahead },
+	{ OID_GEN_MAXIMUM_TOTAL_SIZE, 4, get_block, NULL },
+	{ OID_GEN_VENDOR_DRIVER_VERSION, 4, get_version, NULL },
+	{ OID_GEN_XMIT_OK, 4, get_zero, NULL },
+	{ OID_GEN_RCV_OK, 4, get_zero, NULL },
+	{ OID_802_3_PERMANENT_ADDRESS, 6, get_mac, NULL },
+	{ OID_802_3_CURRENT_ADDRESS, 6, get_mac, NULL },
+	{ OID_802_3_MULTICAST_LIST, 0, NULL, set_multicast },
+	{ OID_802_3_MAXIMUM_LIST_SIZE, 4, get_multicast_size, NULL },
+	{ OID_PNP_SET_POWER, 4, NULL, set_power },
+	{ OID_NDK_SET_STATE, 1, NULL, set_ndk },
+	{ OID_NDK_CONNECTIONS, 0, get_connections, NULL },
+	{ OID_NDK_LOCAL_ENDPOINTS, 0, get_listeners, NULL },
+};
+
+/* <= DISPATCH, and beside any other request */
+static const struct oid_row direct_rows[] = {
+	{ OID_NDK_STATISTICS, sizeof(NDIS_NDK_STATISTICS_INFO), get_statistics,
+	  NULL },
+};
+
+const NDIS_OID vrn_oids[] = {
+	OID_GEN_TRANSMIT_BLOCK_SIZE, OID_GEN_RECEIVE_BLOCK_SIZE,
+	OID_GEN_VENDOR_ID, OID_GEN_VENDOR_DESCRIPTION,
+	OID_GEN_CURRENT_PACKET_FILTER, OID_GEN_CURRENT_LOOKAHEAD,
+	OID_GEN_MAXIMUM_TOTAL_SIZE, OID_GEN_VENDOR_DRIVER_VERSION,
+	OID_GEN_XMIT_OK, OID_GEN_RCV_OK, OID_802_3_PERMANENT_ADDRESS,
+	OID_802_3_CURRENT_ADDRESS, OID_802_3_MULTICAST_LIST,
+	OID_802_3_MAXIMUM_LIST_SIZE, OID_PNP_SET_POWER, OID_NDK_SET_STATE,
+	OID_NDK_STATISTICS, OID_NDK_CONNECTIONS, OID_NDK_LOCAL_ENDPOINTS,
+};
+const ULONG vrn_oids_size = sizeof(vrn_oids);
+
+static NDIS_STATUS run(struct vrn_adapter *a, const struct oid_row *row,
+		       NDIS_OID_REQUEST *r)
+{
+	bool set = r->RequestType == NdisRequestSetInformation;
+	oid_fn *fn = set ? row->set : row->query;
+	NDIS_STATUS status;
+
+	if (!fn)
+		return NDIS_STATUS_NOT_SUPPORTED;
+	r->DATA.BytesNeeded = row->least;
+	if (r->DATA.InformationBufferLength < row->least)
+		return set ? NDIS_STATUS_INVALID_LENGTH :
+			     NDIS_STATUS_BUFFER_TOO_SHORT;
+	status = fn(a, r->DATA.InformationBuffer,
+		    r->DATA.InformationBufferLength, &r->DATA.BytesDone,
+		    &r->DATA.BytesNeeded);
+	return status;
+}
+
+static NDIS_STATUS dispatch(struct vrn_adapter *a, NDIS_OID_REQUEST *r,
+			    const struct oid_row *table, size_t n)
+{
+	size_t i;
+
+	r->DATA.BytesDone = 0;
+	r->DATA.BytesNeeded = 0;
+	if (r->RequestType != NdisRequestQueryInformation &&
+	    r->RequestType != NdisRequestQueryStatistics &&
+	    r->RequestType != NdisRequestSetInformation)
+		return NDIS_STATUS_NOT_SUPPORTED;
+	for (i = 0; i < n; i++)
+		if (table[i].oid == r->DATA.Oid)
+			return run(a, &table[i], r);
+	return NDIS_STATUS_NOT_SUPPORTED;
+}
+
+NDIS_STATUS NTAPI vrn_oid_request(NDIS_HANDLE context, NDIS_OID_REQUEST *r)
+{
+	return dispatch(context, r, rows, sizeof(rows) / sizeof(rows[0]));
+}
+
+NDIS_STATUS NTAPI vrn_direct_oid_request(NDIS_HANDLE context,
+					 NDIS_OID_REQUEST *r)
+{
+	return dispatch(context, r, direct_rows,
+			sizeof(direct_rows) / sizeof(direct_rows[0]));
+}
+
+/* Every request is over when its call returns */
+VOID NTAPI vrn_cancel_oid_request(NDIS_HANDLE context, PVOID id)
+{
+	(void)context;
+	(void)id;
+}
