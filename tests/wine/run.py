@@ -309,6 +309,16 @@ def vrdmad_dies_and_comes_back(lab: Lab) -> None:
 
 
 @test
+def vrdmad_dies_while_the_driver_starts(lab: Lab) -> None:
+    for _ in range(10):
+        lab.daemon_kill()
+        lab.daemon_start()
+    for g in lab.guests:
+        wait_for(lambda: g.run("nd_info.exe").returncode == 0, "the device to be back")
+    lab.ping("-C", "8")
+
+
+@test
 def the_driver_stops_and_starts(lab: Lab) -> None:
     for g in lab.guests:
         g.stop()

@@ -296,7 +296,7 @@ void vrp_notify(struct vrp *p, uint16_t index)
 			      index);
 }
 
-/* --- configuration ------------------------------------------------------------------------------ */
+/* --- configuration ------------------------------------------------------------ */
 
 static void read_bytes(struct vrp *p, uint32_t offset, uint8_t *buf,
 		       uint32_t len)

@@ -47,6 +47,37 @@ static bool serve(struct wine_bottom *b, const struct lx_pollfd *p)
 	       wine_vhost_gone(b);
 }
 
+static void set_gate(struct wine_bottom *b, bool open)
+{
+	mutex_lock(&b->gate);
+	b->open = open && !b->gone;
+	mutex_unlock(&b->gate);
+}
+
+static void hide_queues(struct wine_bottom *b)
+{
+	u32 i;
+
+	for (i = 0; i < WINE_MAX_QUEUES; i++)
+		vrw_vq_set(&b->queue[i].vq, NULL);
+}
+
+/*
+ * The device's thread may be inside a start that waits for an answer: it ends when
+ * the core learns here that none will come.  Events come from this thread only, so
+ * none runs.
+ */
+static void back_end_gone(struct wine_bottom *b)
+{
+	mutex_lock(&b->gate);
+	b->open = false;
+	b->gone = true;
+	mutex_unlock(&b->gate);
+	hide_queues(b);
+	vrdma_core_device_lost(b->dev->core);
+	vrw_device_lost(b->dev);
+}
+
 static VOID NTAPI poll_thread(PVOID arg)
 {
 	struct wine_bottom *b = arg;
@@ -69,7 +100,7 @@ static VOID NTAPI poll_thread(PVOID arg)
 		    !serve(b, p))
 			continue;
 		gone = true;
-		vrw_device_lost(b->dev);
+		back_end_gone(b);
 	}
 	PsTerminateSystemThread(STATUS_SUCCESS);
 }
@@ -110,17 +141,11 @@ static int wine_reach(struct vrl_dev *dev)
 
 	if (b->sock >= 0)
 		return 0;
+	b->gone = false;		/* no thread polls now */
 	err = wine_vhost_connect(b);
 	if (!err)
 		err = start_thread(b);
 	return err;
-}
-
-static void set_gate(struct wine_bottom *b, bool open)
-{
-	mutex_lock(&b->gate);
-	b->open = open;
-	mutex_unlock(&b->gate);
 }
 
 static int wine_on(struct vrl_dev *dev)
@@ -136,11 +161,9 @@ static int wine_on(struct vrl_dev *dev)
 static void wine_off(struct vrl_dev *dev)
 {
 	struct wine_bottom *b = bottom_of(dev);
-	u32 i;
 
 	set_gate(b, false);
-	for (i = 0; i < WINE_MAX_QUEUES; i++)
-		vrw_vq_set(&b->queue[i].vq, NULL);
+	hide_queues(b);
 	stop_thread(b);
 	if (b->sock >= 0 && !wine_vhost_gone(b))
 		wine_vhost_reset(b);

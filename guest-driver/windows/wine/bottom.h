@@ -69,7 +69,9 @@ struct wine_bottom {
 	int wake_fd;
 	bool quit;			/* atomic */
 	struct mutex gate;		/* held while an event is handed on */
-	bool open;			/* under gate */
+	/* under gate */
+	bool open;
+	bool gone;			/* the back end, since the last connection */
 
 	/* share.c */
 	struct mutex share_lock;
