@@ -41,12 +41,12 @@ link_sources() {
 
 # What ndk_test.ko has of the user-space tests and their library, and the headers
 # of the C library for which posix.h stands.
-suites=(e2e/test_{calls,close,connect,cq,data,fast,lifetime,posts}
+suites=(e2e/test_{calls,close,connect,cq,data,endpoints,fast,lifetime,posts}
 	e2e/test_{property,regions,srq,windows}
 	conformance/test_{misuse,quiesce,scheme})
 lib=(fixture.h ndk_ep.c ndk_util.c ndk_util.h pattern.h)
 posix=(arpa/inet.h check.h netinet/in.h poll.h pthread.h sched.h stdatomic.h stddef.h
-	stdint.h stdio.h stdlib.h string.h time.h)
+	stdint.h stdio.h stdlib.h string.h time.h unistd.h)
 
 # link_tests DIR
 link_tests() {

@@ -27,8 +27,8 @@ module_param_named(suites, chosen, charp, 0);
 MODULE_PARM_DESC(suites, "names of suites, with commas (all)");
 
 #define SUITES(X) \
-	X(calls) X(close) X(connect) X(cq) X(data) X(fast) X(lifetime) \
-	X(misuse) X(posts) X(property) X(quiesce) X(regions) X(scheme) \
+	X(calls) X(close) X(connect) X(cq) X(data) X(endpoints) X(fast) \
+	X(lifetime) X(misuse) X(posts) X(property) X(quiesce) X(regions) X(scheme) \
 	X(srq) X(windows)
 
 #define DECLARE(name) int ndk_suite_##name(void);
@@ -51,6 +51,8 @@ const struct kc_elsewhere kc_elsewhere[] = {
 	{"close", "daemon_in_each_state", DEATH},
 	{"data", "a_gigabyte_of_scattered_pages_registers",
 	 "more memory than a guest has"},
+	{"endpoints", "guest_is_switched_off", DEATH},
+	{"endpoints", "none_are_offered", CONFIG},
 	{"fast", "device_is_reset", RESET},
 	{"fast", "none_are_offered", CONFIG},
 	{"quiesce", "ndspi_policy", POLICY},

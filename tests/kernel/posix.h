@@ -18,6 +18,7 @@
 #include <linux/kernel.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/socket.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/time64.h>
@@ -60,6 +61,30 @@ static inline int rand_r(unsigned int *seed)
 {
 	*seed = *seed * 1103515245u + 12345u;
 	return (int)(*seed >> 8 & 0x7fffff);
+}
+
+/* --- <netinet/in.h>, <unistd.h>: the host is out of reach ---------------------- */
+
+#define SOCK_STREAM 1
+
+static inline int socket(int family, int type, int protocol)
+{
+	return -1;
+}
+
+static inline int bind(int fd, const void *at, size_t len)
+{
+	return -1;
+}
+
+static inline int listen(int fd, int backlog)
+{
+	return -1;
+}
+
+static inline int close(int fd)
+{
+	return -1;
 }
 
 /* --- <stdatomic.h> ----------------------------------------------------------- */
