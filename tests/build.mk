@@ -135,6 +135,19 @@ $(ND_CONFORM): $(O)/tests/guest/nd_conform.o \
 	$(Q)$(CC) $(LDFLAGS_COMMON) $(ND_STATIC) -o $@ $^
 all: $(ND_CONFORM)
 
+# NDSPI's objects on a guest's device: programs of its own, and of tests/unit those
+# that can do without the fake
+ND_GUEST := $(addprefix $(O)/bin/nd_test_,memory queues connector surface)
+$(O)/bin/nd_test_memory: $(O)/tests/guest/test_nd_memory.o
+$(O)/bin/nd_test_queues: $(O)/tests/guest/test_nd_queues.o
+$(O)/bin/nd_test_connector: $(O)/tests/unit/test_ndspi_connector.o
+$(O)/bin/nd_test_surface: $(O)/tests/unit/test_ndspi_surface.o
+$(O)/tests/guest/%.o: TEST_INC += -Itests/unit
+$(ND_GUEST): $(O)/tests/guest/nd_real.o $(O)/libndspi.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CHECK_LIBS)
+all: $(ND_GUEST)
+
 tests: $(TEST_PROGRAMS) $(IN_NET) $(NESTED) vrdmad ndspi explorer
 unit: $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS) $(UNIT_WORK)
 	$(Q)tests/run.py $(RUN_ARGS) $^

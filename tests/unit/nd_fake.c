@@ -5,6 +5,7 @@
  * One lock around everything.  An object stays until its file is closed, so
  * that a late touch of a freed one is seen as a wrong status, not as a crash.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -204,6 +205,17 @@ void fake_remove(void)
 	for (unsigned i = 0; i < MAX_FILES; i++)
 		ck_assert_msg(!fk.files[i].open, "a device file is left open");
 	nd_sys = &nd_sys_linux;
+}
+
+const bool fake_real = false;
+
+struct sockaddr_in fake_v4(unsigned device, uint16_t port)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_port = htons(port) };
+
+	sa.sin_addr.s_addr = htonl(0xc0000201 + device);
+	return sa;
 }
 
 /* --------------------------------------------------------- for single tests */

@@ -11,6 +11,7 @@
 #ifndef ND_FAKE_H
 #define ND_FAKE_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,6 +22,15 @@
 
 void fake_install(void);	/* before the first object */
 void fake_remove(void);		/* everything closed?  else the test fails */
+
+/*
+ * Tests that ask for no more than this, and wait for what takes time, run on a real
+ * device too, in a guest (tests/guest/nd_real.c): one device, which both ends
+ * are on.  fake_real says so.
+ */
+extern const bool fake_real;
+#define FAKE_TIMEOUT_MS 20000
+struct sockaddr_in fake_v4(unsigned device, uint16_t port);
 
 /* ------------------------------------------------------------ without engine */
 extern unsigned fake_kicks;		/* KICK ioctls */

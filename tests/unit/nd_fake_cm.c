@@ -190,6 +190,8 @@ static void match(struct object *l)
 		c->peer = from;
 		from->peer = c;
 		c->priv = from->priv;
+		c->inbound = from->outbound;
+		c->outbound = from->inbound;
 		c->local = from->remote;
 		c->remote = from->local;
 		fk_event(l->file, l->asked[0].overlapped, 0, 0, 0);
@@ -223,6 +225,8 @@ static uint32_t do_connect(struct file *f, struct vrdma_uapi_connect *a)
 	c->state = CONNECTING;
 	c->remote = a->addr;
 	c->priv = a->priv;
+	c->inbound = a->inbound_reads;
+	c->outbound = a->outbound_reads;
 	c->request = a->overlapped;
 	l->backlog[l->queued++] = c;
 	match(l);
@@ -286,7 +290,8 @@ static uint32_t get_connection(struct file *f, struct vrdma_uapi_connection *a)
 	a->peer = c->remote;
 	a->priv = c->priv;
 	a->reason = c->reason;
-	a->inbound_reads = a->outbound_reads = 4;
+	a->inbound_reads = c->inbound;
+	a->outbound_reads = c->outbound;
 	a->valid = c->peer ? VRDMA_CONN_LOCAL | VRDMA_CONN_PEER |
 			     VRDMA_CONN_DATA : 0;
 	return 0;

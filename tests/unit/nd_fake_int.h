@@ -54,6 +54,7 @@ struct object {
 	struct object *peer, *the_qp;
 	struct vrdma_uapi_sockaddr local, remote;
 	struct vrdma_uapi_private priv;
+	uint32_t inbound, outbound;	/* reads, as the peer makes possible */
 	bool indicated;
 	uint32_t reason;
 	uint64_t request;	/* CONNECT, ACCEPT or DISCONNECT pending */
