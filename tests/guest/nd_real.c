@@ -15,6 +15,7 @@
 #include "ndutil.h"
 
 const bool fake_real = true;
+uint32_t fake_features;	/* what the device has, it has */
 
 void fake_install(void)
 {
