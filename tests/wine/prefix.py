@@ -103,7 +103,7 @@ class Prefix:
         if not self._holder:
             return
         result = self.run("wine/vrdma_load.exe", "stop")
-        if result.returncode:
+        if result.stdout.strip() != "stopped blocks=0 pages=0":
             raise WineError(f"{self.name}: stop: {result.stdout}")
         self.leave()
 

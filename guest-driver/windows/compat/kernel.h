@@ -44,10 +44,17 @@
 #define GFP_KERNEL_ACCOUNT	0
 #define GFP_ATOMIC		0
 
+/* Blocks that are alive, of the whole driver: workqueue.c */
+extern LONG vrw_pool_blocks;
+
 static inline void *kmalloc(size_t size, int gfp)
 {
+	void *p = ExAllocatePoolWithTag(NonPagedPool, size, VRW_TAG);
+
 	(void)gfp;
-	return ExAllocatePoolWithTag(NonPagedPool, size, VRW_TAG);
+	if (p)
+		InterlockedIncrement(&vrw_pool_blocks);
+	return p;
 }
 
 static inline void *kzalloc(size_t size, int gfp)
@@ -61,8 +68,10 @@ static inline void *kzalloc(size_t size, int gfp)
 
 static inline void kfree(const void *p)
 {
-	if (p)
-		ExFreePoolWithTag((void *)(uintptr_t)p, VRW_TAG);
+	if (!p)
+		return;
+	InterlockedDecrement(&vrw_pool_blocks);
+	ExFreePoolWithTag((void *)(uintptr_t)p, VRW_TAG);
 }
 
 /* --- lists ------------------------------------------------------------------- */

@@ -7,6 +7,8 @@
  */
 #include "kernel.h"
 
+LONG vrw_pool_blocks;
+
 struct workqueue_struct {
 	spinlock_t lock;
 	/* under lock */

@@ -10,6 +10,8 @@
  */
 #include "bottom.h"
 
+#define RING_PAGES	((sizeof(struct vrw_vq_ring) + PAGE_SIZE - 1) / PAGE_SIZE)
+
 static struct wine_bottom *bottom_of(struct vrl_dev *dev)
 {
 	return dev->bottom_data;
@@ -225,6 +227,8 @@ static void wine_fini(struct vrl_dev *dev)
 	for (i = 0; i < WINE_MAX_QUEUES; i++) {
 		lx(LX_close, b->queue[i].kick_fd, 0, 0, 0, 0, 0);
 		lx(LX_close, b->queue[i].call_fd, 0, 0, 0, 0, 0);
+		if (b->queue[i].ring)
+			wine_ram_free(b, b->queue[i].ring, RING_PAGES);
 	}
 	wine_ram_fini(b);
 	kfree(b);
@@ -238,8 +242,7 @@ static int init_queues(struct wine_bottom *b)
 		struct wine_queue *q = &b->queue[i];
 
 		vrw_vq_init(&q->vq);
-		q->ring = wine_ram_alloc(b, (sizeof(struct vrw_vq_ring) +
-					     PAGE_SIZE - 1) / PAGE_SIZE);
+		q->ring = wine_ram_alloc(b, RING_PAGES);
 		q->kick_fd = (int)lx(LX_eventfd2, 0, LX_CLOEXEC | LX_NONBLOCK,
 				     0, 0, 0, 0);
 		q->call_fd = (int)lx(LX_eventfd2, 0, LX_CLOEXEC | LX_NONBLOCK,

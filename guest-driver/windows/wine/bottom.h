@@ -80,6 +80,7 @@ struct wine_bottom {
 
 extern const struct vrw_bottom_ops wine_bottom_ops;
 extern char wine_socket[108];		/* set before the device is made */
+extern u32 wine_pages_left;		/* of guest memory, when it was given up */
 
 /* ram.c: 0 or -errno; offsets are in the file */
 int wine_ram_init(struct wine_bottom *b);

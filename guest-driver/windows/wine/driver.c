@@ -2,12 +2,16 @@
 /*
  * driver.c - DriverEntry under Wine
  *
- * The service's key has a value "Socket": where vrdmad listens for this guest.
+ * The service's key has a value "Socket": where vrdmad listens for this guest.  When
+ * it goes, the driver leaves two there: "LeftBlocks" of pool and "LeftPages" of guest
+ * memory that it did not give back, which is none of either.
  */
 #include "bottom.h"
 
 char wine_socket[108];
 static struct vrl_dev *the_device;
+static WCHAR key_text[256];
+static UNICODE_STRING key_path = { 0, sizeof(key_text), key_text };
 
 static bool read_value(HANDLE key)
 {
@@ -32,20 +36,49 @@ static bool read_value(HANDLE key)
 	return i > 0;
 }
 
-static bool read_socket(UNICODE_STRING *path)
+static bool open_key(ACCESS_MASK access, HANDLE *key)
 {
 	OBJECT_ATTRIBUTES oa;
+
+	InitializeObjectAttributes(&oa, &key_path,
+				   OBJ_KERNEL_HANDLE | OBJ_CASE_INSENSITIVE,
+				   NULL, NULL);
+	return NT_SUCCESS(ZwOpenKey(key, access, &oa));
+}
+
+static bool read_socket(UNICODE_STRING *path)
+{
 	HANDLE key;
 	bool ok;
 
-	InitializeObjectAttributes(&oa, path,
-				   OBJ_KERNEL_HANDLE | OBJ_CASE_INSENSITIVE,
-				   NULL, NULL);
-	if (!NT_SUCCESS(ZwOpenKey(&key, KEY_READ, &oa)))
+	if (path->Length > sizeof(key_text))
+		return false;
+	memcpy(key_text, path->Buffer, path->Length);
+	key_path.Length = path->Length;
+	if (!open_key(KEY_READ, &key))
 		return false;
 	ok = read_value(key);
 	ZwClose(key);
 	return ok;
+}
+
+static void leave_value(HANDLE key, const WCHAR *name, ULONG v)
+{
+	UNICODE_STRING s;
+
+	RtlInitUnicodeString(&s, name);
+	ZwSetValueKey(key, &s, 0, REG_DWORD, &v, sizeof(v));
+}
+
+static void tell_what_is_left(void)
+{
+	HANDLE key;
+
+	if (!open_key(KEY_WRITE, &key))
+		return;
+	leave_value(key, L"LeftPages", wine_pages_left);
+	leave_value(key, L"LeftBlocks", (ULONG)vrw_pool_blocks);
+	ZwClose(key);
 }
 
 static VOID NTAPI unload(DRIVER_OBJECT *driver)
@@ -53,6 +86,7 @@ static VOID NTAPI unload(DRIVER_OBJECT *driver)
 	(void)driver;
 	vrw_device_stop(the_device);
 	vrw_workqueue_free(vrl_teardown_wq);
+	tell_what_is_left();
 }
 
 NTSTATUS NTAPI DriverEntry(DRIVER_OBJECT *driver, UNICODE_STRING *path)

@@ -94,8 +94,19 @@ int wine_ram_init(struct wine_bottom *b)
 	return 0;
 }
 
+u32 wine_pages_left;
+
+static void count_what_is_left(const struct wine_bottom *b)
+{
+	u32 i;
+
+	for (i = 1; b->used && i < WINE_CHUNKS; i++)
+		wine_pages_left += b->used[i];
+}
+
 void wine_ram_fini(struct wine_bottom *b)
 {
+	count_what_is_left(b);
 	if (b->section)
 		ZwClose(b->section);
 	if (b->ram)

@@ -6,7 +6,7 @@
  *	vrdma_load stop
  *
  * Wine ends its services a second after the last program: somebody has to stay.
- * Prints "started" or why not.
+ * Prints "started" or why not; "stopped", with what the driver did not give back.
  */
 #include <stdio.h>
 #include <string.h>
@@ -45,6 +45,15 @@ static int set_socket(const char *socket)
 	return err ? fail("registry") : 0;
 }
 
+static DWORD left_value(const char *name, DWORD none)
+{
+	DWORD v = none, size = sizeof(v);
+
+	RegGetValueA(HKEY_LOCAL_MACHINE, key_name, name, RRF_RT_REG_DWORD, NULL,
+		     &v, &size);
+	return v;
+}
+
 static int start(const char *path, const char *socket)
 {
 	SC_HANDLE scm = OpenSCManagerA(NULL, NULL, SC_MANAGER_ALL_ACCESS);
@@ -73,7 +82,8 @@ static int stop(void)
 
 	if (!s || !ControlService(s, SERVICE_CONTROL_STOP, &st))
 		return fail("stop");
-	puts("stopped");
+	printf("stopped blocks=%lu pages=%lu\n", left_value("LeftBlocks", 9999),
+	       left_value("LeftPages", 9999));
 	return 0;
 }
 
