@@ -50,7 +50,8 @@ build=${O:-$root/build}
 # What the guest has of the kernel and of ours.
 modules=(virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci
 	virtio_console)
-tools=(nd_info nd_ping ndk_ping vrdma_uapi nd_conform)
+tools=(nd_info nd_ping ndk_ping vrdma_uapi nd_conform
+	nd_test_{memory,queues,connector,surface})
 
 line=$("$here/kernel-fetch.sh" "$flavour" | tail -n 1)
 IFS=$'\t' read -r release vmlinuz moddir _ <<<"$line"

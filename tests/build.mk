@@ -21,10 +21,15 @@ TEST_CFLAGS = $(CFLAGS_COMMON) -O1 $(TEST_INC) $(CHECK_CFLAGS)
 TEST_LIB_SRC := $(wildcard tests/lib/*.c)
 TEST_LIB_OBJ = $(TEST_LIB_SRC:%.c=$(O)/%.o)
 
-UNIT_CORE := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_core_*.c))
+# They count the work of code that is compiled for it
+WORK_CORE := $(O)/tests/unit/test_core_work
+WORK_DATA := $(O)/tests/unit/test_data_work
+UNIT_WORK := $(WORK_CORE) $(WORK_DATA)
+UNIT_CORE := $(filter-out $(UNIT_WORK),\
+	$(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_core_*.c)))
 UNIT_NDSPI := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_ndspi_*.c))
 UNIT_VERBS := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_verbs_*.c))
-UNIT_MODEL := $(filter-out $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS),\
+UNIT_MODEL := $(filter-out $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS) $(UNIT_WORK),\
 	$(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c)))
 E2E := $(patsubst %.c,$(O)/%,$(wildcard tests/e2e/test_*.c))
 CONFORMANCE := $(patsubst %.c,$(O)/%,$(wildcard tests/conformance/test_*.c))
@@ -39,8 +44,8 @@ BENCH := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
 NDIS := $(patsubst %.c,$(O)/%,$(wildcard tests/ndis/test_*.c))
 NDIS_OBJ := $(patsubst %.c,$(O)/tests/obj/%.o,$(wildcard guest-driver/windows/ndis/*.c \
 	guest-driver/windows/pci/*.c))
-TEST_PROGRAMS = $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS) $(E2E) \
-	$(CONFORMANCE) $(HOSTILE) $(NDIS) $(SCRIPT_TESTS) $(SOAK)
+TEST_PROGRAMS = $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS) \
+	$(UNIT_WORK) $(E2E) $(CONFORMANCE) $(HOSTILE) $(NDIS) $(SCRIPT_TESTS) $(SOAK)
 
 $(O)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
@@ -50,6 +55,23 @@ $(UNIT_MODEL): %: %.o $(O)/libvrdmad.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(VRDMAD_LIBS) $(CHECK_LIBS)
 $(UNIT_CORE): %: %.o $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
+TRACED_CORE = $(CORE_SRC:%.c=$(O)/traced/%.o)
+TRACED_MODEL = $(patsubst %.c,$(O)/traced/%.o,\
+	$(filter $(VRDMAD_DIR)/%,$(VRDMAD_SRC)))
+$(O)/traced/guest-driver/core/%.o: guest-driver/core/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_COMMON) $(CORE_CFLAGS) -fsanitize-coverage=trace-pc \
+		-c -o $@ $<
+$(O)/traced/$(VRDMAD_DIR)/%.o: $(VRDMAD_DIR)/%.c $(LIBVHOST_USER)/version
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(VRDMAD_CFLAGS) -fsanitize-coverage=trace-pc -c -o $@ $<
+$(O)/traced/libmodel.a: $(TRACED_MODEL)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+$(WORK_CORE): %: %.o $(TRACED_CORE)
+	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
+$(WORK_DATA): %: %.o $(O)/traced/libmodel.a $(O)/libvrdmad.a
+	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(VRDMAD_LIBS) $(CHECK_LIBS)
 UNIT_NDSPI_LIB := $(patsubst %.c,$(O)/%.o,$(wildcard tests/unit/nd_fake*.c))
 $(UNIT_NDSPI): %: %.o $(UNIT_NDSPI_LIB) $(O)/libndping.a $(O)/libndspi.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
@@ -113,8 +135,21 @@ $(ND_CONFORM): $(O)/tests/guest/nd_conform.o \
 	$(Q)$(CC) $(LDFLAGS_COMMON) $(ND_STATIC) -o $@ $^
 all: $(ND_CONFORM)
 
+# NDSPI's objects on a guest's device: programs of its own, and of tests/unit those
+# that can do without the fake
+ND_GUEST := $(addprefix $(O)/bin/nd_test_,memory queues connector surface)
+$(O)/bin/nd_test_memory: $(O)/tests/guest/test_nd_memory.o
+$(O)/bin/nd_test_queues: $(O)/tests/guest/test_nd_queues.o
+$(O)/bin/nd_test_connector: $(O)/tests/unit/test_ndspi_connector.o
+$(O)/bin/nd_test_surface: $(O)/tests/unit/test_ndspi_surface.o
+$(O)/tests/guest/%.o: TEST_INC += -Itests/unit
+$(ND_GUEST): $(O)/tests/guest/nd_real.o $(O)/libndspi.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CHECK_LIBS)
+all: $(ND_GUEST)
+
 tests: $(TEST_PROGRAMS) $(IN_NET) $(NESTED) vrdmad ndspi explorer
-unit: $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS)
+unit: $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS) $(UNIT_WORK)
 	$(Q)tests/run.py $(RUN_ARGS) $^
 e2e: $(E2E) vrdmad
 	$(Q)tests/run.py $(RUN_ARGS) $(foreach b,$(BACKENDS),$(E2E:%=%@$(b)))
@@ -143,6 +178,6 @@ bench-run: $(BENCH) $(BENCH_PARTS) vrdmad
 include tests/explorer/build.mk
 include tests/fuzz/build.mk
 
--include $(shell find $(O)/tests -name '*.d' 2>/dev/null)
+-include $(shell find $(O)/tests $(O)/traced -name '*.d' 2>/dev/null)
 .PHONY: tests unit e2e conformance hostile ndis script-tests wire soak check-run bench-run
 .SECONDARY:

@@ -50,6 +50,7 @@ static const struct opcode_row opcodes[VIRTIO_RDMA_CMD_COUNT] = {
 	ROW(DESTROY_PD, virtio_rdma_cmd, virtio_rdma_rsp, SHORT),
 	ROW(CREATE_CQ, virtio_rdma_cmd_create_cq, virtio_rdma_rsp, SHORT),
 	ROW(DESTROY_CQ, virtio_rdma_cmd, virtio_rdma_rsp, SHORT),
+	ROW(RESIZE_CQ, virtio_rdma_cmd_resize_cq, virtio_rdma_rsp, SHORT),
 	ROW(REGISTER_MR, virtio_rdma_cmd_register_mr,
 	    virtio_rdma_rsp_register_mr, SHORT),
 	ROW(DEREGISTER_MR, virtio_rdma_cmd, virtio_rdma_rsp, SHORT),

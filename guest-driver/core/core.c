@@ -143,6 +143,12 @@ uint32_t vrdma_core_num_queues(const struct virtio_rdma_config *cfg)
 	return 2 + ceq + wake;
 }
 
+static void clear_flag(struct virtio_rdma_config *cfg, uint32_t flag)
+{
+	cfg->adapter_flags =
+		vr_to_le32(vr_from_le32(cfg->adapter_flags) & ~flag);
+}
+
 static int read_config(struct vrdma_core *c)
 {
 	c->ops->config_read(c->os, 0, &c->cfg, sizeof(c->cfg));
@@ -164,9 +170,14 @@ static int read_config(struct vrdma_core *c)
 		c->cfg.max_srq = c->cfg.max_srq_depth = 0;
 	if (!(c->features & VIRTIO_RDMA_FEATURE(FAST_REGISTER)))
 		c->cfg.max_frmr_pages = 0;
+	if (!(c->features & VIRTIO_RDMA_FEATURE(CQ_RESIZE)))
+		clear_flag(&c->cfg, NDK_ADAPTER_FLAG_CQ_RESIZE_SUPPORTED);
+	if (!(c->features & VIRTIO_RDMA_FEATURE(CQ_MODERATION)))
+		clear_flag(&c->cfg,
+			   NDK_ADAPTER_FLAG_CQ_INTERRUPT_MODERATION_SUPPORTED);
 	if (!(c->features & VIRTIO_RDMA_FEATURE(READ_INVALIDATE)))
-		c->cfg.adapter_flags &= vr_to_le32(
-			~NDK_ADAPTER_FLAG_RDMA_READ_LOCAL_INVALIDATE_SUPPORTED);
+		clear_flag(&c->cfg,
+			   NDK_ADAPTER_FLAG_RDMA_READ_LOCAL_INVALIDATE_SUPPORTED);
 	c->num_ceq = vr_from_le16(c->cfg.num_ceq);
 	c->num_wakeq = vr_from_le16(c->cfg.num_wakeq);
 	return 0;

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-or-later */
 /*
- * cq.c - completion queues: creation, polling, arming
+ * cq.c - completion queues: creation, polling, arming, moderation
  */
 #include "vrc.h"
 
-#define RING_OFFSET	((uint32_t)sizeof(struct virtio_rdma_cq_record))
-
-static struct vrc_cq *to_cq(NDK_CQ *ndk)
+struct vrc_cq *vrc_cq_of(NDK_CQ *ndk)
 {
 	return (struct vrc_cq *)(void *)ndk;
 }
@@ -64,24 +62,33 @@ static void to_result_ex(NDK_RESULT_EX *r, const struct virtio_rdma_cqe *e)
 			vr_from_le32(e->token) : 0;
 }
 
+static bool take(struct vrc_cq *cq, struct virtio_rdma_cqe *e)
+{
+	do {
+		if (vrdma_cqring_take(&cq->first->poll, e))
+			return true;
+	} while (vrdma_cqring_next(&cq->first->poll) && vrc_cq_advance(cq));
+	return false;
+}
+
 static ULONG get_results(NDK_CQ *ndk, NDK_RESULT results[], ULONG n)
 {
-	struct vrc_cq *cq = to_cq(ndk);
+	struct vrc_cq *cq = vrc_cq_of(ndk);
 	struct virtio_rdma_cqe e;
 	ULONG i;
 
-	for (i = 0; i < n && !cq->user && vrdma_cqring_take(&cq->ring, &e); i++)
+	for (i = 0; i < n && !cq->user && take(cq, &e); i++)
 		to_result(&results[i], &e);
 	return i;
 }
 
 static ULONG get_results_ex(NDK_CQ *ndk, NDK_RESULT_EX results[], ULONG n)
 {
-	struct vrc_cq *cq = to_cq(ndk);
+	struct vrc_cq *cq = vrc_cq_of(ndk);
 	struct virtio_rdma_cqe e;
 	ULONG i;
 
-	for (i = 0; i < n && !cq->user && vrdma_cqring_take(&cq->ring, &e); i++)
+	for (i = 0; i < n && !cq->user && take(cq, &e); i++)
 		to_result_ex(&results[i], &e);
 	return i;
 }
@@ -144,20 +151,15 @@ void vrc_cq_event(struct vrc_cq *cq)
 	vrc_cq_notify(cq, STATUS_SUCCESS);
 }
 
-static bool take_arm(struct vrc_cq *cq)
-{
-	struct virtio_rdma_cq_record *rec = cq->buffer.va;
-	vr_le32 none = vr_to_le32(VIRTIO_RDMA_ARM_NONE);
-
-	return __atomic_exchange_n(&rec->arm, none, __ATOMIC_SEQ_CST) != none;
-}
-
 void vrc_cq_failed(struct vrc_cq *cq, NTSTATUS status)
 {
+	bool armed;
+
 	vrc_lock(cq->obj.core);
 	cq->error = status;
+	armed = vrdma_cqring_disarm(&cq->first->poll);
 	vrc_unlock(cq->obj.core);
-	if (take_arm(cq))
+	if (armed)
 		vrc_cq_notify(cq, status);
 }
 
@@ -180,25 +182,26 @@ static uint32_t arm_kind(ULONG type)
  * ring does not say whether it was solicited; when there is one, a solicited
  * arm fires too, since missing one would be worse than firing once too often.
  */
-static bool arm_fires(struct vrc_cq *cq, uint32_t kind)
+static bool arm_fires(struct vrdma_cqring *ring, uint32_t kind)
 {
-	if (vrdma_cqring_arm(&cq->ring, kind))
+	if (vrdma_cqring_arm(ring, kind))
 		return true;
 	return kind == VIRTIO_RDMA_ARM_SOLICITED &&
-	       vrdma_cqring_ready(&cq->ring) && take_arm(cq);
+	       vrdma_cqring_queued(ring) && vrdma_cqring_disarm(ring);
 }
 
 static VOID arm_cq(NDK_CQ *ndk, ULONG type)
 {
-	struct vrc_cq *cq = to_cq(ndk);
-	struct virtio_rdma_cq_record *rec = cq->buffer.va;
+	struct vrc_cq *cq = vrc_cq_of(ndk);
+	struct vrdma_cqring *ring;
 	bool fires;
 
-	if (cq->user)	/* the process keeps the head, in the record */
-		cq->ring.head = vrdma_observe32(&rec->head);
-	fires = arm_fires(cq, arm_kind(type));
 	vrc_lock(cq->obj.core);
-	if (cq->error != STATUS_SUCCESS && take_arm(cq))
+	ring = &cq->first->poll;
+	if (cq->user)	/* the process keeps the head, in the record */
+		ring->head = vrdma_observe32(&ring->rec->head);
+	fires = arm_fires(ring, arm_kind(type));
+	if (cq->error != STATUS_SUCCESS && vrdma_cqring_disarm(ring))
 		fires = true;
 	if (fires)
 		vrc_cq_notify_soon_locked(cq, STATUS_SUCCESS);
@@ -207,27 +210,43 @@ static VOID arm_cq(NDK_CQ *ndk, ULONG type)
 
 void vrdma_cq_disarm(NDK_CQ *ndk)
 {
-	take_arm(to_cq(ndk));
+	struct vrc_cq *cq = vrc_cq_of(ndk);
+
+	vrc_lock(cq->obj.core);
+	vrdma_cqring_disarm(&cq->first->poll);
+	vrc_unlock(cq->obj.core);
 }
 
-/* --- what is not offered ------------------------------------------------------------------ */
+/* --- moderation --------------------------------------------------------------------------- */
 
-static NTSTATUS resize_cq(NDK_CQ *ndk, ULONG depth,
-			  NDK_FN_REQUEST_COMPLETION *rc, PVOID ctx)
+static void set_moderation(struct vrdma_cqring *ring, uint32_t interval,
+			   uint32_t count)
 {
-	(void)ndk;
-	(void)depth;
-	(void)rc;
-	(void)ctx;
-	return STATUS_NOT_SUPPORTED;	/* no CQ_RESIZE_SUPPORTED flag */
+	__atomic_store_n(&ring->rec->interval, vr_to_le32(interval),
+			 __ATOMIC_RELAXED);
+	__atomic_store_n(&ring->rec->count, vr_to_le32(count),
+			 __ATOMIC_RELAXED);
 }
 
+/* The device reads it when it is about to send an event; so also in a ring that it
+ * has not moved to yet */
 static NTSTATUS control_moderation(NDK_CQ *ndk, ULONG interval, ULONG count)
 {
-	(void)ndk;
-	(void)interval;
-	(void)count;
-	return STATUS_NOT_SUPPORTED;	/* no INTERRUPT_MODERATION flag */
+	struct vrc_cq *cq = vrc_cq_of(ndk);
+	NTSTATUS st = STATUS_SUCCESS;
+	struct vrdma_cqring *ring;
+
+	if (!(cq->obj.owner->features & VIRTIO_RDMA_FEATURE(CQ_MODERATION)))
+		return STATUS_NOT_SUPPORTED;
+	vrc_lock(cq->obj.core);
+	/* no event would ever come */
+	if (interval == MAXULONG && count > cq->last->poll.depth)
+		st = STATUS_INVALID_PARAMETER_MIX;
+	for (ring = &cq->first->poll; st == STATUS_SUCCESS && ring;
+	     ring = ring->next)
+		set_moderation(ring, interval, count);
+	vrc_unlock(cq->obj.core);
+	return st;
 }
 
 /* --- creation ----------------------------------------------------------------------------- */
@@ -235,7 +254,7 @@ static NTSTATUS control_moderation(NDK_CQ *ndk, ULONG interval, ULONG count)
 static const NDK_CQ_DISPATCH cq_dispatch = {
 	.NdkCloseCq = vrc_obj_close,
 	.NdkQueryExtension = vrc_query_extension,
-	.NdkResizeCq = resize_cq,
+	.NdkResizeCq = vrc_resize_cq,
 	.NdkArmCq = arm_cq,
 	.NdkGetCqResults = get_results,
 	.NdkControlCqInterruptModeration = control_moderation,
@@ -253,10 +272,15 @@ static bool cq_created(struct vrc_obj *obj, bool ok, const void *rsp)
 static void cq_release(struct vrc_obj *obj, bool let_go)
 {
 	struct vrc_cq *cq = VRC_CONTAINER(obj, struct vrc_cq, obj);
+	struct vrdma_cqring *ring = cq->first ? &cq->first->poll : NULL, *next;
 
 	vrc_pages_free(obj->core, &cq->pages);
-	if (let_go && cq->buffer.va)
-		obj->core->ops->dma_free(obj->core->os, &cq->buffer);
+	for (; ring; ring = next) {
+		next = ring->next;
+		vrc_cq_ring_free(obj->core,
+				 VRC_CONTAINER(ring, struct vrc_cq_ring, poll),
+				 let_go);
+	}
 	vrc_free(obj->core, cq);
 }
 
@@ -273,30 +297,52 @@ static void fill_create(struct vrc_cmd *cmd, void *req)
 	struct vrc_cq *cq = VRC_CONTAINER(cmd, struct vrc_cq, obj.cmd);
 	struct virtio_rdma_cmd_create_cq *r = req;
 
-	r->depth = vr_to_le32(cq->depth);
+	r->depth = vr_to_le32(cq->first->poll.depth);
 	r->ceq = vr_to_le32(cq->ceq);
-	r->ring_offset = vr_to_le32(RING_OFFSET);
+	r->ring_offset = vr_to_le32(VRC_CQ_RING_OFFSET);
 	r->cookie = vr_to_le64(cq->obj.cookie);
 	r->buffer = cq->pages.wire;
 }
 
 static uint32_t pages_for(uint32_t depth)
 {
-	uint32_t bytes = RING_OFFSET +
+	uint32_t bytes = VRC_CQ_RING_OFFSET +
 			 depth * (uint32_t)sizeof(struct virtio_rdma_cqe);
 
 	return (bytes + VIRTIO_RDMA_PAGE_SIZE - 1) >> VIRTIO_RDMA_PAGE_SHIFT;
 }
 
-static bool cq_memory(struct vrc_cq *cq)
+void vrc_cq_ring_free(struct vrdma_core *c, struct vrc_cq_ring *r, bool let_go)
+{
+	if (let_go && r->buffer.va)
+		c->ops->dma_free(c->os, &r->buffer);
+	vrc_free(c, r);
+}
+
+struct vrc_cq_ring *vrc_cq_ring_new(struct vrdma_core *c, uint32_t depth,
+				    struct vrc_pages *pages)
+{
+	struct vrc_cq_ring *r = vrc_alloc(c, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	if (c->ops->dma_alloc(c->os, pages_for(depth), &r->buffer) ||
+	    vrc_pages_of_dma(c, pages, &r->buffer)) {
+		vrc_cq_ring_free(c, r, true);
+		return NULL;
+	}
+	vrdma_cqring_init(&r->poll, r->buffer.va, VRC_CQ_RING_OFFSET, depth);
+	return r;
+}
+
+static bool cq_memory(struct vrc_cq *cq, uint32_t depth)
 {
 	struct vrdma_core *c = cq->obj.core;
 
-	if (vrc_id_new(c, &cq->obj) ||
-	    c->ops->dma_alloc(c->os, pages_for(cq->depth), &cq->buffer))
+	if (vrc_id_new(c, &cq->obj))
 		return false;
-	vrdma_cqring_init(&cq->ring, cq->buffer.va, RING_OFFSET, cq->depth);
-	return !vrc_pages_of_dma(c, &cq->pages, &cq->buffer);
+	cq->first = cq->last = vrc_cq_ring_new(c, depth, &cq->pages);
+	return cq->first;
 }
 
 NTSTATUS vrdma_create_cq_ex(NDK_ADAPTER *ndk, const struct vrdma_cq_params *p,
@@ -318,7 +364,6 @@ NTSTATUS vrdma_create_cq_ex(NDK_ADAPTER *ndk, const struct vrdma_cq_params *p,
 	if (!cq)
 		return STATUS_INSUFFICIENT_RESOURCES;
 	cq->user = p->flags & VRDMA_CQ_USER;
-	cq->depth = depth;
 	cq->notify = p->notify;
 	cq->notify_context = p->notify_context;
 	vrc_task_init(&cq->task, notify_task);
@@ -328,7 +373,7 @@ NTSTATUS vrdma_create_cq_ex(NDK_ADAPTER *ndk, const struct vrdma_cq_params *p,
 	vrc_lock(c);
 	cq->ceq = c->next_ceq++ % c->num_ceq;
 	vrc_unlock(c);
-	if (!cq_memory(cq)) {
+	if (!cq_memory(cq, depth)) {
 		vrc_obj_abandon(&cq->obj);
 		return STATUS_INSUFFICIENT_RESOURCES;
 	}
@@ -352,10 +397,12 @@ NTSTATUS vrc_create_cq(NDK_ADAPTER *ndk, ULONG depth,
 
 void vrdma_cq_layout(NDK_CQ *ndk, struct vrdma_cq_layout *out)
 {
-	struct vrc_cq *cq = to_cq(ndk);
+	struct vrc_cq *cq = vrc_cq_of(ndk);
 
-	out->buffer = &cq->buffer;
-	out->ring_offset = RING_OFFSET;
-	out->depth = cq->depth;
+	vrc_lock(cq->obj.core);
+	out->buffer = &cq->last->buffer;
+	out->ring_offset = VRC_CQ_RING_OFFSET;
+	out->depth = cq->last->poll.depth;
+	vrc_unlock(cq->obj.core);
 	out->handle = cq->obj.handle;
 }

@@ -12,40 +12,69 @@
  */
 #include "vrc.h"
 
-static struct virtio_rdma_cqe *entry_at(struct vrc_cq *cq, uint32_t pos)
+static struct virtio_rdma_cqe *entry_at(const struct vrc_cq_ring *r,
+					uint32_t pos)
 {
 	struct virtio_rdma_cqe *ring =
-		(void *)((uint8_t *)cq->buffer.va +
-			 sizeof(struct virtio_rdma_cq_record));
+		(void *)((uint8_t *)r->buffer.va + VRC_CQ_RING_OFFSET);
 
-	return &ring[pos & (cq->depth - 1)];
+	return &ring[pos & (r->poll.depth - 1)];
 }
 
-static uint8_t phase_of(const struct vrc_cq *cq, uint32_t pos)
+static uint8_t phase_of(const struct vrc_cq_ring *r, uint32_t pos)
 {
-	return pos & cq->depth ? 0 : VIRTIO_RDMA_CQE_PHASE;
+	return pos & r->poll.depth ? 0 : VIRTIO_RDMA_CQE_PHASE;
 }
 
-static uint32_t consumer_pos(const struct vrc_cq *cq)
+static uint32_t consumer_pos(const struct vrc_cq_ring *r)
 {
-	const struct virtio_rdma_cq_record *rec = cq->buffer.va;
+	return vrdma_observe32(&r->poll.rec->head);
+}
 
-	return vrdma_observe32(&rec->head);
+/* The ring that the device writes to */
+static struct vrc_cq_ring *newest_locked(struct vrc_cq *cq)
+{
+	struct vrc_cq_ring *r = cq->first, *next;
+
+	while ((next = vrc_cq_next(r)))
+		r = next;
+	return r;
+}
+
+/* Where the device's word, which may be late by some, is if it makes sense; else
+ * the consumer's position */
+static uint32_t known_end(const struct vrc_cq_ring *r, uint32_t head)
+{
+	uint32_t tail = vrdma_observe32(&r->poll.rec->tail);
+
+	return tail - head <= r->poll.depth ? tail : head;
 }
 
 /* Entries from the consumer's position on that are of their lap */
-uint32_t vrc_cq_end(struct vrc_cq *cq)
+static uint32_t end_of(const struct vrc_cq_ring *r)
 {
-	uint32_t head = consumer_pos(cq), n;
+	uint32_t head = consumer_pos(r), pos = known_end(r, head);
 
-	for (n = 0; n < cq->depth; n++) {
-		uint8_t status = __atomic_load_n(&entry_at(cq, head + n)->status,
+	for (; pos - head < r->poll.depth; pos++) {
+		uint8_t status = __atomic_load_n(&entry_at(r, pos)->status,
 						 __ATOMIC_ACQUIRE);
 
-		if ((status & VIRTIO_RDMA_CQE_PHASE) != phase_of(cq, head + n))
+		if ((status & VIRTIO_RDMA_CQE_PHASE) != phase_of(r, pos))
 			break;
 	}
-	return head + n;
+	return pos;
+}
+
+struct vrc_cq_place vrc_cq_end(struct vrc_cq *cq)
+{
+	const struct vrc_cq_ring *r;
+	struct vrc_cq_place end;
+
+	vrc_lock(cq->obj.core);
+	r = newest_locked(cq);
+	end = (struct vrc_cq_place){ .ring = r->number, .pos = end_of(r) };
+	vrc_unlock(cq->obj.core);
+	return end;
 }
 
 /*
@@ -53,6 +82,13 @@ uint32_t vrc_cq_end(struct vrc_cq *cq)
  * queue pair was born is that of another, which had the same handle: handles
  * come again, if only rarely.
  */
+static bool before_birth(const struct vrc_cq *cq, struct vrc_cq_place born,
+			 uint32_t age)
+{
+	return born.ring == cq->produce->number &&
+	       cq->produce_pos - born.pos < age;
+}
+
 static void note_seen(struct vrc_cq *cq, const struct virtio_rdma_cqe *e,
 		      uint32_t age)
 {
@@ -61,13 +97,25 @@ static void note_seen(struct vrc_cq *cq, const struct virtio_rdma_cqe *e,
 					       vr_from_le32(e->qp));
 
 	if (!qp || qp->cq[dir] != cq || qp->lost ||
-	    cq->produce_pos - qp->born[dir] < age)
+	    before_birth(cq, qp->born[dir], age))
 		return;
 	qp->seen[dir].any = true;
 	qp->seen[dir].index = vr_from_le16(e->wqe_index);
 	qp->seen[dir].wr_id = vr_from_le64(e->wr_id);
 }
 
+/* The device may have moved to another ring, and left the arm behind */
+static void carry_arm(struct vrc_cq *cq)
+{
+	struct vrc_cq_ring *r = cq->first, *next;
+
+	for (; (next = vrc_cq_next(r)); r = next)
+		vrdma_cqring_raise_arm(&next->poll,
+				       vrdma_cqring_take_arm(&r->poll));
+}
+
+/* The ring where it stopped tells of all that counts: a queue pair's record was
+ * up to date whenever the device went from one ring to another. */
 void vrc_cq_lost(struct vrc_cq *cq)
 {
 	struct vrdma_core *c = cq->obj.core;
@@ -75,13 +123,14 @@ void vrc_cq_lost(struct vrc_cq *cq)
 
 	vrc_lock(c);
 	if (!cq->produce) {
-		cq->produce_pos = vrc_cq_end(cq);
-		cq->produce = true;
+		carry_arm(cq);
+		cq->produce = newest_locked(cq);
+		cq->produce_pos = end_of(cq->produce);
 		/* oldest first, so that the newest is what stays noted; an
 		 * opcode of zero was never written */
-		for (i = cq->depth; i; i--) {
+		for (i = cq->produce->poll.depth; i; i--) {
 			struct virtio_rdma_cqe e =
-				*entry_at(cq, cq->produce_pos - i);
+				*entry_at(cq->produce, cq->produce_pos - i);
 
 			if (e.opcode)
 				note_seen(cq, &e, i);
@@ -93,37 +142,34 @@ void vrc_cq_lost(struct vrc_cq *cq)
 /* False: the ring is full, which the consumer's sizing should have prevented */
 bool vrc_cq_produce_locked(struct vrc_cq *cq, const struct virtio_rdma_cqe *e)
 {
-	struct virtio_rdma_cq_record *rec = cq->buffer.va;
-	struct virtio_rdma_cqe *to = entry_at(cq, cq->produce_pos);
+	struct vrc_cq_ring *r = cq->produce;
+	struct virtio_rdma_cqe *to = entry_at(r, cq->produce_pos);
 
-	if (cq->produce_pos - consumer_pos(cq) >= cq->depth) {
+	if (cq->produce_pos - consumer_pos(r) >= r->poll.depth) {
 		cq->error = STATUS_BUFFER_OVERFLOW;
 		return false;
 	}
 	memcpy(to, e, offsetof(struct virtio_rdma_cqe, status));
 	__atomic_store_n(&to->status,
-			 (uint8_t)(e->status | phase_of(cq, cq->produce_pos)),
+			 (uint8_t)(e->status | phase_of(r, cq->produce_pos)),
 			 __ATOMIC_RELEASE);
 	cq->produce_pos++;
-	vrdma_publish32(&rec->tail, cq->produce_pos);
+	vrdma_publish32(&r->poll.rec->tail, cq->produce_pos);
 	return true;
 }
 
 /* Cancelled completions were written: serve the arm as the device would */
 void vrc_cq_produced_locked(struct vrc_cq *cq)
 {
-	struct virtio_rdma_cq_record *rec = cq->buffer.va;
+	struct vrdma_cqring *ring = &cq->produce->poll;
 	uint32_t arm;
 
 	vrdma_full_fence();
-	arm = vr_from_le32(__atomic_load_n(&rec->arm, __ATOMIC_RELAXED));
+	arm = vr_from_le32(__atomic_load_n(&ring->rec->arm, __ATOMIC_RELAXED));
 	/* a failed completion counts as solicited */
 	if (arm < VIRTIO_RDMA_ARM_SOLICITED && cq->error == STATUS_SUCCESS)
 		return;
-	arm = vr_from_le32(__atomic_exchange_n(&rec->arm,
-					       vr_to_le32(VIRTIO_RDMA_ARM_NONE),
-					       __ATOMIC_SEQ_CST));
-	if (arm != VIRTIO_RDMA_ARM_NONE)
+	if (vrdma_cqring_take_arm(ring) != VIRTIO_RDMA_ARM_NONE)
 		vrc_cq_notify_soon_locked(cq, STATUS_SUCCESS);
 }
 
@@ -134,16 +180,18 @@ void vrc_cq_produced_locked(struct vrc_cq *cq)
  */
 void vrc_cq_lost_notify(struct vrc_cq *cq)
 {
-	struct virtio_rdma_cq_record *rec = cq->buffer.va;
-	vr_le32 none = vr_to_le32(VIRTIO_RDMA_ARM_NONE);
 	NTSTATUS status;
+	bool armed;
 
-	if (__atomic_exchange_n(&rec->arm, none, __ATOMIC_SEQ_CST) == none)
-		return;
+	vrc_cq_lost(cq);	/* one that was being created a moment ago */
 	vrc_lock(cq->obj.core);
+	armed = vrdma_cqring_take_arm(&cq->produce->poll) !=
+		VIRTIO_RDMA_ARM_NONE;
 	status = cq->error;
-	if (status == STATUS_SUCCESS && cq->produce_pos == consumer_pos(cq))
+	if (status == STATUS_SUCCESS && cq->first == cq->produce &&
+	    cq->produce_pos == consumer_pos(cq->produce))
 		status = STATUS_INTERNAL_ERROR;
 	vrc_unlock(cq->obj.core);
-	vrc_cq_notify(cq, status);
+	if (armed)
+		vrc_cq_notify(cq, status);
 }

@@ -344,12 +344,23 @@ struct _NDK_ADAPTER_DISPATCH {
 /* --- completion queue ---------------------------------------------------------
  * GetCqResults, GetCqResultsEx, ArmCq: the consumer serializes them per CQ */
 
+/* CqDepth: entries, rounded up to a power of two; it may be less than is queued,
+ * and nothing of that is lost.  INVALID_PARAMETER: 0, above MaxCqDepth;
+ * INSUFFICIENT_RESOURCES: no memory, or another NdkResizeCq is under way;
+ * INVALID_DEVICE_STATE: the queue is dead; NOT_SUPPORTED without CQ_RESIZE_SUPPORTED.
+ * Polling and arming may go on meanwhile. */
 typedef NTSTATUS NDK_FN_RESIZE_CQ(NDK_CQ *pNdkCq, ULONG CqDepth,
 				  NDK_FN_REQUEST_COMPLETION *RequestCompletion,
 				  PVOID RequestContext);
 typedef VOID NDK_FN_ARM_CQ(NDK_CQ *pNdkCq, ULONG TriggerType);
 typedef ULONG NDK_FN_GET_CQ_RESULTS(NDK_CQ *pNdkCq, NDK_RESULT Results[],
 				    ULONG nResults);
+/* Never PENDING.  ModerationInterval: microseconds, of which the device counts a
+ * million at most; 0, or a count of 0 or 1: none.  The callback comes when so many
+ * completions are there or the interval is over; at once when one has failed.  The
+ * latest call counts, for the next arm that is met.  INVALID_PARAMETER_MIX: both
+ * without end, the count also if it is above the depth; NOT_SUPPORTED without
+ * CQ_INTERRUPT_MODERATION_SUPPORTED. */
 typedef NTSTATUS NDK_FN_CONTROL_CQ_INTERRUPT_MODERATION(
 	NDK_CQ *pNdkCq, ULONG ModerationInterval, ULONG ModerationCount);
 typedef ULONG NDK_FN_GET_CQ_RESULTS_EX(NDK_CQ *pNdkCq, NDK_RESULT_EX Results[],

@@ -238,19 +238,34 @@ struct vrc_mw {
 	uint32_t token;
 };
 
+/* Memory of a completion queue.  One that is resized has several, in the order in
+ * which they are to be polled. */
+struct vrc_cq_ring {
+	struct vrdma_cqring poll;	/* the consumer's poller only; next: see
+					 * vrc_cq.first */
+	struct vrdma_dma buffer;
+	uint32_t number;		/* counts the rings of this queue */
+};
+
+/* Where a completion is */
+struct vrc_cq_place {
+	uint32_t ring, pos;
+};
+
 struct vrc_cq {
 	struct vrc_obj obj;
 	/* constant after create */
 	bool user;
-	uint32_t depth;
 	uint32_t ceq;
-	struct vrdma_dma buffer;
-	struct vrc_pages pages;
+	struct vrc_pages pages;		/* for the creation */
 	NDK_FN_CQ_NOTIFICATION_CALLBACK *notify;
 	PVOID notify_context;
-	/* the consumer's poller only */
-	struct vrdma_cqring ring;
+	/* changed under the core's lock; read by the poller without, who alone
+	 * moves first on, but for a process's queue */
+	struct vrc_cq_ring *first;
 	/* under the core's lock */
+	struct vrc_cq_ring *last;
+	bool resizing;			/* a RESIZE_CQ is under way */
 	struct vrc_task task;
 	bool task_runs_notify;
 	bool notifying;			/* callback runs */
@@ -258,7 +273,7 @@ struct vrc_cq {
 	NTSTATUS notify_status;
 	NTSTATUS error;			/* SUCCESS, or why the CQ is dead */
 	/* the device is gone and the core writes completions in its place */
-	bool produce;
+	struct vrc_cq_ring *produce;	/* there, or NULL */
 	uint32_t produce_pos;
 };
 
@@ -324,7 +339,7 @@ struct vrc_qp {
 	bool lost;			/* read without lock behind a fence */
 	uint32_t flushed[2];		/* by the core, after lost */
 	struct vrc_seen seen[2];
-	uint32_t born[2];		/* place in cq[] where our first may be */
+	struct vrc_cq_place born[2];	/* in cq[], where our first may be */
 	struct vrc_cmd flush;
 	struct vrc_list hash_link;
 };
@@ -614,10 +629,22 @@ NDK_FN_RELEASE_LAM vrc_release_lam;
 NDK_FN_CREATE_CQ vrc_create_cq;
 void vrc_cq_event(struct vrc_cq *cq);
 void vrc_cq_failed(struct vrc_cq *cq, NTSTATUS status);
+struct vrc_cq *vrc_cq_of(NDK_CQ *ndk);
+struct vrc_cq_ring *vrc_cq_ring_new(struct vrdma_core *c, uint32_t depth,
+				    struct vrc_pages *pages);
+void vrc_cq_ring_free(struct vrdma_core *c, struct vrc_cq_ring *r, bool let_go);
+#define VRC_CQ_RING_OFFSET ((uint32_t)sizeof(struct virtio_rdma_cq_record))
+/* Where the queue goes on, for the device too; NULL: it does not */
+struct vrc_cq_ring *vrc_cq_next(const struct vrc_cq_ring *r);
+/* cq_resize.c */
+NDK_FN_RESIZE_CQ vrc_resize_cq;
+/* The poller turns to the next ring when it is through with the first.  True: it
+ * has */
+bool vrc_cq_advance(struct vrc_cq *cq);
 /* cq_lost.c */
 void vrc_cq_lost(struct vrc_cq *cq);
-/* Place of the first completion that is not in the ring yet */
-uint32_t vrc_cq_end(struct vrc_cq *cq);
+/* Place of the first completion that is not there yet */
+struct vrc_cq_place vrc_cq_end(struct vrc_cq *cq);
 bool vrc_cq_produce_locked(struct vrc_cq *cq, const struct virtio_rdma_cqe *e);
 void vrc_cq_produced_locked(struct vrc_cq *cq);
 void vrc_cq_lost_notify(struct vrc_cq *cq);

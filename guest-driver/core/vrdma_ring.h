@@ -157,6 +157,8 @@ struct vrdma_cqring {
 	const struct virtio_rdma_cqe *ring;
 	uint32_t head;			/* entries ever taken */
 	uint32_t depth;			/* power of two */
+	struct vrdma_cqring *next;	/* where RESIZE_CQ lets it go on, or NULL;
+					 * atomic */
 };
 
 static inline void vrdma_cqring_init(struct vrdma_cqring *c, void *buffer,
@@ -192,12 +194,52 @@ static inline bool vrdma_cqring_take(struct vrdma_cqring *c,
 }
 
 /*
- * Arm, then look again: returns true when a completion that may have raced
- * with the arming is there *and* the arm was taken back, so that the caller
- * signals by itself; false: the device will, or did, send an event.  A
- * stronger arm dominates a weaker one.
+ * RESIZE_CQ: the device writes to c->next.  What it wrote here before is in the
+ * ring by then.
  */
-static inline bool vrdma_cqring_arm(struct vrdma_cqring *c, uint32_t kind)
+static inline struct vrdma_cqring *
+vrdma_cqring_next(const struct vrdma_cqring *c)
+{
+	struct vrdma_cqring *next = __atomic_load_n(&c->next, __ATOMIC_ACQUIRE);
+
+	return next && vrdma_observe32(&c->rec->moved) ? next : NULL;
+}
+
+/* Nothing is left here: it is for the poller to turn to the next */
+static inline bool vrdma_cqring_over(const struct vrdma_cqring *c)
+{
+	return vrdma_cqring_next(c) && !vrdma_cqring_ready(c);
+}
+
+/* Something is queued, here or where it goes on */
+static inline bool vrdma_cqring_queued(const struct vrdma_cqring *c)
+{
+	for (; c; c = vrdma_cqring_next(c))
+		if (vrdma_cqring_ready(c))
+			return true;
+	return false;
+}
+
+/* What was armed there, and is not any more */
+static inline uint32_t vrdma_cqring_take_arm(struct vrdma_cqring *c)
+{
+	return vr_from_le32(__atomic_exchange_n(
+		&c->rec->arm, vr_to_le32(VIRTIO_RDMA_ARM_NONE),
+		__ATOMIC_SEQ_CST));
+}
+
+/* The same for the queue.  True: something was */
+static inline bool vrdma_cqring_disarm(struct vrdma_cqring *c)
+{
+	bool any = false;
+
+	for (; c; c = vrdma_cqring_next(c))
+		any |= vrdma_cqring_take_arm(c) != VIRTIO_RDMA_ARM_NONE;
+	return any;
+}
+
+/* A stronger arm dominates a weaker one, and one that is held all */
+static inline void vrdma_cqring_raise_arm(struct vrdma_cqring *c, uint32_t kind)
 {
 	vr_le32 old = __atomic_load_n(&c->rec->arm, __ATOMIC_RELAXED);
 
@@ -208,12 +250,37 @@ static inline bool vrdma_cqring_arm(struct vrdma_cqring *c, uint32_t kind)
 					    __ATOMIC_RELAXED))
 		;
 	vrdma_full_fence();
-	if (kind != VIRTIO_RDMA_ARM_ANY || !vrdma_cqring_ready(c))
+}
+
+/*
+ * Arm, then look again: returns true when a completion that may have raced
+ * with the arming is there *and* the arm was taken back, so that the caller
+ * signals by itself; false: the device will, or did, send an event.
+ *
+ * A ring that has moved is armed where the queue goes on.  If it moved while it
+ * was being armed, whoever takes the arm from there sees to it: the device takes
+ * it along, or serves it if something is left there.
+ */
+static inline bool vrdma_cqring_arm(struct vrdma_cqring *c, uint32_t kind)
+{
+	struct vrdma_cqring *at = c, *next;
+	uint32_t left = kind;
+
+	if (kind == VIRTIO_RDMA_ARM_ANY && vrdma_cqring_next(c) &&
+	    vrdma_cqring_ready(c)) {
+		vrdma_cqring_disarm(c);
+		return true;
+	}
+	vrdma_cqring_raise_arm(at, left);
+	for (; (next = vrdma_cqring_next(at)); at = next) {
+		left = vrdma_cqring_take_arm(at);
+		if (left == VIRTIO_RDMA_ARM_NONE)
+			break;
+		vrdma_cqring_raise_arm(next, left);
+	}
+	if (kind != VIRTIO_RDMA_ARM_ANY || !vrdma_cqring_queued(c))
 		return false;
-	return __atomic_exchange_n(&c->rec->arm,
-				   vr_to_le32(VIRTIO_RDMA_ARM_NONE),
-				   __ATOMIC_SEQ_CST) !=
-	       vr_to_le32(VIRTIO_RDMA_ARM_NONE);
+	return vrdma_cqring_disarm(c);
 }
 
 #endif /* VRDMA_RING_H */

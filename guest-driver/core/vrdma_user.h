@@ -55,6 +55,11 @@ NTSTATUS vrdma_create_cq_ex(NDK_ADAPTER *adapter,
 			    NDK_FN_CREATE_COMPLETION *cc, PVOID ctx,
 			    NDK_CQ **out);
 
+/*
+ * Changes when NdkResizeCq gives it another depth, from that call until its
+ * completion: then the buffer may be another one, and the process, which polls
+ * the old one empty before it, has that for itself.
+ */
 struct vrdma_cq_layout {
 	const struct vrdma_dma *buffer;	/* cq_record at 0 */
 	uint32_t ring_offset;

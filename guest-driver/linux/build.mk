@@ -6,7 +6,7 @@
 ##@ Guest driver for Linux
 KDIR ?=
 
-kmod: ## vrdma.ko and ndk_ping.ko for the guest kernels (KDIR=: for another)
+kmod: ## vrdma.ko, ndk_ping.ko and ndk_test.ko for the guest kernels (KDIR=: for another)
 	$(Q)guest-driver/linux/build.sh $(O) $(KDIR)
 
 kmod-sparse: ## sparse over the kernel module: byte order, address spaces, locks

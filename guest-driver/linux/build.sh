@@ -3,14 +3,15 @@
 #
 # Usage: build.sh [-h] [-s] OUT [KDIR]
 #
-#   Builds vrdma.ko and ndk_ping.ko out of the source tree:
+#   Builds the driver, ndk_ping and the tests of tests/kernel out of the source
+#   tree:
 #
-#     OUT/kmod/RELEASE/{vrdma.ko,ndk_ping.ko}
+#     OUT/kmod/RELEASE/{vrdma.ko,ndk_ping.ko,ndk_test.ko}
 #
 #   for each kernel that scripts/kernel-fetch.sh brings, or, with KDIR (a
 #   kernel's build folder, such as /lib/modules/$(uname -r)/build), for that one.
 #   With -s sparse looks at the sources first (into OUT/sparse, the newest
-#   kernel only).  A warning is an error.  The log is OUT/kmod/RELEASE/build.log.
+#   kernel only, without the tests).  A warning is an error.  The log is OUT/kmod/RELEASE/build.log.
 
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -36,6 +37,31 @@ link_sources() {
 			-exec ln -sf -t "$dir/$part" {} +
 	done
 	ln -sf "$here/Kbuild" "$dir/Kbuild"
+	[ ${#check[@]} -gt 0 ] || link_tests "$dir/ndk_test"
+}
+
+# What ndk_test.ko has of the user-space tests and their library, and the headers
+# of the C library for which posix.h stands.
+suites=(e2e/test_{calls,close,connect,cq,data,endpoints,fast,lifetime,posts}
+	e2e/test_{property,regions,srq,windows}
+	conformance/test_{misuse,quiesce,scheme})
+lib=(fixture.h ndk_ep.c ndk_util.c ndk_util.h pattern.h)
+posix=(arpa/inet.h check.h netinet/in.h poll.h pthread.h sched.h stdatomic.h stddef.h
+	stdint.h stdio.h stdlib.h string.h time.h unistd.h)
+
+# link_tests DIR
+link_tests() {
+	local dir=$1 tests=$root/tests name
+	local files=("${suites[@]/#/$tests/}")
+	rm -rf "$dir/posix"
+	mkdir -p "$dir"
+	find "$dir" -maxdepth 1 -type l -delete
+	ln -s -t "$dir" "$tests"/kernel/*.[ch] "$tests/kernel/module.mk" \
+		"${files[@]/%/.c}" "${lib[@]/#/$tests/lib/}"
+	for name in "${posix[@]}"; do
+		mkdir -p "$dir/posix/$(dirname "$name")"
+		ln -s "$tests/kernel/posix.h" "$dir/posix/$name"
+	done
 }
 
 # build_one RELEASE KDIR: make's own variables (O above all) mean something else
@@ -53,7 +79,7 @@ build_one() {
 	if grep -E 'warning:|WARNING:' "$dir/build.log" >&2; then
 		die "warnings for $release (above); the whole log is $dir/build.log"
 	fi
-	printf '%s\n' "$dir/vrdma.ko" "$dir/ndk_ping.ko"
+	printf '%s\n' "$dir"/*.ko
 }
 
 # -Wno-cast-truncate: a mask of all bits but one, cut to its field, is meant

@@ -85,6 +85,7 @@ static const struct ioctl_row rows[] = {
 #define ROW(name, fl, f) [_IOC_NR(VRDMA_IOC_##name)] = { VRDMA_IOC_##name, fl, f }
 	ROW(OPEN, ROW_CLOSED, ioc_open),
 	ROW(CREATE_CQ, 0, vrl_ioc_create_cq),
+	ROW(RESIZE_CQ, 0, vrl_ioc_resize_cq),
 	ROW(CREATE_QP, 0, vrl_ioc_create_qp),
 	ROW(CREATE_SRQ, 0, vrl_ioc_create_srq),
 	ROW(MODIFY_SRQ, 0, vrl_ioc_modify_srq),

@@ -71,6 +71,21 @@ struct vrdma_uapi_create_cq {
 	__u64 buffer_size;		/* out */
 };
 
+/*
+ * RESIZE_CQ: another depth may be another ring, which is mapped by the same offset,
+ * and where the counts begin at 0.  The old mapping has what was written before:
+ * it is polled empty first.  Its record's moved says whether there is another ring,
+ * whatever the status.  The process does not arm while it is in the call.
+ * Statuses: those of NdkResizeCq.
+ */
+struct vrdma_uapi_resize_cq {
+	__u32 status;
+	__u32 id;
+	__u32 depth;			/* in: wanted; out: entries, power of two */
+	__u32 ring_offset;		/* out: in the buffer */
+	__u64 buffer_size;		/* out */
+};
+
 struct vrdma_uapi_create_qp {
 	__u32 status;
 	__u32 recv_cq;			/* in */
@@ -277,5 +292,6 @@ struct vrdma_uapi_event {
 #define VRDMA_IOC_CREATE_SRQ		_IOWR(VRDMA_IOC_MAGIC, 25, struct vrdma_uapi_create_srq)
 #define VRDMA_IOC_MODIFY_SRQ		_IOWR(VRDMA_IOC_MAGIC, 26, struct vrdma_uapi_modify_srq)
 #define VRDMA_IOC_SRQ_NOTIFY		_IOWR(VRDMA_IOC_MAGIC, 27, struct vrdma_uapi_request)
+#define VRDMA_IOC_RESIZE_CQ		_IOWR(VRDMA_IOC_MAGIC, 28, struct vrdma_uapi_resize_cq)
 
 #endif /* VRDMA_UAPI_H */

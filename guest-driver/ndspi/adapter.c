@@ -62,6 +62,8 @@ static void fill_info(const struct nd_adapter *a, ND2_ADAPTER_INFO *i)
 		.MaxCalleeData = vr_from_le32(c->max_callee_data),
 		.AdapterFlags = vr_from_le32(c->adapter_flags) &
 				(ND_ADAPTER_FLAG_IN_ORDER_DMA_SUPPORTED |
+				 ND_ADAPTER_FLAG_CQ_INTERRUPT_MODERATION_SUPPORTED |
+				 ND_ADAPTER_FLAG_CQ_RESIZE_SUPPORTED |
 				 ND_ADAPTER_FLAG_MULTI_ENGINE_SUPPORTED |
 				 ND_ADAPTER_FLAG_LOOPBACK_CONNECTIONS_SUPPORTED),
 	};

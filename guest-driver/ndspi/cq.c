@@ -5,6 +5,12 @@
  * DOC: ND_CQ_NOTIFY_ANY is content with any completion in the ring, however old;
  * ND_CQ_NOTIFY_SOLICITED wants one that no earlier event has covered, because
  * the ring does not tell which completions were solicited.
+ *
+ * DOC: Resize
+ *
+ * The kernel answers when the device writes to another ring, which is then mapped
+ * and polled when the old one is empty; see vrdma_ring.h.  A Notify waits
+ * meanwhile; GetResults does not.
  */
 #include <stdlib.h>
 
@@ -15,6 +21,84 @@ ND_OVERLAPPED_IMPL(cq, IND2CompletionQueue)
 static struct nd_cq *self_cq(IND2CompletionQueue *self)
 {
 	return (struct nd_cq *)self;
+}
+
+/* ------------------------------------------------------------------- rings */
+
+static struct nd_cq_ring *ring_of(struct vrdma_cqring *poll)
+{
+	return (struct nd_cq_ring *)(void *)poll;	/* its first member */
+}
+
+static void free_ring(struct nd_cq *cq, struct nd_cq_ring *r)
+{
+	nd_file_unmap(cq->own.file, r->buffer, r->size);
+	free(r);
+}
+
+static HRESULT map_ring(struct nd_cq *cq, uint32_t depth, uint32_t ring_offset,
+			uint64_t size, struct nd_cq_ring **out)
+{
+	uint64_t bytes = (uint64_t)depth * sizeof(struct virtio_rdma_cqe);
+	struct nd_cq_ring *r;
+
+	if (!depth || depth & (depth - 1) ||
+	    !nd_range_within(ring_offset, bytes, size) ||
+	    ring_offset < sizeof(struct virtio_rdma_cq_record))
+		return ND_INTERNAL_ERROR;
+	r = malloc(sizeof(*r));
+	if (!r)
+		return ND_NO_MEMORY;
+	r->buffer = nd_file_map(cq->own.file, cq->offset, size);
+	if (!r->buffer) {
+		free(r);
+		return ND_INSUFFICIENT_RESOURCES;
+	}
+	r->size = size;
+	vrdma_cqring_init(&r->poll, r->buffer, ring_offset, depth);
+	*out = r;
+	return ND_SUCCESS;
+}
+
+/* ring_lock held.  The ring that the device moved to, if that was not mapped yet */
+static HRESULT map_owed(struct nd_cq *cq)
+{
+	const struct vrdma_uapi_resize_cq *o = &cq->owed;
+	struct nd_cq_ring *r;
+	HRESULT hr;
+
+	if (!o->buffer_size)
+		return ND_SUCCESS;
+	hr = map_ring(cq, o->depth, o->ring_offset, o->buffer_size, &r);
+	if (hr != ND_SUCCESS)
+		return hr;
+	cq->last->poll.next = &r->poll;
+	cq->last = r;
+	cq->owed.buffer_size = 0;
+	return ND_SUCCESS;
+}
+
+/* ring_lock held.  True: there is another ring to poll */
+static bool advance(struct nd_cq *cq)
+{
+	struct nd_cq_ring *old = cq->first;
+
+	map_owed(cq);
+	if (!vrdma_cqring_over(&old->poll))
+		return false;
+	cq->first = ring_of(old->poll.next);
+	free_ring(cq, old);
+	return true;
+}
+
+/* ring_lock held */
+static bool take(struct nd_cq *cq, struct virtio_rdma_cqe *e)
+{
+	do {
+		if (vrdma_cqring_take(&cq->first->poll, e))
+			return true;
+	} while ((cq->first != cq->last || cq->owed.buffer_size) && advance(cq));
+	return false;
 }
 
 /* ----------------------------------------------------------------- results */
@@ -57,34 +141,44 @@ static ULONG cq_GetResults(IND2CompletionQueue *self, ND2_RESULT results[],
 	ULONG i;
 
 	nd_spin_lock(&cq->ring_lock);
-	for (i = 0; i < n && vrdma_cqring_take(&cq->ring, &e); i++)
+	for (i = 0; i < n && take(cq, &e); i++)
 		to_result(&e, &results[i]);
+	cq->taken += i;
 	nd_spin_unlock(&cq->ring_lock);
 	return i;
 }
 
 /* ------------------------------------------------------------------ notify */
 
-uint32_t nd_cq_ring_end(const struct nd_cq *cq)
+/* Entries in a ring, of which so many are known */
+static uint32_t entries_in(const struct vrdma_cqring *ring, uint32_t known)
 {
-	struct vrdma_cqring look = cq->ring;
-	int32_t ahead = (int32_t)(cq->signalled - look.head);
+	struct vrdma_cqring look = *ring;
 
-	if (ahead > 0 && (uint32_t)ahead < look.depth)
-		look.head = cq->signalled;
-	while (look.head - cq->ring.head < look.depth &&
-	       vrdma_cqring_ready(&look))
-		look.head++;
-	return look.head;
+	for (look.head += known; look.head - ring->head < look.depth; look.head++)
+		if (!vrdma_cqring_ready(&look))
+			break;
+	return look.head - ring->head;
 }
 
-/* true: the arm was there and is not any more */
-static bool disarm(struct nd_cq *cq)
+/* ring_lock held */
+static uint32_t queued(const struct nd_cq *cq)
 {
-	return __atomic_exchange_n(&cq->ring.rec->arm,
-				   vr_to_le32(VIRTIO_RDMA_ARM_NONE),
-				   __ATOMIC_SEQ_CST) !=
-	       vr_to_le32(VIRTIO_RDMA_ARM_NONE);
+	const struct vrdma_cqring *ring = &cq->first->poll;
+	uint32_t known = cq->signalled - cq->taken, n;
+
+	/* counted before, or taken since, or in one of several rings */
+	if (known >= ring->depth || cq->first != cq->last)
+		known = 0;
+	n = entries_in(ring, known);
+	while ((ring = vrdma_cqring_next(ring)))
+		n += entries_in(ring, 0);
+	return n;
+}
+
+uint32_t nd_cq_ring_end(const struct nd_cq *cq)
+{
+	return cq->taken + queued(cq);
 }
 
 bool nd_cq_arm(struct nd_cq *cq, uint8_t kind, uint32_t *end)
@@ -92,11 +186,12 @@ bool nd_cq_arm(struct nd_cq *cq, uint8_t kind, uint32_t *end)
 	bool now;
 
 	nd_spin_lock(&cq->ring_lock);
-	now = vrdma_cqring_arm(&cq->ring, kind);
+	map_owed(cq);
+	now = vrdma_cqring_arm(&cq->first->poll, kind);
 	*end = nd_cq_ring_end(cq);
-	if (kind == VIRTIO_RDMA_ARM_SOLICITED && *end != cq->ring.head &&
+	if (kind == VIRTIO_RDMA_ARM_SOLICITED && *end != cq->taken &&
 	    *end != cq->signalled)
-		now = disarm(cq);
+		now = vrdma_cqring_disarm(&cq->first->poll);
 	nd_spin_unlock(&cq->ring_lock);
 	return now;
 }
@@ -130,11 +225,51 @@ static HRESULT cq_GetNotifyAffinity(IND2CompletionQueue *self, USHORT *group,
 	return ND_SUCCESS;
 }
 
+/* ------------------------------------------------------------------ resize */
+
+static HRESULT may_resize(struct nd_cq *cq, ULONG depth)
+{
+	HRESULT hr;
+
+	if (!cq->max_depth)
+		return ND_NOT_SUPPORTED;
+	if (!depth || depth > cq->max_depth)
+		return ND_INVALID_PARAMETER;
+	nd_spin_lock(&cq->ring_lock);
+	hr = map_owed(cq);
+	if (hr == ND_SUCCESS && queued(cq) > depth)
+		hr = ND_BUFFER_OVERFLOW;
+	nd_spin_unlock(&cq->ring_lock);
+	return hr;
+}
+
+/* notify_lock held.  Whatever the status says: where the device has moved, that
+ * is to be polled */
+static HRESULT resize(struct nd_cq *cq, ULONG depth)
+{
+	struct vrdma_uapi_resize_cq arg = { .id = cq->own.id, .depth = depth };
+	HRESULT hr = nd_call(cq->own.file, VRDMA_IOC_RESIZE_CQ, &arg);
+
+	nd_spin_lock(&cq->ring_lock);
+	if (vrdma_observe32(&cq->last->poll.rec->moved)) {
+		cq->owed = arg;
+		map_owed(cq);	/* or when it is needed */
+	}
+	nd_spin_unlock(&cq->ring_lock);
+	return hr;
+}
+
 static HRESULT cq_Resize(IND2CompletionQueue *self, ULONG depth)
 {
-	(void)self;
-	(void)depth;
-	return ND_NOT_SUPPORTED;
+	struct nd_cq *cq = self_cq(self);
+	HRESULT hr;
+
+	pthread_mutex_lock(&cq->notify_lock);
+	hr = may_resize(cq, depth);
+	if (hr == ND_SUCCESS)
+		hr = resize(cq, depth);
+	pthread_mutex_unlock(&cq->notify_lock);
+	return hr;
 }
 
 static const IND2CompletionQueueVtbl cq_vtbl = {
@@ -147,13 +282,23 @@ static const IND2CompletionQueueVtbl cq_vtbl = {
 
 /* --------------------------------------------------------------- life time */
 
+static void free_rings(struct nd_cq *cq)
+{
+	struct nd_cq_ring *r = cq->first, *next;
+
+	for (; r; r = next) {
+		next = ring_of(r->poll.next);
+		free_ring(cq, r);
+	}
+}
+
 static void cq_destroy(struct nd_object *obj)
 {
 	struct nd_cq *cq = (struct nd_cq *)obj;
 
 	nd_owner_free(&cq->own);
 	nd_cq_notify_end(cq);
-	nd_file_unmap(cq->own.file, cq->buffer, cq->size);
+	free_rings(cq);
 	pthread_mutex_destroy(&cq->notify_lock);
 	free(cq);
 }
@@ -171,23 +316,6 @@ const struct nd_class nd_cq_class = {
 	.destroy = cq_destroy,
 };
 
-static HRESULT map_ring(struct nd_cq *cq, const struct vrdma_uapi_create_cq *a)
-{
-	uint64_t bytes = (uint64_t)a->depth * sizeof(struct virtio_rdma_cqe);
-
-	if (!a->depth || a->depth & (a->depth - 1) ||
-	    !nd_range_within(a->ring_offset, bytes, a->buffer_size) ||
-	    a->ring_offset < sizeof(struct virtio_rdma_cq_record))
-		return ND_INTERNAL_ERROR;
-	cq->buffer = nd_file_map(cq->own.file, a->buffer_offset,
-				 a->buffer_size);
-	if (!cq->buffer)
-		return ND_INSUFFICIENT_RESOURCES;
-	cq->size = a->buffer_size;
-	vrdma_cqring_init(&cq->ring, cq->buffer, a->ring_offset, a->depth);
-	return ND_SUCCESS;
-}
-
 static HRESULT cq_setup(struct nd_cq *cq, struct nd_adapter *a, ULONG depth)
 {
 	struct vrdma_uapi_create_cq arg = { .depth = depth };
@@ -198,7 +326,10 @@ static HRESULT cq_setup(struct nd_cq *cq, struct nd_adapter *a, ULONG depth)
 		return hr;
 	cq->own.file = a->file;
 	cq->own.id = arg.id;
-	hr = map_ring(cq, &arg);
+	cq->offset = arg.buffer_offset;
+	hr = map_ring(cq, arg.depth, arg.ring_offset, arg.buffer_size,
+		      &cq->first);
+	cq->last = cq->first;
 	if (hr == ND_SUCCESS)
 		return hr;
 	gone = (struct vrdma_uapi_object){ .id = arg.id };
@@ -222,6 +353,9 @@ HRESULT nd_cq_create(struct nd_adapter *a, REFIID iid, HANDLE handle,
 	cq->own.handle = handle;
 	cq->group = group;
 	cq->affinity = affinity ? affinity : ~(KAFFINITY)0;
+	if (vr_from_le32(a->config.adapter_flags) &
+	    ND_ADAPTER_FLAG_CQ_RESIZE_SUPPORTED)
+		cq->max_depth = vr_from_le32(a->config.max_cq_depth);
 	hr = cq_setup(cq, a, depth);
 	if (hr != ND_SUCCESS) {
 		free(cq);

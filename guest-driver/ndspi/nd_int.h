@@ -50,19 +50,30 @@ struct nd_adapter {
 
 struct nd_waiter;
 
+/* A ring of a completion queue, mapped */
+struct nd_cq_ring {
+	struct vrdma_cqring poll;
+	void *buffer;
+	uint64_t size;
+};
+
 struct nd_cq {
 	struct nd_owner own;
 	USHORT group;
 	KAFFINITY affinity;
-	void *buffer;
-	uint64_t size;
+	uint64_t offset;	/* for mmap */
+	uint32_t max_depth;	/* of the adapter; 0: no Resize */
 
 	struct nd_spin ring_lock;
-	struct vrdma_cqring ring;	/* ring_lock */
-	uint32_t signalled;	/* ring_lock: entries before it made an event */
+	/* ring_lock */
+	struct nd_cq_ring *first;	/* is polled */
+	struct nd_cq_ring *last;	/* the newest one that is mapped */
+	struct vrdma_uapi_resize_cq owed; /* the one behind it; buffer_size 0: none */
+	uint32_t taken;		/* entries, ever */
+	uint32_t signalled;	/* entries before it made an event */
 	uint32_t armed_end;	/* Windows: the ring's end when it was armed last */
 
-	pthread_mutex_t notify_lock;	/* one Notify at a time */
+	pthread_mutex_t notify_lock;	/* one Notify or Resize at a time */
 	/* file->lock */
 	struct nd_waiter *waiters;
 	bool asked;		/* the kernel has a CQ_NOTIFY of this CQ */

@@ -121,6 +121,11 @@ typedef struct IND2CompletionQueueVtbl {
 	ND_OVERLAPPED_METHODS(IND2CompletionQueue);
 	HRESULT(ND_CALL *GetNotifyAffinity)
 	(IND2CompletionQueue *self, USHORT *group, KAFFINITY *affinity);
+	/* depth: entries.  When it returns, the queue has it; completions are where
+	 * they were, and a Notify that pends goes along.  Any thread may poll
+	 * meanwhile.  ND_INVALID_PARAMETER: 0, above MaxCompletionQueueDepth;
+	 * ND_BUFFER_OVERFLOW: fewer than are queued; ND_INSUFFICIENT_RESOURCES;
+	 * ND_NOT_SUPPORTED without CQ_RESIZE_SUPPORTED; ND_DEVICE_REMOVED */
 	HRESULT(ND_CALL *Resize)(IND2CompletionQueue *self, ULONG depth);
 	HRESULT(ND_CALL *Notify)
 	(IND2CompletionQueue *self, ULONG type, OVERLAPPED *ov);

@@ -13,7 +13,9 @@
 struct vrl_cq {
 	struct vrl_obj obj;
 	NDK_CQ *ndk;
-	struct vrdma_cq_layout layout;
+	struct vrdma_cq_layout layout;	/* file->lock */
+	bool moving;			/* file->lock: nobody waits any more for a
+					 * change of the ring that is under way */
 	NTSTATUS broken;		/* slock: overrun or fatal, else SUCCESS */
 };
 
@@ -45,7 +47,7 @@ NDK_QP *vrl_qp_ndk(struct vrl_obj *obj)
 
 const struct vrdma_dma *vrl_cq_buffer(struct vrl_obj *obj)
 {
-	return to_cq(obj)->layout.buffer;
+	return to_cq(obj)->moving ? NULL : to_cq(obj)->layout.buffer;
 }
 
 const struct vrdma_dma *vrl_qp_buffer(struct vrl_obj *obj)
@@ -146,6 +148,48 @@ fail:
 	vrl_obj_close(&cq->obj);
 out:
 	a->status = status;
+	return 0;
+}
+
+/* A killed process leaves while the ring changes hands: it is not mapped any more
+ * after that */
+static NTSTATUS cq_resize(struct vrl_cq *cq, u32 depth)
+{
+	struct vrl_sync *s = vrl_sync_new();
+	NTSTATUS status;
+
+	if (!s)
+		return STATUS_INSUFFICIENT_RESOURCES;
+	cq->moving = true;
+	status = vrl_sync_wait(s, cq->ndk->Dispatch->NdkResizeCq(cq->ndk, depth,
+								 vrl_sync_done, s),
+			       NULL);
+	if (status == STATUS_CANCELLED)
+		return status;
+	cq->moving = false;
+	vrdma_cq_layout(cq->ndk, &cq->layout);
+	return status;
+}
+
+int vrl_ioc_resize_cq(struct vrl_file *f, void *arg)
+{
+	struct vrdma_uapi_resize_cq *a = arg;
+	struct vrl_obj *obj = vrl_obj_find(f, a->id, VRL_CQ);
+	struct vrl_cq *cq;
+
+	a->status = STATUS_INVALID_HANDLE;
+	if (!obj)
+		return 0;
+	cq = to_cq(obj);
+	a->status = STATUS_DEVICE_BUSY;
+	if (cq->moving)
+		return 0;
+	a->status = cq_resize(cq, a->depth);
+	if (cq->moving)
+		return 0;
+	a->depth = cq->layout.depth;
+	a->ring_offset = cq->layout.ring_offset;
+	a->buffer_size = (u64)cq->layout.buffer->count * PAGE_SIZE;
 	return 0;
 }
 

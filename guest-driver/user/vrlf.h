@@ -168,6 +168,7 @@ void vrl_ndk_discard(void *object);
 /* --- ioctls, each in the file of its object; f->lock held unless noted ----------- */
 
 int vrl_ioc_create_cq(struct vrl_file *f, void *arg);
+int vrl_ioc_resize_cq(struct vrl_file *f, void *arg);
 int vrl_ioc_cq_notify(struct vrl_file *f, void *arg);
 int vrl_ioc_create_qp(struct vrl_file *f, void *arg);
 int vrl_ioc_create_srq(struct vrl_file *f, void *arg);

@@ -165,6 +165,7 @@ struct row {
 static const struct row rows[] = {
 	ROW(VRDMA_IOC_OPEN, vrdma_uapi_open, ROW_CLOSED, ioc_open),
 	ROW(VRDMA_IOC_CREATE_CQ, vrdma_uapi_create_cq, 0, vrl_ioc_create_cq),
+	ROW(VRDMA_IOC_RESIZE_CQ, vrdma_uapi_resize_cq, 0, vrl_ioc_resize_cq),
 	ROW(VRDMA_IOC_CREATE_QP, vrdma_uapi_create_qp, 0, vrl_ioc_create_qp),
 	ROW(VRDMA_IOC_CREATE_SRQ, vrdma_uapi_create_srq, 0,
 	    vrl_ioc_create_srq),

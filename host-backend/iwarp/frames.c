@@ -15,15 +15,12 @@ size_t iw_frame_seal(uint8_t *fpdu, size_t len, bool crc)
 	return len + RDMAP_CRC;
 }
 
-/* An STag of 0 is refused by hardware even where none is looked at */
-#define SOME_STAG 1
-
 size_t iw_frame_write(uint8_t out[IW_MAX_FRAME], bool crc)
 {
 	const struct rdmap_header h = {
 		.opcode = RDMAP_WRITE,
 		.last = true,
-		.stag = SOME_STAG,
+		.stag = iw_stag(0),
 	};
 
 	return iw_frame_seal(out, rdmap_encode(&h, out), crc);
@@ -36,7 +33,7 @@ size_t iw_frame_read(uint8_t out[IW_MAX_FRAME], uint32_t msn, uint32_t stag,
 		.opcode = RDMAP_READ_REQUEST,
 		.last = true,
 		.msn = msn,
-		.read = {.sink_stag = stag, .source_stag = SOME_STAG},
+		.read = {.sink_stag = stag, .source_stag = iw_stag(0)},
 	};
 
 	return iw_frame_seal(out, rdmap_encode(&h, out), crc);

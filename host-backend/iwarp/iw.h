@@ -521,6 +521,13 @@ bool iw_sq_may_begin(const struct be_conn *c, const struct be_wr *wr);
 void iw_sq_number(struct be_conn *c, uint32_t msn);
 /* It has no message and was executed: ends so, when its turn has come */
 void iw_sq_executed(struct be_conn *c, enum virtio_rdma_wc_status status);
+/* The STag that goes out for a token: hardware refuses 0 even where it looks at
+ * none */
+static inline uint32_t iw_stag(uint32_t token)
+{
+	return token ? token : 1;
+}
+
 static inline bool iw_is_send(const struct be_wr *wr)
 {
 	return wr->opcode == VIRTIO_RDMA_OP_SEND ||

@@ -300,7 +300,7 @@ static bool is_meant(const struct iw_wire *w, const struct iw_sqe *e,
 	switch (h[1] & 0xf) {
 	case RDMAP_WRITE:
 		return op == VIRTIO_RDMA_OP_WRITE &&
-		       get32(h + 2) == e->wr->remote_token &&
+		       get32(h + 2) == iw_stag(e->wr->remote_token) &&
 		       get64(h + 6) - e->wr->remote_addr <= e->wr->length;
 	case RDMAP_READ_REQUEST:
 		return op == VIRTIO_RDMA_OP_READ && read_is_meant(w, e, t);

@@ -344,7 +344,7 @@ static bool add_segment(struct be_conn *c, struct iw_batch *b)
 	h.last = (uint64_t)n == rest;
 	if (wr->opcode == VIRTIO_RDMA_OP_WRITE) {
 		h.opcode = RDMAP_WRITE;
-		h.stag = wr->remote_token ? wr->remote_token : 1;
+		h.stag = iw_stag(wr->remote_token);
 		h.to = wr->remote_addr + tx->off;
 	} else {
 		h.opcode = send_opcode(wr);
@@ -373,7 +373,7 @@ static void add_read(struct be_conn *c, struct iw_batch *b,
 		.msn = c->w.tx.msn_read++,
 		.read.sink_stag = r->stag,
 		.read.size = r->size,
-		.read.source_stag = wr && wr->remote_token ? wr->remote_token : 1,
+		.read.source_stag = iw_stag(wr ? wr->remote_token : 0),
 		.read.source_to = wr ? wr->remote_addr : 0,
 	};
 

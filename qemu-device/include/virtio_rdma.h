@@ -65,11 +65,12 @@ typedef uint64_t vr_le64;
 #define VIRTIO_RDMA_MAX_SGE		16	/* fits a 512-byte ring entry */
 #define VIRTIO_RDMA_MAX_INLINE		256	/* fits a 512-byte ring entry */
 #define VIRTIO_RDMA_MAX_DEPTH		16384	/* a 16-bit index stays unambiguous */
-#define VIRTIO_RDMA_MAX_CQ_DEPTH	65536
+#define VIRTIO_RDMA_MAX_CQ_DEPTH	262144
 #define VIRTIO_RDMA_MIN_STRIDE		64
 #define VIRTIO_RDMA_MAX_STRIDE		512
 #define VIRTIO_RDMA_MAX_SLOTS		16384	/* work bits in one context page */
 #define VIRTIO_RDMA_MAX_ADDRESSES	16	/* in one answer of QUERY_ADDRESSES */
+#define VIRTIO_RDMA_MAX_MODERATION_US	1000000	/* a longer interval counts as this */
 
 /*
  * ---------------------------------------------------------- feature bits
@@ -80,6 +81,8 @@ typedef uint64_t vr_le64;
 #define VIRTIO_RDMA_F_SRQ		1	/* shared receive queues */
 #define VIRTIO_RDMA_F_SEND_INVALIDATE	2	/* send with invalidate */
 #define VIRTIO_RDMA_F_FAST_REGISTER	3	/* fast-register regions */
+#define VIRTIO_RDMA_F_CQ_RESIZE		4	/* completion queues change their depth */
+#define VIRTIO_RDMA_F_CQ_MODERATION	5	/* completion events may wait for more */
 #define VIRTIO_RDMA_F_SHARED_ENDPOINT	6	/* one end point, many connections */
 #define VIRTIO_RDMA_F_READ_INVALIDATE	7	/* READ that ends its own target */
 
@@ -241,6 +244,7 @@ enum virtio_rdma_command {
 	VIRTIO_RDMA_CMD_MODIFY_SRQ		= 26,	/* F_SRQ */
 	VIRTIO_RDMA_CMD_DESTROY_SRQ		= 27,	/* F_SRQ */
 	VIRTIO_RDMA_CMD_CREATE_FRMR		= 28,	/* F_FAST_REGISTER */
+	VIRTIO_RDMA_CMD_RESIZE_CQ		= 29,	/* F_CQ_RESIZE */
 	VIRTIO_RDMA_CMD_CREATE_ENDPOINT		= 30,	/* F_SHARED_ENDPOINT */
 	VIRTIO_RDMA_CMD_CLOSE_ENDPOINT		= 31,	/* F_SHARED_ENDPOINT */
 	VIRTIO_RDMA_CMD_COUNT
@@ -306,6 +310,20 @@ struct virtio_rdma_cmd_create_cq {
 	struct virtio_rdma_page_list buffer; /* D->d  record at 0, then the ring */
 };
 VIRTIO_RDMA_SIZE(virtio_rdma_cmd_create_cq, 48);
+
+/*
+ * RESIZE_CQ: the queue goes on in another buffer, zeroed as for CREATE_CQ but for
+ * the moderation words, where both count from 0.  The device says in the old
+ * record that it has moved, and leaves that buffer alone from then on; what is in
+ * it the driver takes before it turns to the new one.
+ */
+struct virtio_rdma_cmd_resize_cq {
+	struct virtio_rdma_cmd hdr;
+	vr_le32 depth;			/* D->d  entries, a power of two */
+	vr_le32 ring_offset;		/* D->d  in the buffer, a multiple of 32 */
+	struct virtio_rdma_page_list buffer; /* D->d  record at 0, then the ring */
+};
+VIRTIO_RDMA_SIZE(virtio_rdma_cmd_resize_cq, 32);
 
 /* values of NDK_MR_FLAG_xxx; bit 8 (read sink) needs nothing here */
 #define VIRTIO_RDMA_ACCESS_LOCAL_WRITE	0x1
@@ -653,16 +671,24 @@ VIRTIO_RDMA_OFFSET(virtio_rdma_srq_record, head, 64);
 #define VIRTIO_RDMA_ARM_ERRORS		1	/* CQ errors only: EV_CQ_ERROR */
 #define VIRTIO_RDMA_ARM_SOLICITED	2	/* solicited or failed completions */
 #define VIRTIO_RDMA_ARM_ANY		3
+#define VIRTIO_RDMA_ARM_HELD		4	/* the device's: met, its event is due
+						 * within the interval */
 /* At offset 0 of a CQ's buffer */
 struct virtio_rdma_cq_record {
 	vr_le32 head;			/* D->d  entries ever taken */
-	vr_le32 reserved0[15];
+	vr_le32 interval;		/* D->d  F_CQ_MODERATION: us, 0: none */
+	vr_le32 count;			/* D->d  F_CQ_MODERATION: entries, 0, 1: none */
+	vr_le32 reserved0[13];
 	vr_le32 arm;			/* both  driver raises, device takes (exchange) */
 	vr_le32 tail;			/* d->D  entries ever written; a hint */
-	vr_le32 reserved1[14];
+	vr_le32 moved;			/* d->D  F_CQ_RESIZE: 1: nothing comes here any
+					 *       more; tail is what was written */
+	vr_le32 reserved1[13];
 };
 VIRTIO_RDMA_SIZE(virtio_rdma_cq_record, 128);
+VIRTIO_RDMA_OFFSET(virtio_rdma_cq_record, interval, 4);
 VIRTIO_RDMA_OFFSET(virtio_rdma_cq_record, arm, 64);
+VIRTIO_RDMA_OFFSET(virtio_rdma_cq_record, moved, 72);
 
 struct virtio_rdma_sge {
 	vr_le64 addr;			/* D->d */

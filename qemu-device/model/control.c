@@ -41,6 +41,7 @@ static const struct command_row rows[] = {
 	C(DESTROY_PD), CMD, ANS, false, cmd_destroy_pd },
 	C(CREATE_CQ), REQ(create_cq), ANS, true, cmd_create_cq },
 	C(DESTROY_CQ), CMD, ANS, false, cmd_destroy_cq },
+	C(RESIZE_CQ), REQ(resize_cq), ANS, false, cmd_resize_cq },
 	C(REGISTER_MR), REQ(register_mr), RSP(register_mr), true, cmd_register_mr },
 	C(DEREGISTER_MR), CMD, ANS, false, cmd_deregister_mr },
 	C(CREATE_FRMR), REQ(create_frmr), RSP(register_mr), true, cmd_create_frmr },
@@ -87,6 +88,7 @@ uint32_t command_feature(uint32_t opcode)
 		[VIRTIO_RDMA_CMD_DESTROY_SRQ] = VIRTIO_RDMA_FEATURE(SRQ),
 		[VIRTIO_RDMA_CMD_CREATE_FRMR] =
 			VIRTIO_RDMA_FEATURE(FAST_REGISTER),
+		[VIRTIO_RDMA_CMD_RESIZE_CQ] = VIRTIO_RDMA_FEATURE(CQ_RESIZE),
 		[VIRTIO_RDMA_CMD_CREATE_ENDPOINT] =
 			VIRTIO_RDMA_FEATURE(SHARED_ENDPOINT),
 		[VIRTIO_RDMA_CMD_CLOSE_ENDPOINT] =

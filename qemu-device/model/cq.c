@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * cq.c - completion queues
+ * cq.c - completion queues: entries, arms, creation and end
  */
 #include <stdlib.h>
 
@@ -42,7 +42,9 @@ static void cq_die(struct vr_cq *cq)
 	cq->dead = true;
 	glog(cq->guest, VL_WARN,
 	     "cq[%u]: overrun: %u written, %u taken, depth %u: it is dead, with its queue pairs",
-	     handle_index(cq->handle), cq->tail, cq->head, cq->depth);
+	     handle_index(cq->handle), cq->tail, cq->head, cq->ring.depth);
+	/* a held arm stays in its word: the driver finds it there */
+	cq_hold_end(cq);
 	fail_users(&cq->senders, true);
 	fail_users(&cq->receivers, false);
 	loop_post_work(worker_loop(cq->worker), &cq->error_work);
@@ -50,11 +52,11 @@ static void cq_die(struct vr_cq *cq)
 
 static bool cq_has_room(struct vr_cq *cq)
 {
-	if (cq->tail - cq->head < cq->depth)
+	if (cq->tail - cq->head < cq->ring.depth)
 		return true;
-	cq->head = vr_from_le32(atomic_load_explicit(cq->head_le,
+	cq->head = vr_from_le32(atomic_load_explicit(cq->ring.head_le,
 						     memory_order_acquire));
-	return cq->tail - cq->head < cq->depth;
+	return cq->tail - cq->head < cq->ring.depth;
 }
 
 /*
@@ -67,10 +69,11 @@ static bool cq_has_room(struct vr_cq *cq)
 
 static void store_entry(struct vr_cq *cq, const struct cq_entry *e)
 {
-	_Atomic uint64_t *to = gmem_pages_at(&cq->pages, cq->ring_offset +
-			(uint64_t)(cq->tail & (cq->depth - 1)) *
+	const struct cq_ring *ring = &cq->ring;
+	_Atomic uint64_t *to = gmem_pages_at(&ring->pages, ring->offset +
+			(uint64_t)(cq->tail & (ring->depth - 1)) *
 			sizeof(struct virtio_rdma_cqe));
-	bool odd_lap = cq->tail & cq->depth;
+	bool odd_lap = cq->tail & ring->depth;
 	uint8_t status = e->status | (odd_lap ? 0 : VIRTIO_RDMA_CQE_PHASE);
 	uint64_t third = (uint64_t)e->qp << SHIFT_OF(qp) |
 			 (uint64_t)e->length << SHIFT_OF(length);
@@ -101,14 +104,40 @@ void cq_write(struct vr_cq *cq, const struct cq_entry *e)
 	cq->tail++;
 	if (e->solicited || e->status)
 		cq->fresh |= CQ_FRESH_SOLICITED;
+	if (e->status)
+		cq->fresh |= CQ_FRESH_FAILED;
 	cq->fresh |= CQ_FRESH_ANY;
 	if (list_empty(&cq->touched))
 		worker_touch_cq(cq->worker, cq);
 }
 
+void cq_send_event(struct vr_cq *cq)
+{
+	loop_post_work(worker_loop(cq->worker), &cq->event_work);
+}
+
+static void look_at_arm(struct vr_cq *cq, uint32_t fresh)
+{
+	uint32_t arm = vr_from_le32(atomic_load(cq->ring.arm_le));
+
+	if (cq->hold.on && cq_hold_goes_on(cq, arm, fresh))
+		return;
+	if (!cq_arm_matches(arm, fresh))
+		return;
+	if (!(fresh & CQ_FRESH_FAILED) && cq_hold_begin(cq, arm))
+		return;
+	/* If the driver raised it meanwhile, the event serves that, too.  If it
+	 * took it back, it saw the entry and has told its consumer. */
+	if (atomic_exchange_explicit(cq->ring.arm_le,
+				     vr_to_le32(VIRTIO_RDMA_ARM_NONE),
+				     memory_order_acq_rel) !=
+	    vr_to_le32(VIRTIO_RDMA_ARM_NONE))
+		cq_send_event(cq);
+}
+
 void cq_notify(struct vr_cq *cq)
 {
-	uint32_t fresh = cq->fresh, arm;
+	uint32_t fresh = cq->fresh;
 
 	cq->fresh = 0;
 	if (cq->dead)
@@ -116,18 +145,9 @@ void cq_notify(struct vr_cq *cq)
 	/* Entries, then a full barrier, then the arm word; the driver arms and
 	 * then looks at the ring again: one of the two sees what the other
 	 * wrote.  The store is that barrier: a fence is unknown to TSan. */
-	atomic_store(cq->tail_le, vr_to_le32(cq->tail));
-	arm = vr_from_le32(atomic_load(cq->arm_le));
-	if (!cq_arm_matches(arm, fresh))
-		return;
-	/* If the driver raised it meanwhile, the event serves that, too.  If it
-	 * took it back, it saw the entry and has told its consumer. */
-	if (atomic_exchange_explicit(cq->arm_le,
-				     vr_to_le32(VIRTIO_RDMA_ARM_NONE),
-				     memory_order_acq_rel) ==
-	    vr_to_le32(VIRTIO_RDMA_ARM_NONE))
-		return;
-	loop_post_work(worker_loop(cq->worker), &cq->event_work);
+	atomic_store(cq->ring.tail_le, vr_to_le32(cq->tail));
+	look_at_arm(cq, fresh);
+	cq->seen = cq->tail;
 }
 
 /* ---------------------------------------------------------- control thread */
@@ -157,9 +177,53 @@ static void cq_free(void *arg)
 {
 	struct vr_cq *cq = arg;
 
-	gmem_pages_put(&cq->pages);
+	gmem_pages_put(&cq->ring.pages);
 	free(cq);
 }
+
+/* ------------------------------------------------------------------ a ring */
+
+bool cq_ring_ok(const struct guest_conf *c, uint32_t depth, uint32_t offset,
+		const struct virtio_rdma_page_list *list)
+{
+	uint64_t ring = (uint64_t)depth * sizeof(struct virtio_rdma_cqe);
+
+	return depth && !(depth & (depth - 1)) && depth <= c->max_cq_depth &&
+	       offset >= sizeof(struct virtio_rdma_cq_record) &&
+	       offset % sizeof(struct virtio_rdma_cqe) == 0 &&
+	       gmem_count_exact(vr_from_le32(list->page_count), offset + ring);
+}
+
+static void map_record(struct cq_ring *ring)
+{
+	struct virtio_rdma_cq_record *r = gmem_pages_at(&ring->pages, 0);
+
+	ring->head_le = (const _Atomic uint32_t *)(void *)&r->head;
+	ring->interval_le = (const _Atomic uint32_t *)(void *)&r->interval;
+	ring->count_le = (const _Atomic uint32_t *)(void *)&r->count;
+	ring->arm_le = (_Atomic uint32_t *)(void *)&r->arm;
+	ring->tail_le = (_Atomic uint32_t *)(void *)&r->tail;
+	ring->moved_le = (_Atomic uint32_t *)(void *)&r->moved;
+}
+
+enum virtio_rdma_status cq_ring_map(struct guest *g, struct cq_ring *ring,
+				    uint32_t depth, uint32_t offset,
+				    const struct virtio_rdma_page_list *list)
+{
+	int ret = gmem_read_page_list(g->map, list,
+				      vr_from_le32(list->page_count),
+				      GMEM_SHIFT_4K, &g->gmem_account,
+				      &ring->pages);
+
+	if (ret)
+		return gmem_status(ret);
+	ring->depth = depth;
+	ring->offset = offset;
+	map_record(ring);
+	return VIRTIO_RDMA_S_OK;
+}
+
+/* -------------------------------------------------------- creation and end */
 
 static struct vr_cq *cq_new(struct guest *g,
 			    const struct virtio_rdma_cmd_create_cq *req)
@@ -170,10 +234,10 @@ static struct vr_cq *cq_new(struct guest *g,
 		return NULL;
 	cq->guest = g;
 	cq->worker = g->data.worker;
-	cq->depth = vr_from_le32(req->depth);
-	cq->ring_offset = vr_from_le32(req->ring_offset);
 	cq->ceq = vr_from_le32(req->ceq);
 	cq->cookie = req->cookie;
+	cq->moderates = g->features & VIRTIO_RDMA_FEATURE(CQ_MODERATION);
+	cq_hold_init(&cq->hold);
 	list_init(&cq->touched);
 	list_init(&cq->senders);
 	list_init(&cq->receivers);
@@ -186,25 +250,9 @@ static struct vr_cq *cq_new(struct guest *g,
 static bool create_cq_ok(const struct guest_conf *c,
 			 const struct virtio_rdma_cmd_create_cq *req)
 {
-	uint32_t depth = vr_from_le32(req->depth);
-	uint32_t offset = vr_from_le32(req->ring_offset);
-	uint64_t ring = (uint64_t)depth * sizeof(struct virtio_rdma_cqe);
-
-	return !req->reserved && depth && !(depth & (depth - 1)) &&
-	       depth <= c->max_cq_depth && vr_from_le32(req->ceq) < c->num_ceq &&
-	       offset >= sizeof(struct virtio_rdma_cq_record) &&
-	       offset % sizeof(struct virtio_rdma_cqe) == 0 &&
-	       gmem_count_exact(vr_from_le32(req->buffer.page_count),
-				offset + ring);
-}
-
-static void map_record(struct vr_cq *cq)
-{
-	struct virtio_rdma_cq_record *r = gmem_pages_at(&cq->pages, 0);
-
-	cq->head_le = (const _Atomic uint32_t *)(void *)&r->head;
-	cq->arm_le = (_Atomic uint32_t *)(void *)&r->arm;
-	cq->tail_le = (_Atomic uint32_t *)(void *)&r->tail;
+	return !req->reserved && vr_from_le32(req->ceq) < c->num_ceq &&
+	       cq_ring_ok(c, vr_from_le32(req->depth),
+			  vr_from_le32(req->ring_offset), &req->buffer);
 }
 
 void cmd_create_cq(struct command *cmd)
@@ -213,7 +261,6 @@ void cmd_create_cq(struct command *cmd)
 	enum virtio_rdma_status status;
 	struct guest *g = cmd->guest;
 	struct vr_cq *cq;
-	int ret;
 
 	status = VIRTIO_RDMA_S_INVALID_PARAMETER;
 	if (!create_cq_ok(g->conf, req))
@@ -222,24 +269,19 @@ void cmd_create_cq(struct command *cmd)
 	cq = cq_new(g, req);
 	if (!cq)
 		goto err;
-	ret = gmem_read_page_list(g->map, &req->buffer,
-				  vr_from_le32(req->buffer.page_count),
-				  GMEM_SHIFT_4K, &g->gmem_account, &cq->pages);
-	if (ret) {
-		status = gmem_status(ret);
+	status = cq_ring_map(g, &cq->ring, vr_from_le32(req->depth),
+			     vr_from_le32(req->ring_offset), &req->buffer);
+	if (status)
 		goto err_free;
-	}
-	map_record(cq);
+	status = VIRTIO_RDMA_S_NO_RESOURCES;
 	if (handle_alloc(&g->cqs, cq, &cq->handle))
-		goto err_pages;
+		goto err_free;
 	/* nothing to hand over: the worker meets it with its first queue pair */
 	command_done(cmd, VIRTIO_RDMA_S_OK, cq->handle);
 	return;
 
-err_pages:
-	gmem_pages_put(&cq->pages);
 err_free:
-	free(cq);
+	cq_free(cq);
 err:
 	command_done(cmd, status, 0);
 }
@@ -249,6 +291,7 @@ static void cq_worker_leave(void *arg)
 	struct vr_cq *cq = arg;
 
 	list_del(&cq->touched);
+	cq_hold_end(cq);
 }
 
 static void cq_remove(struct guest *g, struct vr_cq *cq)

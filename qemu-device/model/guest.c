@@ -165,10 +165,14 @@ void guest_set_paused(struct guest *g, bool paused)
 	guest_data_pause(g, paused);
 }
 
+/* Completion queues are ours, whatever carries the bytes */
+#define OURS	(VIRTIO_RDMA_FEATURE(CQ_RESIZE) | \
+		 VIRTIO_RDMA_FEATURE(CQ_MODERATION))
+
 /* What the operator lets the guest have */
 static uint32_t configured(const struct guest_conf *conf)
 {
-	uint32_t mask = VIRTIO_RDMA_FEATURE(SEND_INVALIDATE);
+	uint32_t mask = VIRTIO_RDMA_FEATURE(SEND_INVALIDATE) | OURS;
 
 	if (conf->max_mw)
 		mask |= VIRTIO_RDMA_FEATURE(MW);
@@ -192,7 +196,7 @@ static uint32_t mixed(const struct guest *g)
 
 static uint32_t carried(const struct backend *be)
 {
-	return be ? be->features : UINT32_MAX;
+	return be ? be->features | OURS : UINT32_MAX;
 }
 
 uint32_t guest_offered_features(const struct guest *g)

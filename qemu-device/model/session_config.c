@@ -10,7 +10,14 @@
  * target, a guest may connect to itself.  Not in-order DMA: a copy of many
  * bytes may end in any order, so nobody may wait for its last byte. */
 #define ADAPTER_FLAGS	 (0x2 | 0x10000)
-#define READ_INVALIDATE	 0x10
+/* And those that a feature brings */
+static const struct {
+	uint32_t feature, flag;
+} feature_flags[] = {
+	{ VIRTIO_RDMA_FEATURE(CQ_MODERATION), 0x4 },
+	{ VIRTIO_RDMA_FEATURE(READ_INVALIDATE), 0x10 },
+	{ VIRTIO_RDMA_FEATURE(CQ_RESIZE), 0x100 },
+};
 #define VENDOR_ID	 0x1af4
 #define DEVICE_ID	 (0x1040 + VIRTIO_ID_RDMA)
 
@@ -86,10 +93,12 @@ static void fill_connections(const struct guest *g,
 
 static uint32_t adapter_flags(const struct guest *g)
 {
-	uint32_t flags = ADAPTER_FLAGS;
+	uint32_t flags = ADAPTER_FLAGS, offered = guest_offered_features(g);
+	const size_t n = sizeof(feature_flags) / sizeof(feature_flags[0]);
 
-	if (guest_offered_features(g) & VIRTIO_RDMA_FEATURE(READ_INVALIDATE))
-		flags |= READ_INVALIDATE;
+	for (size_t i = 0; i < n; i++)
+		if (offered & feature_flags[i].feature)
+			flags |= feature_flags[i].flag;
 	return flags;
 }
 

@@ -4,9 +4,10 @@
  */
 #include "timer_wheel.h"
 
-void wheel_init(struct timer_wheel *w, uint64_t now_ns)
+void wheel_init(struct timer_wheel *w, uint64_t now_ns, uint32_t tick_ns)
 {
-	w->tick = now_ns / WHEEL_TICK_NS;
+	w->tick_ns = tick_ns;
+	w->tick = now_ns / tick_ns;
 	w->count = 0;
 	for (unsigned int i = 0; i < WHEEL_SLOTS; i++)
 		list_init(&w->slot[i]);
@@ -29,10 +30,10 @@ void wheel_clear(struct timer_wheel *w, struct wheel_timer *t)
 void wheel_set(struct timer_wheel *w, struct wheel_timer *t,
 	       uint64_t deadline_ns)
 {
-	uint64_t tick = deadline_ns / WHEEL_TICK_NS;
+	uint64_t tick = deadline_ns / w->tick_ns;
 
 	/* rounded up: a timer that fires early would be set again at once */
-	if (deadline_ns % WHEEL_TICK_NS)
+	if (deadline_ns % w->tick_ns)
 		tick++;
 	wheel_clear(w, t);
 	/* a deadline in the past must land where the wheel still comes by */
@@ -68,7 +69,7 @@ static void fire_slot(struct timer_wheel *w, struct list_head *slot,
 void wheel_advance(struct timer_wheel *w, uint64_t now_ns,
 		   void (*fire)(struct wheel_timer *t))
 {
-	uint64_t now = now_ns / WHEEL_TICK_NS;
+	uint64_t now = now_ns / w->tick_ns;
 	uint64_t from = w->tick;
 
 	if (now < from)
@@ -83,18 +84,17 @@ void wheel_advance(struct timer_wheel *w, uint64_t now_ns,
 		fire_slot(w, &w->slot[from % WHEEL_SLOTS], now, fire);
 }
 
-int wheel_timeout_ms(const struct timer_wheel *w, uint64_t now_ns)
+uint64_t wheel_timeout(const struct timer_wheel *w, uint64_t now_ns)
 {
-	uint64_t now = now_ns / WHEEL_TICK_NS;
-
 	if (!w->count)
-		return -1;
+		return WHEEL_NEVER;
 	for (unsigned int i = 0; i < WHEEL_SLOTS; i++) {
 		uint64_t tick = w->tick + i;
 
 		if (list_empty(&w->slot[tick % WHEEL_SLOTS]))
 			continue;
-		return tick <= now ? 0 : (int)(tick - now);
+		return tick * w->tick_ns <= now_ns ?
+			       0 : tick * w->tick_ns - now_ns;
 	}
-	return -1;
+	return WHEEL_NEVER;
 }

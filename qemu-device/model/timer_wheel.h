@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * timer_wheel.h - deadlines of queue pairs, one millisecond coarse
+ * timer_wheel.h - deadlines of queue pairs and completion queues
  *
- * A guest can have a deadline per queue pair, so setting, clearing and firing
- * one must not depend on how many there are.
+ * A guest can have a deadline per queue, so setting, clearing and firing one must
+ * not depend on how many there are.  Who needs fine ticks and long deadlines has
+ * two wheels: a deadline that is many laps away is looked at in each lap.
  */
 #ifndef VRDMA_TIMER_WHEEL_H
 #define VRDMA_TIMER_WHEEL_H
@@ -14,7 +15,7 @@
 #include "list.h"
 
 #define WHEEL_SLOTS	256
-#define WHEEL_TICK_NS	1000000u
+#define WHEEL_MS	1000000u	/* a tick in ns */
 
 struct wheel_timer {
 	struct list_head link;
@@ -22,12 +23,13 @@ struct wheel_timer {
 };
 
 struct timer_wheel {
+	uint32_t tick_ns;
 	uint64_t tick;			/* the next one to look at */
 	uint32_t count;
 	struct list_head slot[WHEEL_SLOTS];
 };
 
-void wheel_init(struct timer_wheel *w, uint64_t now_ns);
+void wheel_init(struct timer_wheel *w, uint64_t now_ns, uint32_t tick_ns);
 void wheel_timer_init(struct wheel_timer *t);
 /* Fires not before deadline_ns; replaces an earlier deadline of t */
 void wheel_set(struct timer_wheel *w, struct wheel_timer *t,
@@ -36,7 +38,8 @@ void wheel_clear(struct timer_wheel *w, struct wheel_timer *t);
 /* Calls fire for each timer whose time has come; fire may set it again */
 void wheel_advance(struct timer_wheel *w, uint64_t now_ns,
 		   void (*fire)(struct wheel_timer *t));
-/* Milliseconds until something may fire: -1 never */
-int wheel_timeout_ms(const struct timer_wheel *w, uint64_t now_ns);
+/* Nanoseconds until something may fire, WHEEL_NEVER: nothing is set */
+#define WHEEL_NEVER	UINT64_MAX
+uint64_t wheel_timeout(const struct timer_wheel *w, uint64_t now_ns);
 
 #endif /* VRDMA_TIMER_WHEEL_H */

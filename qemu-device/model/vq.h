@@ -42,6 +42,7 @@ struct command {
 		struct virtio_rdma_cmd_create_qp create_qp;
 		struct virtio_rdma_cmd_create_srq create_srq;
 		struct virtio_rdma_cmd_modify_srq modify_srq;
+		struct virtio_rdma_cmd_resize_cq resize_cq;
 		struct virtio_rdma_cmd_listen listen;
 		struct virtio_rdma_cmd_control_listener control_listener;
 		struct virtio_rdma_cmd_create_endpoint create_endpoint;

@@ -41,6 +41,8 @@
 #define LONG_YIELD_NS		500000u	/* no other worker's turn is that long */
 #define CROWDED_NS		10000000u	/* doubled each time that it was in vain */
 #define MAX_CROWDED_NS		1000000000u
+#define FINE_TICK_NS		20000u	/* of completion queues' timers up to */
+#define FINE_MAX_NS		5000000u	/* this: less than a lap of them */
 
 struct call {
 	struct call *next;
@@ -83,7 +85,8 @@ struct worker {
 	struct call *waiting;		/* of worker_call_until() */
 	struct backend *backend[MAX_BACKENDS];	/* those with poll() */
 	unsigned int backends;
-	struct timer_wheel wheel;
+	struct timer_wheel wheel;	/* queue pairs */
+	struct timer_wheel cq_wheel[2];	/* completion queues: fine, coarse */
 	uint64_t bell_round;
 	uint64_t now;			/* of this pass; 0: not asked for yet */
 	bool in_vain;			/* a backend's look in this pass was */
@@ -128,6 +131,18 @@ struct loop *worker_loop(struct worker *w)
 struct timer_wheel *worker_wheel(struct worker *w)
 {
 	return &w->wheel;
+}
+
+/* A tick early, since a wheel is up to a tick late */
+struct timer_wheel *worker_set_cq_timer(struct worker *w, struct wheel_timer *t,
+					uint64_t ns)
+{
+	struct timer_wheel *wheel = &w->cq_wheel[ns > FINE_MAX_NS];
+
+	if (ns > wheel->tick_ns)
+		ns -= wheel->tick_ns;
+	wheel_set(wheel, t, be_now() + ns);
+	return wheel;
 }
 
 static void tell(struct vr_context *ctx, uint32_t what)
@@ -355,6 +370,28 @@ static void deadline(struct wheel_timer *t)
 	qp_make_runnable(container_of(t, struct vr_qp, timer));
 }
 
+static void run_timers(struct worker *w)
+{
+	if (w->wheel.count)
+		wheel_advance(&w->wheel, be_now(), deadline);
+	for (int i = 0; i < 2; i++)
+		if (w->cq_wheel[i].count)
+			wheel_advance(&w->cq_wheel[i], be_now(), worker_cq_due);
+}
+
+static uint64_t next_timer(const struct worker *w)
+{
+	uint64_t now = loop_now_ns(), next = wheel_timeout(&w->wheel, now);
+
+	for (int i = 0; i < 2; i++) {
+		uint64_t ns = wheel_timeout(&w->cq_wheel[i], now);
+
+		if (ns < next)
+			next = ns;
+	}
+	return next;
+}
+
 /* ----------------------------------------------------------------- messages */
 
 static struct call *take_calls(struct worker *w)
@@ -549,10 +586,19 @@ static void tell_all(struct worker *w, uint32_t what)
 		tell(container_of(pos, struct vr_context, link), what);
 }
 
-static void fall_asleep(struct worker *w)
+static int wait_for_kick(struct worker *w)
 {
 	struct epoll_event ev[KICKS_PER_WAIT];
-	int timeout, n;
+	uint64_t ns = next_timer(w);
+	struct timespec t = { .tv_sec = (time_t)(ns / 1000000000u),
+			      .tv_nsec = (long)(ns % 1000000000u) };
+
+	return epoll_pwait2(w->epoll, ev, KICKS_PER_WAIT,
+			    ns == WHEEL_NEVER ? NULL : &t, NULL);
+}
+
+static void fall_asleep(struct worker *w)
+{
 
 	tell_all(w, VIRTIO_RDMA_WORKER_ASLEEP);
 	arm_backends(w);
@@ -560,10 +606,8 @@ static void fall_asleep(struct worker *w)
 	/* sequentially consistent stores above, such loads below */
 	if (!watch_end(&w->watch) && !ring_all(w) &&
 	    !atomic_load(&w->has_calls) && !poll_backends(w)) {
-		timeout = wheel_timeout_ms(&w->wheel, loop_now_ns());
 		count(&w->stat_sleeps);
-		n = epoll_wait(w->epoll, ev, KICKS_PER_WAIT, timeout);
-		if (n > 0)
+		if (wait_for_kick(w) > 0)
 			count(&w->stat_kicks);
 	}
 	atomic_store(&w->asleep, false);
@@ -640,8 +684,7 @@ static void pass(struct worker *w)
 		busy = true;
 	settle(w);
 	answer_waiting(w);
-	if (w->wheel.count)
-		wheel_advance(&w->wheel, be_now(), deadline);
+	run_timers(w);
 	if (w->in_vain && list_empty(&w->runnable) && list_empty(&w->dying) &&
 	    !is_crowded(w))
 		yield(w);
@@ -666,7 +709,7 @@ bool worker_has_work(struct worker *w)
 	struct list_head *pos;
 
 	if (!list_empty(&w->runnable) || !list_empty(&w->dying) ||
-	    wheel_timeout_ms(&w->wheel, loop_now_ns()) == 0)
+	    next_timer(w) == 0)
 		return true;
 	list_for_each(pos, &w->offering) {
 		if (!container_of(pos, struct vr_srq, offering)->data->paused)
@@ -686,8 +729,7 @@ void worker_step(struct worker *w)
 	if (!list_empty(&w->runnable))
 		run_guest(w, &w->runnable, 1);
 	settle(w);
-	if (w->wheel.count)
-		wheel_advance(&w->wheel, be_now(), deadline);
+	run_timers(w);
 }
 
 static void *worker_main(void *arg)
@@ -761,7 +803,9 @@ int worker_create(const struct worker_conf *conf, struct loop *loop,
 	list_init(&w->dying);
 	list_init(&w->touched);
 	list_init(&w->offering);
-	wheel_init(&w->wheel, loop_now_ns());
+	wheel_init(&w->wheel, loop_now_ns(), WHEEL_MS);
+	wheel_init(&w->cq_wheel[0], loop_now_ns(), FINE_TICK_NS);
+	wheel_init(&w->cq_wheel[1], loop_now_ns(), WHEEL_MS);
 	w->by_hand = true;
 	ret = open_fds(w);
 	if (ret) {

@@ -116,6 +116,7 @@ void guest_data_pause(struct guest *g, bool pause);
  * For the other files of the data path.  Worker thread.
  */
 struct timer_wheel;
+struct wheel_timer;
 struct vr_cq;
 
 void worker_add_context(struct worker *w, struct vr_context *ctx);
@@ -134,5 +135,10 @@ void worker_touch_cq(struct worker *w, struct vr_cq *cq);
 /* The batch is over */
 void worker_notify_cqs(struct worker *w);
 struct timer_wheel *worker_wheel(struct worker *w);
+/* worker_cq_due(t) is called ns from now at the latest; answers the wheel that t
+ * is in until then */
+struct timer_wheel *worker_set_cq_timer(struct worker *w, struct wheel_timer *t,
+					uint64_t ns);
+void worker_cq_due(struct wheel_timer *t);	/* cq_hold.c */
 
 #endif /* VRDMA_WORKER_H */

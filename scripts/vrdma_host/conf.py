@@ -17,7 +17,7 @@ Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
 # Defaults of the keys that are looked at; tests/scripts compares them with
 # what vrdmad -h prints.
-DEFAULTS = {"num-ceq": 4, "num-wakeq": 16, "max-mr-pages": 8 << 20}
+DEFAULTS = {"num-ceq": 4, "num-wakeq": 16, "max-mr-pages": 20 << 20}
 
 PAGE = 4096
 SOCKET_MODES = range(0o600, 0o1000)

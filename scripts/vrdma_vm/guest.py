@@ -22,7 +22,7 @@ from .wait import VmError, patience, wait_until
 
 # What no kernel of ours may say, whatever the test.
 KERNEL_FAULT = re.compile(
-    r"\bBUG: |\bOops: |WARNING: (CPU|possible|bad|suspicious)|"
+    r"\bBUG: |\bBUG [\w-]+ \(|\bOops: |WARNING: (CPU|possible|bad|suspicious)|"
     r"Kernel panic|general protection fault|unable to handle|"
     r"refcount_t: |list_(add|del) corruption|hung_task|blocked for more than|"
     r"rcu.*detected.*stall|soft lockup|Bad page|Call Trace:")

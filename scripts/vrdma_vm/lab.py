@@ -39,6 +39,8 @@ class Lab:
     A context manager: whatever happens inside, nothing of it is left running.
     """
 
+    kernel_args = ""    # more of them, for all guests; begins with a space
+
     def __init__(self, art: Artifacts, transcript: Transcript, plain: bool,
                  limits: Optional[Mapping[str, int]] = None) -> None:
         self.art = art
@@ -104,7 +106,8 @@ class Lab:
         return MachineSpec(
             name=name, qemu=self.art.qemu, kernel=self.art.kernel,
             image=self.art.image, rundir=self.rundir, accel=accel,
-            rdma=Device(name, socket))
+            rdma=Device(name, socket),
+            append=MachineSpec.append + self.kernel_args)
 
     def _choose_launcher(self) -> None:
         if isinstance(self.launcher, LibvirtLauncher):

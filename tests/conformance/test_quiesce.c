@@ -7,6 +7,7 @@
  * A has disconnected.  The moment A's Disconnect completes A paints its memory;
  * when B's last request has ended the paint must be whole.
  */
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,7 +28,8 @@ struct flood {
 /* Requests posted when A was done already have this bit in their context */
 #define LATE (1ull << 32)
 
-static void post_one(struct flood *f)
+/* False: the queue is full */
+static bool post_one(struct flood *f)
 {
 	static const uint32_t size[] = { 64, 4096, 300, REGION, 1 };
 	uint32_t n = f->posted, len = size[n % 5];
@@ -40,9 +42,10 @@ static void post_one(struct flood *f)
 	else
 		st = ep_post_write(&f->p->b, id, 0, len, &f->p->a, 0, 0);
 	if (st != STATUS_SUCCESS)
-		return;		/* the queue is full */
+		return false;
 	f->posted++;
 	f->late += late;
+	return true;
 }
 
 static void reap(struct flood *f)
@@ -68,7 +71,8 @@ static void *flood_main(void *arg)
 	NTSTATUS st = STATUS_PENDING;
 
 	while (!__atomic_load_n(&f->over, __ATOMIC_ACQUIRE) || f->late < 20) {
-		post_one(f);
+		if (!post_one(f))
+			sched_yield();	/* a kernel may not be preempted */
 		reap(f);
 		if (!called && f->p->b.indications) {
 			called = true;
@@ -76,8 +80,10 @@ static void *flood_main(void *arg)
 		}
 	}
 	f->disconnect = op_wait(&op, st);
-	while (f->ended < f->posted)
+	while (f->ended < f->posted) {
 		reap(f);
+		sched_yield();
+	}
 	return NULL;
 }
 

@@ -280,6 +280,7 @@ START_TEST(port_is_free_after_full_close)
 	NTSTATUS st;
 
 	pair_open(&p, 0, 1, NULL);
+	op_init(&op);
 	st = nd_close_start(p.l.obj, &op);
 	assert_status(listener_try(&again, p.b.adapter, p.l.addr),
 		      STATUS_SHARING_VIOLATION);

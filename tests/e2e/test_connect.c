@@ -12,6 +12,7 @@ START_TEST(adapter_tells_what_the_device_gives)
 	NDK_ADAPTER_INFO info;
 	ULONG size = 0;
 	struct virtio_rdma_addr addr[VIRTIO_RDMA_MAX_ADDRESSES];
+	const uint8_t own[] = DAEMON_IPV4(0);
 
 	assert_status(a->Dispatch->NdkQueryAdapterInfo(a, NULL, &size),
 		      STATUS_BUFFER_TOO_SMALL);
@@ -23,7 +24,7 @@ START_TEST(adapter_tells_what_the_device_gives)
 	ck_assert_uint_ge(info.MaxRegistrationSize, 1u << 30);
 	ck_assert_uint_eq(vrdma_core_addresses(tguest_core(fx.g[0]), addr, 16),
 			  2);
-	ck_assert_uint_eq(addr[0].ip[3], 1);
+	ck_assert_mem_eq(addr[0].ip, own, sizeof(own));
 	vrdma_close_adapter(a);
 }
 END_TEST
@@ -128,7 +129,7 @@ static void connect_with_data(struct sa addr, const char *ping,
 START_TEST(private_data_arrives_exact)
 {
 	connect_with_data(sa_v4(1, 0), "hello from A", "and B answers");
-	connect_with_data(sa_v4(1, 1000), "", "");
+	connect_with_data(sa_v4(1, 4000), "", "");
 	connect_with_data(sa_v6(1, 0), "x", "six six six");
 }
 END_TEST
@@ -316,12 +317,14 @@ END_TEST
 START_TEST(addresses_are_used_once)
 {
 	NDK_ADAPTER *a = nd_open(fx.g[0]);
+	bool alone = fx.g[0] == fx.g[1];
 	struct listener l, m;
 
 	listener_start(&l, a, sa_v4(0, 5000));
 	assert_status(listener_try(&m, a, sa_v4(0, 5000)),
 		      STATUS_SHARING_VIOLATION);
-	assert_status(listener_try(&m, a, sa_v4(1, 5001)),
+	/* the other one's, where there is one */
+	assert_status(listener_try(&m, a, sa_v4(alone ? 77 : 1, 5001)),
 		      STATUS_INVALID_ADDRESS);
 	listener_stop(&l);
 	listener_start(&l, a, sa_v4(0, 5000));

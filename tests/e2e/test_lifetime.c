@@ -266,9 +266,9 @@ START_TEST(closed_in_any_order)
 		assert_status(ep_post_read(&p.b, i, 0, 32768, &p.a, 0, 0),
 			      STATUS_SUCCESS);
 	}
-	memcpy(open, (void *[]){p.a.conn, p.a.qp, p.a.cq, p.a.pd, p.a.mem.mr,
-				p.b.conn, p.b.qp, p.b.cq, p.b.pd, p.b.mem.mr,
-				p.l.obj}, sizeof(open));
+	memcpy(open, ((void *[]){p.a.conn, p.a.qp, p.a.cq, p.a.pd, p.a.mem.mr,
+				 p.b.conn, p.b.qp, p.b.cq, p.b.pd, p.b.mem.mr,
+				 p.l.obj}), sizeof(open));
 	for (uint32_t left = N; left; left--) {
 		uint32_t k;
 

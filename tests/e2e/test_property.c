@@ -18,7 +18,7 @@
 #define RING  65536u	 /* requests of a run at most */
 #define STEPS 1500
 
-enum kind { SEND, WRITE, READ, RECV };
+enum kind { A_SEND, A_WRITE, A_READ, A_RECV };
 
 struct request {
 	enum kind kind;
@@ -83,13 +83,13 @@ static struct request pick(enum kind kind, uint32_t n)
 					 1000, 4096, 5000, THIRD / DEPTH};
 	struct request r = {.kind = kind, .len = sizes[rnd(9)]};
 
-	r.off = place(kind == SEND || kind == WRITE ? SOURCE : SINK, n);
+	r.off = place(kind == A_SEND || kind == A_WRITE ? SOURCE : SINK, n);
 	/* receives and reads of one side must not share a place */
-	if (kind == RECV)
+	if (kind == A_RECV)
 		r.off = 3 * THIRD + n % DEPTH * (THIRD / DEPTH);
-	r.remote = place(kind == READ ? SOURCE : TARGET, n);
-	r.silent = kind != RECV && rnd(4) == 0;
-	if (kind == RECV)
+	r.remote = place(kind == A_READ ? SOURCE : TARGET, n);
+	r.silent = kind != A_RECV && rnd(4) == 0;
+	if (kind == A_RECV)
 		r.len = THIRD / DEPTH; /* any send fits */
 	return r;
 }
@@ -99,12 +99,12 @@ static NTSTATUS post(struct side *s, const struct request *r, uint64_t id)
 	uint32_t flags = r->silent ? NDK_OP_FLAG_SILENT_SUCCESS : 0;
 
 	switch (r->kind) {
-	case SEND:
+	case A_SEND:
 		return ep_post_send(s->e, id, r->off, r->len, flags);
-	case WRITE:
+	case A_WRITE:
 		return ep_post_write(s->e, id, r->off, r->len, s->peer->e,
 				     r->remote, flags);
-	case READ:
+	case A_READ:
 		return ep_post_read(s->e, id, r->off, r->len, s->peer->e,
 				    r->remote, flags);
 	default:
@@ -117,22 +117,22 @@ static NTSTATUS post(struct side *s, const struct request *r, uint64_t id)
 /* No more than DEPTH unreaped: a place in memory is used once at a time */
 static bool try_post(struct side *s, enum kind kind)
 {
-	struct shadow_queue *q = kind == RECV ? &s->rq : &s->sq;
+	struct shadow_queue *q = kind == A_RECV ? &s->rq : &s->sq;
 	struct request r;
 	NTSTATUS st;
 
 	if (q->posted - q->ended >= DEPTH || q->posted == RING)
 		return false;
 	/* a send without a receive would fill the queue: keep it rare */
-	if (kind == SEND && s->sends >= s->peer->rq.posted && rnd(8))
+	if (kind == A_SEND && s->sends >= s->peer->rq.posted && rnd(8))
 		return false;
 	r = pick(kind, q->posted);
-	st = post(s, &r, q->posted | (kind == RECV ? ID_RECV : 0));
+	st = post(s, &r, q->posted | (kind == A_RECV ? ID_RECV : 0));
 	if (st == STATUS_NO_MORE_ENTRIES || st == STATUS_INSUFFICIENT_RESOURCES)
 		return false; /* silent ones that were not yet seen to end */
 	must(st == STATUS_SUCCESS);
 	q->r[q->posted++] = r;
-	if (kind == SEND)
+	if (kind == A_SEND)
 		s->sent[s->sends++] = r.len;
 	return true;
 }
@@ -141,9 +141,9 @@ static bool try_post(struct side *s, enum kind kind)
 
 static void apply(struct side *s, const struct request *r)
 {
-	if (r->kind == WRITE)
+	if (r->kind == A_WRITE)
 		memcpy(s->peer->image + r->remote, s->image + r->off, r->len);
-	else if (r->kind == READ)
+	else if (r->kind == A_READ)
 		memcpy(s->image + r->off, s->peer->image + r->remote, r->len);
 }
 
@@ -156,7 +156,7 @@ static void ended_up_to(struct side *s, uint32_t n)
 	for (; q->ended < n; q->ended++) {
 		must(q->r[q->ended].silent);
 		apply(s, &q->r[q->ended]);
-		s->sends_ended += q->r[q->ended].kind == SEND;
+		s->sends_ended += q->r[q->ended].kind == A_SEND;
 	}
 	q->ended++;
 }
@@ -173,7 +173,7 @@ static void sq_result(struct side *s, const NDK_RESULT_EX *r, uint32_t n)
 	must(!q->silent);
 	must(r->Type == type[q->kind]);
 	apply(s, q);
-	s->sends_ended += q->kind == SEND;
+	s->sends_ended += q->kind == A_SEND;
 }
 
 /* The receive's bytes are those of the send with the same number */
@@ -186,7 +186,7 @@ static void rq_result(struct side *s, const NDK_RESULT_EX *r, uint32_t n)
 	must(r->Status == STATUS_SUCCESS);
 	must(r->BytesTransferred == len);
 	must(r->Type == NdkOperationTypeReceive);
-	for (; q->r[i].kind != SEND || k++ < n; i++)
+	for (; q->r[i].kind != A_SEND || k++ < n; i++)
 		;
 	memcpy(s->image + s->rq.r[n].off, s->peer->image + q->r[i].off, len);
 	s->rq.ended++;
@@ -228,16 +228,16 @@ static void step(struct side *s)
 {
 	switch (rnd(6)) {
 	case 0:
-		try_post(s, SEND);
+		try_post(s, A_SEND);
 		break;
 	case 1:
-		try_post(s, WRITE);
+		try_post(s, A_WRITE);
 		break;
 	case 2:
-		try_post(s, READ);
+		try_post(s, A_READ);
 		break;
 	case 3:
-		try_post(s, RECV);
+		try_post(s, A_RECV);
 		break;
 	default:
 		reap(s);
@@ -266,8 +266,8 @@ static void settle(void)
 
 		for (int i = 0; i < 2; i++) {
 			if (s[i]->rq.posted < s[i]->peer->sends)
-				try_post(s[i], RECV);
-			if (!sealed[i] && try_post(s[i], WRITE)) {
+				try_post(s[i], A_RECV);
+			if (!sealed[i] && try_post(s[i], A_WRITE)) {
 				struct request *r =
 					&s[i]->sq.r[s[i]->sq.posted - 1];
 				sealed[i] = !r->silent;
@@ -318,7 +318,7 @@ static void run(bool rest_first)
 	check_memory(&right);
 	/* receives that nobody will meet */
 	for (int i = 0; i < 5; i++)
-		try_post(s[rnd(2)], RECV);
+		try_post(s[rnd(2)], A_RECV);
 	if (rest_first) {
 		ep_disconnect_both(&p.a, &p.b);
 	} else {

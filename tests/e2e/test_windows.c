@@ -7,8 +7,8 @@
 #include "fixture.h"
 #include "transport.h"
 
-#define READ	NDK_OP_FLAG_ALLOW_REMOTE_READ
-#define WRITE	NDK_OP_FLAG_ALLOW_REMOTE_WRITE
+#define READABLE NDK_OP_FLAG_ALLOW_REMOTE_READ
+#define WRITABLE NDK_OP_FLAG_ALLOW_REMOTE_WRITE
 #define OFF	4096u		/* of the window in B's memory */
 #define LEN	8192u
 
@@ -126,7 +126,7 @@ START_TEST(write_and_read_through)
 	assert_status(b->adapter->Dispatch->NdkQueryAdapterInfo(
 			      b->adapter, &info, &size), STATUS_SUCCESS);
 	ck_assert_uint_eq(info.MaxWindowSize, info.MaxRegistrationSize);
-	bind_all(&w, READ | WRITE);
+	bind_all(&w, READABLE | WRITABLE);
 	use(&w, true, OFF, LEN, token_of(&w), STATUS_SUCCESS);
 	ck_assert_int_eq(mem_check(b->mem.va + OFF, LEN, 1, OFF), -1);
 	ck_assert(mem_is(b->mem.va, OFF, 0));
@@ -150,12 +150,12 @@ START_TEST(more_than_was_given)
 		size_t off;
 		uint32_t len;
 	} t[] = {
-		{ READ | WRITE, true, OFF - 1, 2 },
-		{ READ | WRITE, true, OFF + LEN - 1, 2 },
-		{ READ | WRITE, false, OFF + LEN, 1 },
-		{ READ | WRITE, false, 0, OFF },
-		{ READ, true, OFF, 1 },
-		{ WRITE, false, OFF, 1 },
+		{ READABLE | WRITABLE, true, OFF - 1, 2 },
+		{ READABLE | WRITABLE, true, OFF + LEN - 1, 2 },
+		{ READABLE | WRITABLE, false, OFF + LEN, 1 },
+		{ READABLE | WRITABLE, false, 0, OFF },
+		{ READABLE, true, OFF, 1 },
+		{ WRITABLE, false, OFF, 1 },
 	};
 	struct windows w;
 
@@ -190,7 +190,7 @@ START_TEST(another_queue_pair)
 	ep_init(&a2, fx.g[0], &oa);
 	ep_init(&b2, fx.g[1], &ob);
 	ep_connect(&a2, &b2, &w.p.l, NULL, NULL);
-	bind_all(&w, READ | WRITE);
+	bind_all(&w, READABLE | WRITABLE);
 	if (_i == 0) {		/* the peer there uses it */
 		assert_status(post_access(&a2, &b2, true, OFF, 64,
 					  token_of(&w)), STATUS_SUCCESS);
@@ -228,7 +228,7 @@ START_TEST(until_invalidated)
 	UINT32 old;
 
 	open_with(&w, NULL);
-	bind_all(&w, READ | WRITE);
+	bind_all(&w, READABLE | WRITABLE);
 	old = token_of(&w);
 	use(&w, true, OFF, 64, old, STATUS_SUCCESS);
 	invalidate(&w);
@@ -248,13 +248,13 @@ START_TEST(many_binds)
 
 	open_with(&w, NULL);
 	for (uint32_t i = 0; i < 600; i++) {
-		bind_all(&w, READ | WRITE);
+		bind_all(&w, READABLE | WRITABLE);
 		ck_assert_uint_ne(token_of(&w), old);
 		old = token_of(&w);
 		use(&w, true, OFF, 256, old, STATUS_SUCCESS);
 		invalidate(&w);
 	}
-	bind_all(&w, READ | WRITE);
+	bind_all(&w, READABLE | WRITABLE);
 	use(&w, true, OFF, 64, token_of(&w), STATUS_SUCCESS);
 	use(&w, true, OFF, 64, old, STATUS_ACCESS_VIOLATION);
 	close_all(&w);
@@ -268,8 +268,8 @@ START_TEST(bound_twice)
 	struct windows w;
 
 	open_with(&w, NULL);
-	bind_all(&w, READ);
-	assert_status(post_bind(&w, 74, OFF, LEN, READ), STATUS_SUCCESS);
+	bind_all(&w, READABLE);
+	assert_status(post_bind(&w, 74, OFF, LEN, READABLE), STATUS_SUCCESS);
 	expect(&w.p.b, 74, NdkOperationTypeBind, STATUS_ACCESS_VIOLATION);
 	ck_assert(wait_count(&w.p.a.indications, 1, TEST_TIMEOUT_MS));
 	ck_assert_uint_eq(w.p.a.reason, VIRTIO_RDMA_R_RESET);
@@ -288,7 +288,7 @@ START_TEST(invalidated_under_a_write)
 
 	open_with(&w, &o);
 	memset(w.p.a.mem.va, 0x11, big);
-	assert_status(post_bind(&w, 71, 0, big, WRITE), STATUS_SUCCESS);
+	assert_status(post_bind(&w, 71, 0, big, WRITABLE), STATUS_SUCCESS);
 	expect(&w.p.b, 71, NdkOperationTypeBind, STATUS_SUCCESS);
 	assert_status(post_access(&w.p.a, &w.p.b, true, 0, big, token_of(&w)),
 		      STATUS_SUCCESS);
@@ -315,7 +315,7 @@ START_TEST(send_and_invalidate)
 	open_with(&w, NULL);
 	a = &w.p.a;
 	b = &w.p.b;
-	bind_all(&w, READ | WRITE);
+	bind_all(&w, READABLE | WRITABLE);
 	old = token_of(&w);
 	assert_status(ep_post_recv(b, 5, 0, 256), STATUS_SUCCESS);
 	assert_status(send_invalidate(a, 6, 100, old,
@@ -339,7 +339,7 @@ START_TEST(send_and_invalidate)
 	}
 	ck_assert_int_eq(mem_check(b->mem.va, 100, 1, 0), -1);
 	/* free for the next; the old token is nobody's */
-	bind_all(&w, READ | WRITE);
+	bind_all(&w, READABLE | WRITABLE);
 	use(&w, true, OFF, 64, token_of(&w), STATUS_SUCCESS);
 	use(&w, true, OFF, 64, old, STATUS_ACCESS_VIOLATION);
 	close_all(&w);
@@ -354,7 +354,7 @@ START_TEST(send_and_invalidate_wrong)
 	NDK_RESULT_EX r;
 
 	open_with(&w, NULL);
-	bind_all(&w, READ | WRITE);
+	bind_all(&w, READABLE | WRITABLE);
 	token = _i == 0 ? w.p.b.mem.remote : _i == 1 ? token_of(&w) :
 						       token_of(&w) ^ 0x8000;
 	if (_i == 1)
@@ -380,7 +380,7 @@ START_TEST(both_invalidate)
 	int good = 0;
 
 	open_with(&w, NULL);
-	bind_all(&w, READ | WRITE);
+	bind_all(&w, READABLE | WRITABLE);
 	assert_status(ep_post_recv(&w.p.b, 5, 0, 256), STATUS_SUCCESS);
 	assert_status(send_invalidate(&w.p.a, 6, 8, token_of(&w), 0),
 		      STATUS_SUCCESS);
@@ -415,7 +415,7 @@ START_TEST(regions_stay_while_windows_are_bound)
 
 	open_with(&w, NULL);
 	mr = w.p.b.mem.mr;
-	bind_all(&w, READ | WRITE);
+	bind_all(&w, READABLE | WRITABLE);
 	assert_status(deregister(mr), STATUS_DEVICE_BUSY);
 	use(&w, true, OFF, 64, token_of(&w), STATUS_SUCCESS);
 	if (_i == 0) {
@@ -445,7 +445,7 @@ START_TEST(region_closed_first)
 	NTSTATUS st;
 
 	open_with(&w, NULL);
-	bind_all(&w, READ | WRITE);
+	bind_all(&w, READABLE | WRITABLE);
 	token = token_of(&w);
 	op_init(&op);
 	st = nd_close_start(w.p.b.mem.mr, &op);
@@ -471,7 +471,7 @@ START_TEST(next_connection)
 	UINT32 old;
 
 	open_with(&w, NULL);
-	bind_all(&w, READ | WRITE);
+	bind_all(&w, READABLE | WRITABLE);
 	old = token_of(&w);
 	ep_disconnect_both(&w.p.a, &w.p.b);
 	ep_renew(&w.p.a);
@@ -487,7 +487,7 @@ START_TEST(device_is_reset)
 	struct windows w;
 
 	open_with(&w, NULL);
-	bind_all(&w, READ | WRITE);
+	bind_all(&w, READABLE | WRITABLE);
 	tguest_reset(fx.g[1]);
 	ck_assert(tguest_wait_recoveries(fx.g[1], 1));
 	/* objects of before: no use, but they close */
@@ -496,7 +496,7 @@ START_TEST(device_is_reset)
 		      STATUS_DEVICE_REMOVED);
 	close_all(&w);
 	open_with(&w, NULL);
-	bind_all(&w, READ | WRITE);
+	bind_all(&w, READABLE | WRITABLE);
 	use(&w, true, OFF, LEN, token_of(&w), STATUS_SUCCESS);
 	ep_disconnect_both(&w.p.a, &w.p.b);
 	close_all(&w);
@@ -512,7 +512,8 @@ START_TEST(daemon_is_killed)
 
 	open_with(&w, NULL);
 	for (uint64_t i = 0; i < N; i += 2) {
-		assert_status(post_bind(&w, i, OFF, LEN, READ), STATUS_SUCCESS);
+		assert_status(post_bind(&w, i, OFF, LEN, READABLE),
+			      STATUS_SUCCESS);
 		assert_status(post_invalidate(&w.p.b, w.mw, i + 1),
 			      STATUS_SUCCESS);
 	}

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * nd_conform.c - the disconnect scheme through IND2Connector, memory windows
- * through IND2QueuePair, and shared receive queues, in a guest
+ * through IND2QueuePair, shared receive queues, and completion queues that are
+ * resized, in a guest
  *
  * Both ends are in this process, connected through the device.  What NDSPI has
  * beside NDK is the subject: NotifyDisconnect as a request, its cancelling, and
@@ -565,6 +566,45 @@ static void shared_and_resized(void)
 	RELEASE(shared);
 }
 
+static HRESULT say_to_a(void)
+{
+	ND2_SGE sge = { .Buffer = b.memory + 2048, .BufferLength = 64,
+			.MemoryRegionToken =
+				b.mr->lpVtbl->GetLocalToken(b.mr) };
+	HRESULT hr = b.qp->lpVtbl->Send(b.qp, &b, &sge, 1, 0);
+
+	return hr == ND_SUCCESS ? next(&b, TIMEOUT_S) : hr;
+}
+
+/* With completions queued and a Notify pending, more and fewer */
+static void completions_resized(void)
+{
+	IND2CompletionQueue *cq = a.cq;
+	OVERLAPPED ov = { 0 };
+
+	connect_them();
+	EXPECT(cq->lpVtbl->Resize(cq, 0), ND_INVALID_PARAMETER);
+	EXPECT(cq->lpVtbl->Resize(cq, ~0u), ND_INVALID_PARAMETER);
+	for (ULONG depth = 1024; depth >= 2 && !why; depth /= 8) {
+		for (int i = 0; i < 2; i++) {
+			EXPECT(receive(&a), ND_SUCCESS);
+			EXPECT(say_to_a(), ND_SUCCESS);
+		}
+		EXPECT(cq->lpVtbl->Resize(cq, depth), ND_SUCCESS);
+		EXPECT(next(&a, TIMEOUT_S), ND_SUCCESS);
+		EXPECT(next(&a, TIMEOUT_S), ND_SUCCESS);
+		EXPECT(next(&a, 0), ND_PENDING);
+		EXPECT(cq->lpVtbl->Notify(cq, ND_CQ_NOTIFY_ANY, &ov),
+		       ND_PENDING);
+		EXPECT(cq->lpVtbl->Resize(cq, 2 * depth), ND_SUCCESS);
+		EXPECT(result(cq, &ov), ND_PENDING);
+		EXPECT(receive(&a), ND_SUCCESS);
+		EXPECT(say_to_a(), ND_SUCCESS);
+		EXPECT(ended(cq, &ov, ND_PENDING), ND_SUCCESS);
+		EXPECT(next(&a, TIMEOUT_S), ND_SUCCESS);
+	}
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -582,6 +622,7 @@ static const struct {
 	{ "windows-outlive-regions", windows_outlive_regions },
 	{ "shared-receives", shared_receives },
 	{ "shared-and-resized", shared_and_resized },
+	{ "completions-resized", completions_resized },
 };
 
 static void run_case(size_t i)

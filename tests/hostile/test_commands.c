@@ -91,13 +91,15 @@ static const struct {
 	{ VIRTIO_RDMA_CMD_DESTROY_SRQ, sizeof(struct virtio_rdma_cmd), true },
 	{ VIRTIO_RDMA_CMD_CREATE_FRMR, sizeof(struct virtio_rdma_cmd_create_frmr),
 	  false },
+	{ VIRTIO_RDMA_CMD_RESIZE_CQ, sizeof(struct virtio_rdma_cmd_resize_cq),
+	  true },
 	{ VIRTIO_RDMA_CMD_CREATE_ENDPOINT,
 	  sizeof(struct virtio_rdma_cmd_create_endpoint), false },
 	{ VIRTIO_RDMA_CMD_CLOSE_ENDPOINT, sizeof(struct virtio_rdma_cmd), true },
 };
 #define COMMANDS (int)(sizeof(commands) / sizeof(commands[0]))
 _Static_assert(sizeof(commands) / sizeof(commands[0]) ==
-	       VIRTIO_RDMA_CMD_COUNT - 2, "every command; 29 is none");
+	       VIRTIO_RDMA_CMD_COUNT - 1, "every command");
 
 static uint8_t buf[1024];
 
@@ -193,6 +195,7 @@ START_TEST(features_left_out)
 		{ VIRTIO_RDMA_CMD_DESTROY_MW, VIRTIO_RDMA_FEATURE(MW) },
 		{ VIRTIO_RDMA_CMD_CREATE_FRMR,
 		  VIRTIO_RDMA_FEATURE(FAST_REGISTER) },
+		{ VIRTIO_RDMA_CMD_RESIZE_CQ, VIRTIO_RDMA_FEATURE(CQ_RESIZE) },
 		{ VIRTIO_RDMA_CMD_CREATE_ENDPOINT,
 		  VIRTIO_RDMA_FEATURE(SHARED_ENDPOINT) },
 		{ VIRTIO_RDMA_CMD_CLOSE_ENDPOINT,
@@ -521,7 +524,7 @@ int main(void)
 	tc = add_case(s, "single", 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, unknown_command);
-	tcase_add_loop_test(tc, features_left_out, 0, 5);
+	tcase_add_loop_test(tc, features_left_out, 0, 6);
 	tcase_add_test(tc, answer_that_does_not_fit);
 	tcase_add_test(tc, reserved_fields);
 	tcase_add_test(tc, queue_pair_shapes);

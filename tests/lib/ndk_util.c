@@ -289,7 +289,7 @@ static void on_request(PVOID ctx, NDK_CONNECTOR *c)
 	struct listener *l = ctx;
 
 	pthread_mutex_lock(&l->lock);
-	l->queue[l->tail++ % 4096] = c;
+	l->queue[l->tail++ % LISTENER_QUEUE] = c;
 	pthread_cond_broadcast(&l->cond);
 	pthread_mutex_unlock(&l->lock);
 }
@@ -343,7 +343,7 @@ NDK_CONNECTOR *listener_next(struct listener *l)
 	       !pthread_cond_timedwait(&l->cond, &l->lock, &t))
 		;
 	if (l->head != l->tail)
-		c = l->queue[l->head++ % 4096];
+		c = l->queue[l->head++ % LISTENER_QUEUE];
 	pthread_mutex_unlock(&l->lock);
 	ck_assert_msg(c != NULL, "no connection request came");
 	return c;

@@ -86,11 +86,16 @@ struct sa sa_v4(int guest, uint16_t port);
 struct sa sa_v6(int guest, uint16_t port);
 uint16_t sa_port(const struct sa *sa);
 
+/* Requests that may wait to be taken.  A kernel has less room on its stack */
+#ifndef LISTENER_QUEUE
+#define LISTENER_QUEUE 4096
+#endif
+
 struct listener {
 	NDK_LISTENER *obj;
 	pthread_mutex_t lock;
 	pthread_cond_t cond;
-	NDK_CONNECTOR *queue[4096];
+	NDK_CONNECTOR *queue[LISTENER_QUEUE];
 	uint32_t head, tail;
 	struct sa addr;
 };

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The protocols of sleep and of completion events, in every order that there is.
 
-Spin walks through all states of doorbell.pml and arm.pml.  As they are written
-nothing may be lost; and each rule that can be taken away (-D in the model) must be
+Spin walks through all states of doorbell.pml, arm.pml and resize.pml.  As they are
+written nothing may be lost; and each rule that can be taken away (-D in the model) must be
 one without which something is."""
 
 from __future__ import annotations
@@ -88,6 +88,12 @@ class Model(unittest.TestCase):
 
     def test_arm_rules(self) -> None:
         self.needs_each_rule("arm.pml", 5)
+
+    def test_resize(self) -> None:
+        self.holds("resize.pml", "ENTRIES=12")
+
+    def test_resize_rules(self) -> None:
+        self.needs_each_rule("resize.pml", 6)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,8 @@ class Planted(unittest.TestCase):
         self.addCleanup(self._dir.cleanup)
         self.root = Path(self._dir.name)
         for part in ("docs", "guest-driver/core", "guest-driver/ndspi", "tests/unit",
-                     "tests/e2e", "tests/conformance", "tests/lib"):
+                     "tests/e2e", "tests/conformance", "tests/lib",
+                     "tests/guest"):
             shutil.copytree(ROOT / part, self.root / part)
 
     def change(self, name: str, old: str, new: str) -> None:

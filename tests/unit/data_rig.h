@@ -38,6 +38,10 @@
 #define RIG_SGE		15u
 #endif
 #define RIG_WINDOWS	8u
+#ifndef RIG_QUEUES	/* how many there may be */
+#define RIG_QUEUES	8u
+#define RIG_REGIONS	1024u
+#endif
 /* offsets in a guest's memory */
 #define RIG_CONTEXT	0x0u
 #define RIG_TABLES	0x10000u	/* page lists, bumped */
@@ -75,7 +79,9 @@ struct rig {
 	struct rig_guest a, b;
 };
 
-/* What both drivers negotiated; set before rig_start() */
+/* The worker is no thread but runs when the test says so; set before rig_start() */
+static bool rig_by_hand;
+/* What both drivers negotiated; likewise */
 static uint32_t rig_features;
 /* VIRTIO_RDMA_PD_xxx of both guests' domain; likewise */
 static uint32_t rig_pd_flags;
@@ -486,11 +492,12 @@ static inline void rig_tables(struct guest *g)
 {
 	ck_assert_int_eq(handle_table_init(&g->contexts, 8), 0);
 	ck_assert_int_eq(handle_table_init(&g->pds, 8), 0);
-	ck_assert_int_eq(handle_table_init(&g->cqs, 8), 0);
-	ck_assert_int_eq(handle_table_init(&g->mrs, 1024), 0);
+	ck_assert_int_eq(handle_table_init(&g->cqs, RIG_QUEUES), 0);
+	ck_assert_int_eq(handle_table_init(&g->mrs, RIG_REGIONS), 0);
 	ck_assert_int_eq(handle_table_init(&g->mws, RIG_WINDOWS), 0);
-	ck_assert_int_eq(handle_table_init(&g->qps, 8), 0);
-	ck_assert_int_eq(token_table_init(&g->claims, 1024 + RIG_WINDOWS), 0);
+	ck_assert_int_eq(handle_table_init(&g->qps, RIG_QUEUES), 0);
+	ck_assert_int_eq(token_table_init(&g->claims, RIG_REGIONS + RIG_WINDOWS),
+			 0);
 	ck_assert_int_eq(handle_table_init(&g->srqs, 8), 0);
 }
 
@@ -514,7 +521,7 @@ static inline void rig_guest_start(struct rig *r, struct rig_guest *x,
 				   const char *name, uint64_t gpa)
 {
 	guest_conf_defaults(&x->conf);
-	x->conf.max_mr = 1024;
+	x->conf.max_mr = RIG_REGIONS;
 	x->conf.max_mw = RIG_WINDOWS;
 	x->g.features = rig_features;
 	x->conf.rnr_timeout_ms = 100;
@@ -584,7 +591,8 @@ static inline void rig_start(struct rig *r, uint32_t poll_us)
 	memset(r, 0, sizeof(*r));
 	vlog_set_level(VL_ERROR);
 	ck_assert_int_eq(loop_create(&r->loop), 0);
-	ck_assert_int_eq(worker_start(&conf, r->loop, &r->worker), 0);
+	ck_assert_int_eq((rig_by_hand ? worker_create : worker_start)(
+				 &conf, r->loop, &r->worker), 0);
 	rig_guest_start(r, &r->a, "vm0", 0x100000);
 	rig_guest_start(r, &r->b, "vm1", 0x40000000);
 	rig_objects(r, &r->a);

@@ -5,6 +5,7 @@
  * One lock around everything.  An object stays until its file is closed, so
  * that a late touch of a freed one is seen as a wrong status, not as a crash.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -18,6 +19,8 @@ uint16_t fake_notify_page[2048] __attribute__((aligned(4096)));
 uint32_t fake_fail_status;
 uint32_t fake_features;
 unsigned fake_fail_maps;
+unsigned fake_old_rings;
+bool fake_lost_in_resize;
 void (*fake_in_notify)(void);
 
 struct fake fk = { .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -166,8 +169,15 @@ static void *fake_mmap(int fd, uint64_t offset, size_t size)
 
 static int fake_munmap(void *va, size_t size)
 {
-	(void)va;
 	(void)size;
+	/* who still looks there is found out */
+	pthread_mutex_lock(&fk.lock);
+	for (unsigned i = 0; i < MAX_OBJECTS; i++)
+		if (fk.objects[i].buffer == va && fk.objects[i].old_ring) {
+			memset(va, 0xdd, fk.objects[i].size);
+			fake_old_rings--;
+		}
+	pthread_mutex_unlock(&fk.lock);
 	return 0;
 }
 
@@ -183,6 +193,8 @@ void fake_install(void)
 	fake_map_notify = false;
 	fake_fail_status = 0;
 	fake_fail_maps = 0;
+	fake_old_rings = 0;
+	fake_lost_in_resize = false;
 	fake_features = VIRTIO_RDMA_FEATURES;
 	fake_in_notify = NULL;
 	memset(fake_notify_page, 0, sizeof(fake_notify_page));
@@ -193,6 +205,17 @@ void fake_remove(void)
 	for (unsigned i = 0; i < MAX_FILES; i++)
 		ck_assert_msg(!fk.files[i].open, "a device file is left open");
 	nd_sys = &nd_sys_linux;
+}
+
+const bool fake_real = false;
+
+struct sockaddr_in fake_v4(unsigned device, uint16_t port)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_port = htons(port) };
+
+	sa.sin_addr.s_addr = htonl(0xc0000201 + device);
+	return sa;
 }
 
 /* --------------------------------------------------------- for single tests */

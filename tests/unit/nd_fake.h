@@ -11,6 +11,7 @@
 #ifndef ND_FAKE_H
 #define ND_FAKE_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,6 +23,15 @@
 void fake_install(void);	/* before the first object */
 void fake_remove(void);		/* everything closed?  else the test fails */
 
+/*
+ * Tests that ask for no more than this, and wait for what takes time, run on a real
+ * device too, in a guest (tests/guest/nd_real.c): one device, which both ends
+ * are on.  fake_real says so.
+ */
+extern const bool fake_real;
+#define FAKE_TIMEOUT_MS 20000
+struct sockaddr_in fake_v4(unsigned device, uint16_t port);
+
 /* ------------------------------------------------------------ without engine */
 extern unsigned fake_kicks;		/* KICK ioctls */
 extern unsigned fake_ioctls;
@@ -29,7 +39,9 @@ extern bool fake_map_notify;		/* offer a notification page */
 extern uint16_t fake_notify_page[2048];
 extern uint32_t fake_fail_status;	/* the next ioctl says this, if not 0 */
 extern unsigned fake_fail_maps;		/* so many mmaps from now on fail */
+extern unsigned fake_old_rings;		/* of resized CQs, that are still mapped */
 extern uint32_t fake_features;		/* of files opened from now on; all */
+extern bool fake_lost_in_resize;		/* RESIZE_CQ moves, and says lost */
 /* called inside CQ_NOTIFY, before the kernel has the request */
 extern void (*fake_in_notify)(void);
 

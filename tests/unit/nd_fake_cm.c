@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 
 #include "nd_fake_int.h"
+#include "nddef.h"
 
 /* ---------------------------------------------------------------- objects */
 
@@ -41,6 +42,43 @@ static uint32_t create_cq(struct file *f, struct vrdma_uapi_create_cq *a)
 	a->buffer_offset = (uint64_t)cq->id << 32;
 	a->buffer_size = cq->size;
 	return 0;
+}
+
+/* The device's move, at once; what is mapped of the old ring stays until the
+ * library lets go of it */
+static void move_cq(struct object *cq, uint32_t depth)
+{
+	struct object *old = fk_make(cq->file, GONE);
+	struct virtio_rdma_cq_record *from = cq->buffer, *to;
+
+	old->buffer = cq->buffer;
+	old->size = cq->size;
+	old->old_ring = true;
+	fake_old_rings++;
+	cq->depth = depth;
+	to = new_buffer(cq, (RING_AT + depth * 32 + PAGE - 1) / PAGE * PAGE);
+	from->tail = cq->written;
+	cq->written = 0;
+	to->arm = __atomic_exchange_n(&from->arm, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&from->moved, 1, __ATOMIC_RELEASE);
+}
+
+uint32_t fk_resize_cq(struct file *f, struct vrdma_uapi_resize_cq *a)
+{
+	struct object *cq = fk_find(f, a->id, CQ);
+	uint32_t depth = fk_power_of_two(a->depth);
+
+	ck_assert_ptr_nonnull(cq);
+	if (!(fake_features & VIRTIO_RDMA_FEATURE(CQ_RESIZE)))
+		return (uint32_t)ND_NOT_SUPPORTED;
+	ck_assert(a->depth && depth <= 4096);
+	if (depth != cq->depth)
+		move_cq(cq, depth);
+	a->depth = depth;
+	a->ring_offset = RING_AT;
+	a->buffer_size = cq->size;
+	/* it answers, and is lost behind that */
+	return fake_lost_in_resize ? (uint32_t)ND_DEVICE_REMOVED : 0;
 }
 
 static uint32_t create_qp(struct file *f, struct vrdma_uapi_create_qp *a)
@@ -152,6 +190,8 @@ static void match(struct object *l)
 		c->peer = from;
 		from->peer = c;
 		c->priv = from->priv;
+		c->inbound = from->outbound;
+		c->outbound = from->inbound;
 		c->local = from->remote;
 		c->remote = from->local;
 		fk_event(l->file, l->asked[0].overlapped, 0, 0, 0);
@@ -185,6 +225,8 @@ static uint32_t do_connect(struct file *f, struct vrdma_uapi_connect *a)
 	c->state = CONNECTING;
 	c->remote = a->addr;
 	c->priv = a->priv;
+	c->inbound = a->inbound_reads;
+	c->outbound = a->outbound_reads;
 	c->request = a->overlapped;
 	l->backlog[l->queued++] = c;
 	match(l);
@@ -248,7 +290,8 @@ static uint32_t get_connection(struct file *f, struct vrdma_uapi_connection *a)
 	a->peer = c->remote;
 	a->priv = c->priv;
 	a->reason = c->reason;
-	a->inbound_reads = a->outbound_reads = 4;
+	a->inbound_reads = c->inbound;
+	a->outbound_reads = c->outbound;
 	a->valid = c->peer ? VRDMA_CONN_LOCAL | VRDMA_CONN_PEER |
 			     VRDMA_CONN_DATA : 0;
 	return 0;
@@ -430,6 +473,11 @@ static uint32_t do_open(struct file *f, struct vrdma_uapi_open *a)
 		a->config.max_srq = 16;
 		a->config.max_srq_depth = 512;
 	}
+	if (fake_features & VIRTIO_RDMA_FEATURE(CQ_RESIZE))
+		a->config.adapter_flags |= ND_ADAPTER_FLAG_CQ_RESIZE_SUPPORTED;
+	if (fake_features & VIRTIO_RDMA_FEATURE(CQ_MODERATION))
+		a->config.adapter_flags |=
+			ND_ADAPTER_FLAG_CQ_INTERRUPT_MODERATION_SUPPORTED;
 	a->features = fake_features;
 	addresses(f, a);
 	a->notify_mapped = fake_map_notify;
@@ -445,6 +493,7 @@ uint32_t fk_dispatch(struct file *f, unsigned long code, void *arg)
 	switch (code) {
 	case VRDMA_IOC_OPEN: return do_open(f, arg);
 	case VRDMA_IOC_CREATE_CQ: return create_cq(f, arg);
+	case VRDMA_IOC_RESIZE_CQ: return fk_resize_cq(f, arg);
 	case VRDMA_IOC_CREATE_QP: return create_qp(f, arg);
 	case VRDMA_IOC_CREATE_MR: return create_plain(f, arg, MR);
 	case VRDMA_IOC_CREATE_MW: return create_mw(f, arg);

@@ -39,6 +39,7 @@ struct object {
 	void *buffer;
 	uint64_t size;
 	/* CQ, SRQ */
+	bool old_ring;		/* all that is left of a CQ's ring */
 	uint32_t depth, written, threshold;
 	uint64_t notify[MAX_PENDING];
 	unsigned notifies;
@@ -53,6 +54,7 @@ struct object {
 	struct object *peer, *the_qp;
 	struct vrdma_uapi_sockaddr local, remote;
 	struct vrdma_uapi_private priv;
+	uint32_t inbound, outbound;	/* reads, as the peer makes possible */
 	bool indicated;
 	uint32_t reason;
 	uint64_t request;	/* CONNECT, ACCEPT or DISCONNECT pending */
@@ -87,6 +89,7 @@ struct object *fk_newest(enum kind kind);
 
 uint32_t fk_power_of_two(uint32_t n);
 
+uint32_t fk_resize_cq(struct file *f, struct vrdma_uapi_resize_cq *a);
 uint32_t fk_create_srq(struct file *f, struct vrdma_uapi_create_srq *a);
 uint32_t fk_modify_srq(struct file *f, struct vrdma_uapi_modify_srq *a);
 uint32_t fk_srq_notify(struct file *f, struct vrdma_uapi_request *a);

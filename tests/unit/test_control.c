@@ -43,6 +43,7 @@ static const struct {
 	{ VIRTIO_RDMA_CMD_MODIFY_SRQ, 40, 8, false },
 	{ VIRTIO_RDMA_CMD_DESTROY_SRQ, 8, 8, false },
 	{ VIRTIO_RDMA_CMD_CREATE_FRMR, 24, 16, true },
+	{ VIRTIO_RDMA_CMD_RESIZE_CQ, 32, 8, false },
 	{ VIRTIO_RDMA_CMD_CREATE_ENDPOINT, 32, 32, true },
 	{ VIRTIO_RDMA_CMD_CLOSE_ENDPOINT, 8, 8, false },
 };

@@ -19,7 +19,7 @@ START_TEST(bad_config)
 		{ offsetof(struct virtio_rdma_config, max_send_depth), 0 },
 		{ offsetof(struct virtio_rdma_config, max_send_depth), 16385 },
 		{ offsetof(struct virtio_rdma_config, max_recv_depth), 1u << 31 },
-		{ offsetof(struct virtio_rdma_config, max_cq_depth), 65537 },
+		{ offsetof(struct virtio_rdma_config, max_cq_depth), 262145 },
 		{ offsetof(struct virtio_rdma_config, max_send_sge), 17 },
 		{ offsetof(struct virtio_rdma_config, max_inline), 257 },
 		{ offsetof(struct virtio_rdma_config, max_caller_data), 513 },
@@ -309,7 +309,7 @@ START_TEST(destroy_refused)
 	fake_start();
 	a = open_adapter(0);
 	cq = make_cq(a, 8, NULL, NULL);
-	left = ((struct vrc_cq *)(void *)cq)->buffer;
+	left = ((struct vrc_cq *)(void *)cq)->first->buffer;
 	dmas = fake.dmas;
 	fake.status[VIRTIO_RDMA_CMD_DESTROY_CQ] = VIRTIO_RDMA_S_BUSY;
 	close_now(cq);

@@ -472,14 +472,14 @@ START_TEST(test_wheel)
 
 	now_ms = 5;
 	fired = 0;
-	wheel_init(&wheel, now_ms * 1000000);
+	wheel_init(&wheel, now_ms * 1000000, WHEEL_MS);
 	for (uint32_t i = 0; i < 1000; i++) {
 		wheel_timer_init(&timers[i].t);
 		timers[i].at = 0;
 		timers[i].due = 6 + (uint64_t)i * i % 3000;
 		wheel_set(&wheel, &timers[i].t, timers[i].due * 1000000);
 	}
-	ck_assert_int_ge(wheel_timeout_ms(&wheel, now_ms * 1000000), 0);
+	ck_assert_uint_le(wheel_timeout(&wheel, now_ms * 1000000), 1000000);
 	for (uint32_t i = 0; i < 1000; i += 3)
 		wheel_clear(&wheel, &timers[i].t);
 	for (prev = now_ms; now_ms < 4000;) {
@@ -496,7 +496,7 @@ START_TEST(test_wheel)
 		prev = now_ms;
 	}
 	ck_assert_uint_eq(fired, 666);
-	ck_assert_int_eq(wheel_timeout_ms(&wheel, now_ms * 1000000), -1);
+	ck_assert_uint_eq(wheel_timeout(&wheel, now_ms * 1000000), WHEEL_NEVER);
 }
 END_TEST
 

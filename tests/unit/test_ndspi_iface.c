@@ -308,7 +308,7 @@ START_TEST(adapter_info)
 	ck_assert_uint_eq(i.MaxRegistrationSize, 1ull << 30);
 	ck_assert_uint_eq(i.MaxReadSge, 2);
 	ck_assert_uint_eq(i.MaxCalleeData, 100);
-	ck_assert_uint_eq(i.AdapterFlags, 0x10001);
+	ck_assert_uint_eq(i.AdapterFlags, 0x10105);
 	i.InfoVersion = 1;
 	ck_assert_int_eq(a->lpVtbl->Query(a, &i, &cb), ND_SUCCESS);
 	i.InfoVersion = 3;

@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 #include <check.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -157,7 +158,9 @@ END_TEST
 /* What the library adds to an adapter: the device as it describes itself */
 START_TEST(device_of_the_adapter)
 {
+	ND2_ADAPTER_INFO info = { .InfoVersion = ND_VERSION_2 };
 	struct virtio_rdma_config config;
+	ULONG size = sizeof(info);
 	IVrdmaAdapter *x = NULL;
 
 	ASK(adapter, &IID_IVrdmaAdapter, (VOID **)&x);
@@ -165,7 +168,10 @@ START_TEST(device_of_the_adapter)
 	ck_assert_int_eq(x->lpVtbl->GetConfig(x, NULL), ND_INVALID_PARAMETER);
 	memset(&config, 0, sizeof(config));
 	ck_assert_int_eq(x->lpVtbl->GetConfig(x, &config), ND_SUCCESS);
-	ck_assert_uint_eq(vr_from_le32(config.max_cq_depth), 4096);
+	ck_assert_int_eq(adapter->lpVtbl->Query(adapter, &info, &size),
+			 ND_SUCCESS);
+	ck_assert_uint_eq(vr_from_le32(config.max_cq_depth),
+			  info.MaxCompletionQueueDepth);
 	x->lpVtbl->Release(x);
 }
 END_TEST
@@ -283,6 +289,7 @@ END_TEST
 START_TEST(flush_unconnected)
 {
 	ND2_RESULT r[4];
+	ULONG n = 0;
 
 	ck_assert_int_eq(qp->lpVtbl->Flush(qp), ND_SUCCESS);
 	ck_assert_uint_eq(cq->lpVtbl->GetResults(cq, r, 4), 0);
@@ -296,32 +303,51 @@ START_TEST(flush_unconnected)
 	ck_assert_int_eq(qp->lpVtbl->Receive(qp, (VOID *)7, &sge, 1),
 			 ND_SUCCESS);
 	ck_assert_int_eq(qp->lpVtbl->Flush(qp), ND_SUCCESS);
-	ck_assert_uint_eq(cq->lpVtbl->GetResults(cq, r, 4), 1);
+	for (int ms = 0; !n && ms < FAKE_TIMEOUT_MS; ms++) {
+		n = cq->lpVtbl->GetResults(cq, r, 4);
+		if (!n)
+			poll(NULL, 0, 1);
+	}
+	ck_assert_uint_eq(n, 1);
 	ck_assert_int_eq(r[0].Status, ND_CANCELED);
 	ck_assert_int_eq(r[0].RequestType, Nd2RequestTypeReceive);
 	ck_assert_ptr_eq(r[0].RequestContext, (VOID *)7);
 }
 END_TEST
 
-/* Not advertised, refused, and nothing lost */
+/* A device without it: not advertised, refused, and nothing lost */
 START_TEST(no_resize)
 {
 	ND2_ADAPTER_INFO info = { .InfoVersion = ND_VERSION_2 };
 	ULONG size = sizeof(info);
+	IND2CompletionQueue *plain;
 	KAFFINITY affinity = 0;
 	USHORT group = 0;
+	IND2Adapter *other;
+	HANDLE its_file;
 	ND2_RESULT r;
 
-	ck_assert_int_eq(adapter->lpVtbl->Query(adapter, &info, &size),
+	fake_features = 0;
+	ck_assert_int_eq(provider->lpVtbl->OpenAdapter(
+				 provider, &IID_IND2Adapter,
+				 ND_VRDMA_ADAPTER_ID(1), (VOID **)&other),
 			 ND_SUCCESS);
+	ck_assert_int_eq(other->lpVtbl->Query(other, &info, &size), ND_SUCCESS);
 	ck_assert_uint_eq(info.AdapterFlags &
 			  (ND_ADAPTER_FLAG_CQ_RESIZE_SUPPORTED |
 			   ND_ADAPTER_FLAG_CQ_INTERRUPT_MODERATION_SUPPORTED),
 			  0);
+	other->lpVtbl->CreateOverlappedFile(other, &its_file);
+	ck_assert_int_eq(other->lpVtbl->CreateCompletionQueue(
+				 other, &IID_IND2CompletionQueue, its_file, 8, 0,
+				 0, (VOID **)&plain), ND_SUCCESS);
 	fake_complete(1, VIRTIO_RDMA_OP_SEND, 0, 0);
-	ck_assert_int_eq(cq->lpVtbl->Resize(cq, 64), ND_NOT_SUPPORTED);
-	ck_assert_int_eq(cq->lpVtbl->Resize(cq, 1), ND_NOT_SUPPORTED);
-	ck_assert_uint_eq(cq->lpVtbl->GetResults(cq, &r, 1), 1);
+	ck_assert_int_eq(plain->lpVtbl->Resize(plain, 64), ND_NOT_SUPPORTED);
+	ck_assert_int_eq(plain->lpVtbl->Resize(plain, 1), ND_NOT_SUPPORTED);
+	ck_assert_uint_eq(plain->lpVtbl->GetResults(plain, &r, 1), 1);
+	plain->lpVtbl->Release(plain);
+	other->lpVtbl->Release(other);
+	CloseHandle(its_file);
 	ck_assert_int_eq(cq->lpVtbl->GetNotifyAffinity(cq, &group, &affinity),
 			 ND_SUCCESS);
 	ck_assert_uint_eq(group, 2);
@@ -360,10 +386,11 @@ START_TEST(address_lists)
 	NdFlushProviders();
 	ck_assert_int_eq(NdQueryAddressList(ND_QUERY_EXCLUDE_NDv1_ADDRESSES,
 					    NULL, &all), ND_BUFFER_OVERFLOW);
-	ck_assert_uint_gt(all, cb);
+	ck_assert_uint_ge(all, cb);
 	list = malloc(all);
 	ck_assert_int_eq(NdQueryAddressList(0, list, &all), ND_SUCCESS);
-	ck_assert_int_eq(list->iAddressCount, 2 * FAKE_DEVICES);
+	ck_assert_int_eq(list->iAddressCount,
+			 2 * (fake_real ? 1 : FAKE_DEVICES));
 	/* even an empty list wants to be asked with room for it */
 	ck_assert_int_eq(NdQueryAddressList(ND_QUERY_EXCLUDE_NDv2_ADDRESSES,
 					    NULL, &none), ND_BUFFER_OVERFLOW);
@@ -378,7 +405,7 @@ END_TEST
 
 START_TEST(check_and_resolve)
 {
-	struct sockaddr_in mine = v4("192.0.2.1"), far = v4("203.0.113.5"), at;
+	struct sockaddr_in mine = fake_v4(0, 0), far = v4("203.0.113.5"), at;
 	struct sockaddr_in6 six = { .sin6_family = AF_INET6 };
 	ULONG cb = sizeof(at);
 	VOID *a = &cb;
@@ -441,9 +468,11 @@ int main(void)
 	tcase_add_test(t, device_of_the_adapter);
 	tcase_add_test(t, nothing_pending);
 	tcase_add_loop_test(t, released_in_any_order, 0, 100);
-	tcase_add_test(t, mixed_queues);
 	tcase_add_test(t, flush_unconnected);
-	tcase_add_test(t, no_resize);
+	if (!fake_real) { /* these write to the rings */
+		tcase_add_test(t, mixed_queues);
+		tcase_add_test(t, no_resize);
+	}
 	tcase_add_test(t, address_lists);
 	tcase_add_test(t, check_and_resolve);
 	tcase_add_test(t, overlapped_file);

@@ -20,6 +20,7 @@ from vrdma_vm.scenario import (
 
 from case import Case
 from cases_hosts import TWO_HOSTS
+from cases_suites import KERNEL_SUITES, NDSPI_SUITES
 
 
 # -- the device comes up --
@@ -363,6 +364,7 @@ ALL: List[Case] = [
     Case("client-process-dies", client_process_dies, True),
     Case("server-process-dies", server_process_dies),
     Case("ndspi-conforms", ndspi_conforms, True),
+    *NDSPI_SUITES,
     Case("client-dies-disconnecting", client_dies_disconnecting, True),
     Case("server-dies-awaited", server_dies_being_waited_for),
     Case("guest-pauses-awaited", pause_of_the_one_waited_for),
@@ -382,6 +384,7 @@ ALL: List[Case] = [
            partial(who_disconnects, tool=KERNEL, who=who))
       for who in ("server", "both")],
     Case("vrdmad-dies-busy-kernel", partial(vrdmad_dies, tool=KERNEL)),
+    *KERNEL_SUITES,
     Case("guest-dies-awaited", guest_dies_being_waited_for),
     Case("peer-guest-dies", partial(peer_guest_dies, tool=USER), True),
     *TWO_HOSTS,

@@ -12,6 +12,7 @@ from vrdma_vm.scenario import (
     disconnects, expect, keep_transferring, loses, transfers, who_disconnects)
 
 from case import Case
+from cases_suites import PROGRAMS, SUITES, ndspi_suite, suite_passes
 from hosts import CABLE, TwoHosts
 
 V4, V6 = ADDRESSES["b"]
@@ -106,4 +107,9 @@ TWO_HOSTS: List[Case] = [
           partial(a_vrdmad_dies, whose="b", tool=KERNEL)),
     _case("peers-vrdmad-ends", a_vrdmad_ends),
     _case("cable-is-cut", cable_is_cut),
+    # a guest to itself, by iWARP all the same
+    *[_case(f"kernel-{suite}", partial(suite_passes, suite=suite))
+      for suite in SUITES],
+    *[_case(f"ndspi-{name}", partial(ndspi_suite, program=f"nd_test_{name}"))
+      for name in PROGRAMS],
 ]

@@ -20,6 +20,9 @@ from vrdma_vm.paths import build_dir, flavours                      # noqa: E402
 from case import Case           # noqa: E402
 from cases import ALL           # noqa: E402
 
+# Freed memory is poisoned and looked at, and what lies around an object
+MEMORY_DEBUGGING = " slub_debug=FZPU"
+
 HELP = """
 The guests are booted once for each kernel and shared by the tests, in order;
 after a test that left them unusable they are booted anew, and for the first test
@@ -134,6 +137,7 @@ def chosen(opts: argparse.Namespace, flavour: str, main: bool) -> List[Case]:
 
 def main() -> int:
     opts = options()
+    Lab.kernel_args = MEMORY_DEBUGGING
     if opts.list:
         for case in ALL:
             print(f"{case.name:28} {'all kernels' if case.every_kernel else ''}"

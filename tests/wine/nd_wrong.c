@@ -115,6 +115,7 @@ struct control {
 static const struct control controls[] = {
 	C(VRDMA_IOC_OPEN, vrdma_uapi_open),
 	C(VRDMA_IOC_CREATE_CQ, vrdma_uapi_create_cq),
+	C(VRDMA_IOC_RESIZE_CQ, vrdma_uapi_resize_cq),
 	C(VRDMA_IOC_CREATE_QP, vrdma_uapi_create_qp),
 	C(VRDMA_IOC_CREATE_SRQ, vrdma_uapi_create_srq),
 	C(VRDMA_IOC_MODIFY_SRQ, vrdma_uapi_modify_srq),

@@ -235,8 +235,10 @@ static void no_object(int fd, uint32_t id)
 					 .address = 4096, .length = 1 };
 	struct vrdma_uapi_create_qp qp = { .recv_cq = id, .send_cq = id };
 	struct vrdma_uapi_modify_srq m = { .id = id };
+	struct vrdma_uapi_resize_cq z = { .id = id, .depth = 8 };
 
 	SAYS(fd, FREE, o, STATUS_INVALID_HANDLE);
+	SAYS(fd, RESIZE_CQ, z, STATUS_INVALID_HANDLE);
 	SAYS(fd, CANCEL, o, STATUS_INVALID_HANDLE);
 	SAYS(fd, FLUSH, o, STATUS_INVALID_HANDLE);
 	SAYS(fd, CQ_NOTIFY, q, STATUS_INVALID_HANDLE);
@@ -352,6 +354,52 @@ static void test_mmap(void)
 	memset(rec, 0xee, size);
 	munmap(rec, size);
 	munmap(context, PAGE);
+}
+
+/* Another depth is another buffer; the old mapping stays with the process, and
+ * its record says that there is another one */
+static void test_cq_resize(void)
+{
+	int fd = opened();
+	struct vrdma_uapi_create_cq c = { .depth = 16 };
+	struct vrdma_uapi_resize_cq z = { .depth = 0 };
+	struct virtio_rdma_cq_record *old, *new;
+	size_t size;
+
+	SAYS(fd, CREATE_CQ, c, STATUS_SUCCESS);
+	z.id = c.id;
+	SAYS(fd, RESIZE_CQ, z, STATUS_INVALID_PARAMETER);
+	z.depth = ~0u;
+	SAYS(fd, RESIZE_CQ, z, STATUS_INVALID_PARAMETER);
+	old = MAP(c.buffer_size, MAP_SHARED, c.buffer_offset);
+	check(old != MAP_FAILED, "map a completion queue", 0);
+	old->arm = VIRTIO_RDMA_ARM_ANY;
+	old->interval = 77;
+	z.depth = 16;			/* it has that */
+	SAYS(fd, RESIZE_CQ, z, STATUS_SUCCESS);
+	IS(old->moved, 0u);
+	z.depth = 1000;
+	SAYS(fd, RESIZE_CQ, z, STATUS_SUCCESS);
+	IS(z.depth, 1024u);
+	IS(old->moved, 1u);
+	IS(old->arm, 0u);
+	memset(old, 0xff, c.buffer_size);
+	FAILS(MAP(c.buffer_size, MAP_SHARED, c.buffer_offset), EINVAL);
+	size = z.buffer_size;
+	new = MAP(size, MAP_SHARED, c.buffer_offset);
+	check(new != MAP_FAILED, "map the other buffer", 0);
+	IS(new->head, 0u);
+	IS(new->moved, 0u);
+	IS(new->arm, (uint32_t)VIRTIO_RDMA_ARM_ANY);
+	IS(new->interval, 77u);
+	z.depth = 4;
+	SAYS(fd, RESIZE_CQ, z, STATUS_SUCCESS);
+	IS(new->moved, 1u);
+	free_object(fd, c.id);
+	memset(new, 0xee, size);
+	close(fd);
+	munmap(old, c.buffer_size);
+	munmap(new, size);
 }
 
 /* A process that writes nonsense into everything it maps hurts itself only */
@@ -533,6 +581,7 @@ static void test_srq(void)
 	if (!offered)
 		return;
 	test_srq_limits();
+	test_cq_resize();
 	test_srq_mmap();
 	test_srq_notify();
 	test_srq_scribble();
