@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-or-later */
 /*
- * endpoints.c - who listens and who is connected, for the system's questions
+ * endpoints.c - end points in use, for the system's questions
  */
 #include "vrc.h"
 
@@ -10,25 +10,49 @@ static bool is_connected(enum vrc_conn_state s)
 	       s == VRC_CONN_DISCONNECTING;
 }
 
-/* lock held.  false: no end point of its own */
-static bool describe(struct vrc_obj *obj, struct vrdma_endpoint *e)
+static bool of_listener(const struct vrc_listener *l, struct vrdma_endpoint *e)
 {
-	const struct vrc_connector *c = (const void *)obj;
-	const struct vrc_listener *l = (const void *)obj;
+	e->listener = true;
+	e->local = l->addr;
+	return l->state == VRC_LISTENER_ACTIVE;
+}
 
-	memset(e, 0, sizeof(*e));
-	if (obj->cls->type != NdkObjectTypeListener &&
-	    obj->cls->type != NdkObjectTypeConnector)
-		return false;
-	e->user = obj->owner->flags & VRDMA_ADAPTER_USER;
-	if (obj->cls->type == NdkObjectTypeListener) {
-		e->listener = true;
-		e->local = l->addr;
-		return l->state == VRC_LISTENER_ACTIVE;
-	}
+static bool of_connector(const struct vrc_connector *c, struct vrdma_endpoint *e)
+{
+	e->connected = true;
 	e->local = c->local;
 	e->peer = c->peer;
 	return is_connected(c->state);
+}
+
+static bool of_shared(const struct vrc_shared_endpoint *s,
+		      struct vrdma_endpoint *e)
+{
+	e->local = s->addr;
+	return s->obj.state == VRC_OBJ_OPEN;
+}
+
+/* lock held.  false: no end point, or none yet, or none any more */
+static bool describe(struct vrc_obj *obj, struct vrdma_endpoint *e)
+{
+	bool is;
+
+	memset(e, 0, sizeof(*e));
+	switch (obj->cls->type) {
+	case NdkObjectTypeListener:
+		is = of_listener((const void *)obj, e);
+		break;
+	case NdkObjectTypeConnector:
+		is = of_connector((const void *)obj, e);
+		break;
+	case NdkObjectTypeSharedEndpoint:
+		is = of_shared((const void *)obj, e);
+		break;
+	default:
+		return false;
+	}
+	e->user = obj->owner->flags & VRDMA_ADAPTER_USER;
+	return is;
 }
 
 uint32_t vrdma_core_endpoints(struct vrdma_core *core,

@@ -126,12 +126,13 @@ void vrdma_close_adapter(NDK_ADAPTER *adapter);
 uint32_t vrdma_core_addresses(struct vrdma_core *core,
 			      struct virtio_rdma_addr *out, uint32_t max);
 
-/* Who listens and who is connected: how many there are, and up to max of them.
- * <= DISPATCH */
+/* Connections, listeners and shared endpoints: how many there are, and up to max of
+ * them.  <= DISPATCH */
 struct vrdma_endpoint {
 	struct virtio_rdma_addr local;
 	struct virtio_rdma_addr peer;	/* of a connection */
-	bool listener;			/* or a connection */
+	bool connected;			/* a connection */
+	bool listener;			/* a listener; neither: shared */
 	bool user;			/* of a process */
 };
 uint32_t vrdma_core_endpoints(struct vrdma_core *core,

@@ -231,29 +231,45 @@ static void dev_init(struct vrl_dev *dev, DEVICE_OBJECT *device,
 	INIT_LIST_HEAD(&dev->files);
 }
 
-/* The names end with the number */
-static NTSTATUS make_device(DRIVER_OBJECT *driver, u32 number,
-			    UNICODE_STRING *link, DEVICE_OBJECT **out)
+/* Prefix and number, cut where they do not fit */
+static void make_name(WCHAR *out, size_t max, const char *prefix, u32 number)
 {
-	static WCHAR device_name[] = L"\\Device\\vrdma0";
-	static WCHAR link_name[] = L"\\??\\vrdma0";
-	UNICODE_STRING name;
-	NTSTATUS status;
+	size_t n, i;
 
-	device_name[sizeof(device_name) / sizeof(WCHAR) - 2] =
-		(WCHAR)(L'0' + number);
-	link_name[sizeof(link_name) / sizeof(WCHAR) - 2] =
-		(WCHAR)(L'0' + number);
-	RtlInitUnicodeString(&name, device_name);
-	RtlInitUnicodeString(link, link_name);
+	for (n = 0; prefix[n] && n + 2 < max; n++)
+		;
+	for (i = 0; i < n; i++)
+		out[i] = (WCHAR)prefix[i];
+	out[n] = (WCHAR)('0' + number);
+	out[n + 1] = 0;
+}
+
+static NTSTATUS make_device(DRIVER_OBJECT *driver,
+			    const struct vrw_bottom_ops *bottom, u32 number,
+			    struct vrl_dev **out)
+{
+	DEVICE_OBJECT *device;
+	UNICODE_STRING name;
+	struct vrl_dev *dev;
+	NTSTATUS status;
+	WCHAR text[24];
+
+	make_name(text, ARRAY_SIZE(text), "\\Device\\vrdma", number);
+	RtlInitUnicodeString(&name, text);
 	status = IoCreateDevice(driver, sizeof(struct vrl_dev), &name,
 				FILE_DEVICE_NETWORK, FILE_DEVICE_SECURE_OPEN,
-				FALSE, out);
+				FALSE, &device);
 	if (!NT_SUCCESS(status))
 		return status;
-	status = IoCreateSymbolicLink(link, &name);
+	dev = device->DeviceExtension;
+	dev_init(dev, device, bottom, number);
+	make_name(dev->link_text, ARRAY_SIZE(dev->link_text), "\\??\\vrdma",
+		  number);
+	RtlInitUnicodeString(&dev->link, dev->link_text);
+	status = IoCreateSymbolicLink(&dev->link, &name);
 	if (!NT_SUCCESS(status))
-		IoDeleteDevice(*out);
+		IoDeleteDevice(device);
+	*out = dev;
 	return status;
 }
 
@@ -261,8 +277,6 @@ NTSTATUS vrw_device_start(DRIVER_OBJECT *driver,
 			  const struct vrw_bottom_ops *bottom, u32 number,
 			  struct vrl_dev **out)
 {
-	UNICODE_STRING link;
-	DEVICE_OBJECT *device;
 	struct vrl_dev *dev;
 	NTSTATUS status;
 
@@ -272,19 +286,16 @@ NTSTATUS vrw_device_start(DRIVER_OBJECT *driver,
 	driver->MajorFunction[IRP_MJ_CLEANUP] = on_cleanup;
 	driver->MajorFunction[IRP_MJ_CLOSE] = on_close;
 	driver->MajorFunction[IRP_MJ_DEVICE_CONTROL] = vrw_device_control;
-	status = make_device(driver, number, &link, &device);
+	status = make_device(driver, bottom, number, &dev);
 	if (!NT_SUCCESS(status))
 		return status;
-	dev = device->DeviceExtension;
-	dev_init(dev, device, bottom, number);
-	dev->link = link;
 	if (!alloc_parts(dev)) {
 		vrw_device_stop(dev);
 		return STATUS_INSUFFICIENT_RESOURCES;
 	}
 	/* a device that works is there when the driver has been started */
 	wait_for_completion(&dev->tried);
-	device->Flags &= ~DO_DEVICE_INITIALIZING;
+	dev->device->Flags &= ~DO_DEVICE_INITIALIZING;
 	*out = dev;
 	return STATUS_SUCCESS;
 }

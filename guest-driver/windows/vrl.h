@@ -97,6 +97,7 @@ struct vrw_bottom_ops {
 
 struct vrl_dev {
 	DEVICE_OBJECT *device;		/* constant */
+	WCHAR link_text[sizeof("\\??\\vrdma0")];
 	UNICODE_STRING link;		/* constant */
 	char name[16];
 	const struct vrw_bottom_ops *bottom;

@@ -514,12 +514,27 @@ static uint32_t count_of(NDIS_OID oid, void *room)
 	return c->Count;
 }
 
+static NDK_SHARED_ENDPOINT *shared_endpoint(NDK_ADAPTER *a)
+{
+	struct sa sa = sa_v4(0, 0);
+	NDK_SHARED_ENDPOINT *e = NULL;
+	NTSTATUS st;
+	struct op op;
+
+	op_init(&op);
+	st = a->Dispatch->NdkCreateSharedEndpoint(a, &sa.sa, sa.len, op_created,
+						  &op, &e);
+	assert_status(op_wait(&op, st), STATUS_SUCCESS);
+	return st == STATUS_PENDING ? (NDK_SHARED_ENDPOINT *)op.object : e;
+}
+
 START_TEST(connections_and_listeners)
 {
 	uint64_t room[ROOM / 8];
 	NDIS_NDK_CONNECTIONS *conns = (void *)room;
 	NDIS_NDK_LOCAL_ENDPOINTS *ends = (void *)room;
 	static struct consumer c;
+	NDK_SHARED_ENDPOINT *e;
 	struct listener l;
 
 	start();
@@ -535,6 +550,12 @@ START_TEST(connections_and_listeners)
 	ck_assert_uint_eq(ends->LocalEndpoints[0].Listener, TRUE);
 	ck_assert_uint_eq(ends->LocalEndpoints[0].Local.Ipv4.addr[3], 1);
 	listener_stop(&l);
+	e = shared_endpoint(c.base.adapter);
+	ck_assert_uint_eq(count_of(OID_NDK_LOCAL_ENDPOINTS, room), 1);
+	ck_assert_uint_eq(ends->LocalEndpoints[0].Listener, FALSE);
+	ck_assert_uint_eq(ends->LocalEndpoints[0].Local.Ipv4.addr[3], 1);
+	nd_close(e);
+	ck_assert_uint_eq(count_of(OID_NDK_LOCAL_ENDPOINTS, room), 0);
 	ep_disconnect_both(&c.ep, &c.peer);
 	ck_assert_uint_eq(count_of(OID_NDK_CONNECTIONS, room), 0);
 	consumer_close(&c);

@@ -184,12 +184,12 @@ static struct vrdma_endpoint *endpoints(struct vrn_adapter *a, uint32_t *n)
 	return e;
 }
 
-static uint32_t count(const struct vrdma_endpoint *e, uint32_t n, bool listener)
+static uint32_t count(const struct vrdma_endpoint *e, uint32_t n, bool connected)
 {
 	uint32_t i, sum = 0;
 
 	for (i = 0; i < n; i++)
-		sum += e[i].listener == listener;
+		sum += e[i].connected == connected;
 	return sum;
 }
 
@@ -203,7 +203,7 @@ static void fill_connections(NDIS_NDK_CONNECTIONS *c, ULONG size,
 	c->Header = vrn_header(NDIS_OBJECT_TYPE_DEFAULT, 1,
 			       offsetof(NDIS_NDK_CONNECTIONS, Connections));
 	for (i = 0; i < n; i++) {
-		if (e[i].listener)
+		if (!e[i].connected)
 			continue;
 		to_inet(&e[i].local, &to->Local);
 		to_inet(&e[i].peer, &to->Remote);
@@ -224,7 +224,7 @@ static NDIS_STATUS get_connections(struct vrn_adapter *a, void *buf,
 	if (!e)
 		return NDIS_STATUS_RESOURCES;
 	*needed = (UINT)(offsetof(NDIS_NDK_CONNECTIONS, Connections) +
-			 count(e, n, false) *
+			 count(e, n, true) *
 				 sizeof(NDIS_NDK_CONNECTION_ENTRY));
 	if (length >= *needed) {
 		fill_connections(buf, *needed, e, n);
@@ -235,7 +235,7 @@ static NDIS_STATUS get_connections(struct vrn_adapter *a, void *buf,
 	return status;
 }
 
-static void fill_listeners(NDIS_NDK_LOCAL_ENDPOINTS *l, ULONG size,
+static void fill_local(NDIS_NDK_LOCAL_ENDPOINTS *l, ULONG size,
 			   const struct vrdma_endpoint *e, uint32_t n)
 {
 	NDIS_NDK_LOCAL_ENDPOINT_ENTRY *to = l->LocalEndpoints;
@@ -246,17 +246,17 @@ static void fill_listeners(NDIS_NDK_LOCAL_ENDPOINTS *l, ULONG size,
 			       offsetof(NDIS_NDK_LOCAL_ENDPOINTS,
 					LocalEndpoints));
 	for (i = 0; i < n; i++) {
-		if (!e[i].listener)
+		if (e[i].connected)
 			continue;
 		to_inet(&e[i].local, &to->Local);
 		to->UserModeOwner = e[i].user;
-		to->Listener = TRUE;
+		to->Listener = e[i].listener;
 		to++;
 		l->Count++;
 	}
 }
 
-static NDIS_STATUS get_listeners(struct vrn_adapter *a, void *buf, UINT length,
+static NDIS_STATUS get_local(struct vrn_adapter *a, void *buf, UINT length,
 				 UINT *used, UINT *needed)
 {
 	NDIS_STATUS status = NDIS_STATUS_BUFFER_TOO_SHORT;
@@ -267,10 +267,10 @@ static NDIS_STATUS get_listeners(struct vrn_adapter *a, void *buf, UINT length,
 	if (!e)
 		return NDIS_STATUS_RESOURCES;
 	*needed = (UINT)(offsetof(NDIS_NDK_LOCAL_ENDPOINTS, LocalEndpoints) +
-			 count(e, n, true) *
+			 count(e, n, false) *
 				 sizeof(NDIS_NDK_LOCAL_ENDPOINT_ENTRY));
 	if (length >= *needed) {
-		fill_listeners(buf, *needed, e, n);
+		fill_local(buf, *needed, e, n);
 		*used = *needed;
 		status = NDIS_STATUS_SUCCESS;
 	}
@@ -298,7 +298,7 @@ static const struct oid_row rows[] = {
 	{ OID_PNP_SET_POWER, 4, NULL, set_power },
 	{ OID_NDK_SET_STATE, 1, NULL, set_ndk },
 	{ OID_NDK_CONNECTIONS, 0, get_connections, NULL },
-	{ OID_NDK_LOCAL_ENDPOINTS, 0, get_listeners, NULL },
+	{ OID_NDK_LOCAL_ENDPOINTS, 0, get_local, NULL },
 };
 
 /* <= DISPATCH, and beside any other request */
