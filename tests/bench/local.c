@@ -18,7 +18,8 @@
  *					own; sleeping: to the event (write, read:
  *					of the own completion)
  *		rate			M/s, each with a completion
- *		silent			M/s, one in 64 has a completion
+ *		silent			M/s, one in 64 has a completion (of large
+ *					messages more)
  *		bw			GB/s, of rate
  *		memcpy			GB/s between the same buffers, which lie
  *					in one piece for the caller

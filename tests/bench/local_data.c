@@ -6,8 +6,8 @@
  * where there are two.  A lane is one connection; all lanes share memory and
  * completion queues, so one look finds the completions of all.
  *
- * What is set beside each other takes turns in short slices, and the median of
- * the slices counts: whatever else the machine does meets all of them.
+ * Streams and copies take turns in slices (measure.h); with large messages less
+ * is on its way, or a slice would be long.
  */
 #include <errno.h>
 #include <semaphore.h>
@@ -24,7 +24,8 @@
 				 * receive was seen to end */
 #define BURST	  16		/* posts of a lane before the next has its turn */
 #define SILENT	  64		/* one in so many has a completion */
-#define SLICES	  5
+#define WINDOW	  (8u << 20)	/* bytes of a lane on their way, or 4 messages */
+#define MIN_TRIPS 100
 #define MAX_TRIPS 500000
 #define BOUND_NS  10000000000ull
 #define MANY_LOOKS (1u << 20)
@@ -256,7 +257,7 @@ static struct dist latency(uint64_t ns)
 	uint64_t stop = now_ns() + ns;
 	size_t n = 0;
 
-	while (n < MAX_TRIPS && (n < 2 || now_ns() < stop))
+	while (n < MAX_TRIPS && (n < MIN_TRIPS || now_ns() < stop))
 		v[n++] = w->sleeping ? sleeping_trip() : polled_trip();
 	return distribution(v, n);
 }
@@ -266,9 +267,23 @@ static struct dist latency(uint64_t ns)
 struct stream {
 	uint32_t every;			/* one in so many has a completion */
 	bool on;
+	uint64_t most;			/* on their way */
 	uint64_t posted, asked;		/* in all; completions asked for */
 	uint64_t ended, received;
 };
+
+/* Messages of a lane on their way */
+static uint32_t window(void)
+{
+	uint32_t n = WINDOW / w->size;
+
+	return n < 4 ? 4 : n < DEPTH ? n : DEPTH;
+}
+
+static uint32_t silent(void)
+{
+	return window() / 2 < SILENT ? window() / 2 : SILENT;
+}
 
 /* Ends with a completion, so that all can be known to have ended.  No more
  * are asked for than the queue takes: an overrun would end it all.  A send waits
@@ -278,15 +293,16 @@ static bool post_burst(struct stream *s, struct lane *l)
 	bool some = false;
 
 	for (int i = 0; i < BURST; i++) {
-		bool silent = (l->posted + 1) % s->every;
+		bool quiet = (l->posted + 1) % s->every;
 
 		if ((!s->on && l->posted % s->every == 0) ||
 		    s->asked - s->ended >= cq_depth || l->unheard == RECEIVES ||
-		    !post(l, silent ? NDK_OP_FLAG_SILENT_SUCCESS : 0))
+		    s->posted - s->ended * s->every >= s->most ||
+		    !post(l, quiet ? NDK_OP_FLAG_SILENT_SUCCESS : 0))
 			return some;
 		l->posted++;
 		s->posted++;
-		s->asked += !silent;
+		s->asked += !quiet;
 		some = true;
 	}
 	return some;
@@ -337,9 +353,12 @@ static void nothing_to_do(uint64_t *looks)
 /* Every queue kept full for ns: M/s */
 static double stream(uint32_t every, uint64_t ns)
 {
-	struct stream s = { .every = every, .on = true };
+	struct stream s = { .every = every, .on = true,
+			    .most = (uint64_t)window() * w->qps };
 	uint64_t begin = now_ns(), looks = 0;
 
+	for (uint32_t i = 0; i < w->qps; i++)
+		lane[i].posted = 0;
 	while (under_way(&s)) {
 		if (turn(&s))
 			looks = 0;
@@ -395,37 +414,26 @@ static double copies(void (*copy)(void), uint64_t ns)
 
 /* --- all of it ----------------------------------------------------------------------------- */
 
-/* The median of a few, which are sorted */
-static double middle(double *v)
-{
-	for (int i = 1; i < SLICES; i++)
-		for (int j = i; j > 0 && v[j] < v[j - 1]; j--) {
-			double t = v[j];
-
-			v[j] = v[j - 1];
-			v[j - 1] = t;
-		}
-	return v[SLICES / 2];
-}
-
 void local_data(const struct local_wish *wish)
 {
-	double rate[SLICES], silent[SLICES], whole[SLICES], pages[SLICES];
-	uint64_t ns = measure_ns() / 4 / SLICES;
+	static double rate[MEASURE_SLICES], quiet[MEASURE_SLICES],
+		whole[MEASURE_SLICES], pages[MEASURE_SLICES];
+	uint64_t ns = measure_ns() / 4 / MEASURE_SLICES;
 	struct dist d;
 
 	w = wish;
 	start();
 	d = latency(measure_ns() / 4);
-	for (int i = 0; i < SLICES; i++) {
+	for (int i = 0; i < MEASURE_SLICES; i++) {
 		whole[i] = copies(copy_whole, ns);
 		rate[i] = stream(1, ns);
 		pages[i] = copies(copy_pages, ns);
-		silent[i] = stream(SILENT, ns);
+		quiet[i] = stream(silent(), ns);
 	}
 	end();
 	dist_print(&d);
-	printf(" rate=%.4f silent=%.4f bw=%.3f memcpy=%.3f pages=%.3f\n",
-	       middle(rate), middle(silent), middle(rate) * w->size / 1000,
-	       middle(whole), middle(pages));
+	printf(" rate=%.4f silent=%.4f", slices_value(rate), slices_value(quiet));
+	printf(" bw=%.3f", slices_value(rate) * w->size / 1000);
+	printf(" memcpy=%.3f pages=%.3f\n", slices_value(whole),
+	       slices_value(pages));
 }

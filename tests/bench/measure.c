@@ -111,6 +111,19 @@ double mega_rate(uint64_t done, uint64_t ns)
 	return ns ? (double)done * 1000 / (double)ns : 0;
 }
 
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+double slices_value(double v[MEASURE_SLICES])
+{
+	qsort(v, MEASURE_SLICES, sizeof(*v), by_size);
+	return v[MEASURE_SLICES * 3 / 4];
+}
+
 double median(uint64_t *v, size_t n)
 {
 	qsort(v, n, sizeof(*v), by_value);

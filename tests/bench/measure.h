@@ -43,6 +43,13 @@ struct dist {
 struct dist distribution(uint64_t *v, size_t n);
 /* " p50=... p99=... p999=... mean=..." */
 void dist_print(const struct dist *d);
+/* What is set beside each other takes turns in that many short slices.  The
+ * quarter of them that something else on the machine disturbed least begins at
+ * what slices_value() gives: neither a lucky one nor one in which we did not run.
+ * Sorts them. */
+#define MEASURE_SLICES 40
+double slices_value(double v[MEASURE_SLICES]);
+
 /* Of what was done in ns: million a second */
 double mega_rate(uint64_t done, uint64_t ns);
 
