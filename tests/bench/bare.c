@@ -26,7 +26,7 @@
 #define STRIDE	 64
 #define OFFSET	 128		/* of the rings, behind their records */
 #define SILENT	 64
-#define BATCH	 16
+#define BATCH	 16		/* of either half, before it looks again */
 #define MIN_TRIPS 100
 #define MAX_TRIPS 500000
 
@@ -171,7 +171,8 @@ static double stream(struct bare *b, uint32_t every, uint64_t ns)
 	bool on = true;
 
 	while (on || posted % every || ended < asked) {
-		while ((on || posted % every) && asked - ended < 2 * DEPTH) {
+		for (int i = 0; i < BATCH && (on || posted % every) &&
+				asked - ended < 2 * DEPTH; i++) {
 			bool silent = (posted + 1) % every;
 
 			if (!post(b, posted, silent ? VIRTIO_RDMA_WR_SILENT : 0))
