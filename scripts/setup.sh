@@ -70,6 +70,9 @@ bench|libfabric-dev|-|its tcp and shm providers, for what streams
 bench|ucx-utils|-|ucx_perftest
 bench|iperf3|-|TCP, by another's program
 bench|gnuplot-nox|-|the plots
+bench|perftest|-|rxe inside the guests of `make bench-vm`
+bench|ibverbs-providers|-|its part of libibverbs
+bench|iproute2|-|rdma makes it
 nested|debootstrap|-|the root file system of the machine of `make nested`
 nested|e2fsprogs|-|mke2fs makes its disk
 lint|clang-format|-|make format

@@ -149,7 +149,7 @@ class Row:
                                   else "goal")
         return {"name": self.name, "unit": self.unit, "ours": round(mine, 4),
                 "peer": round(theirs, 4), "peer_name": name,
-                "ratio": round(mine / theirs, 3) if theirs else None}
+                "ratio": round(mine / theirs, 5) if theirs else None}
 
     def text(self, found: History) -> str:
         """The table's line, of a row that has an entry."""
@@ -158,7 +158,7 @@ class Row:
         theirs = f"{made['peer_name']} {made['peer']:.6g}"
         if isinstance(self.peer, Of):
             theirs += f" ({spread(self.peer.values(found))})"
-        ratio = f"{made['ratio']:.2f}x" if made["ratio"] is not None else "-"
+        ratio = f"{made['ratio']:.3g}x" if made["ratio"] is not None else "-"
         return (f"{self.name:36} {made['ours']:9.5g} {self.unit:7}"
                 f"({spread(self.ours.values(found))}) | {theirs} | {ratio}"
                 + (f"  goal {self.goal}" if self.goal else ""))

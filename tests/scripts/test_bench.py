@@ -26,8 +26,10 @@ sys.path[:0] = [str(_HERE.parent / "lib"), str(_HERE.parent / "bench")]
 import as_check                                                 # noqa: E402
 import bench_iwarp                                              # noqa: E402
 import bench_local                                              # noqa: E402
+import bench_vm                                                 # noqa: E402
 import figures                                                  # noqa: E402
 import peers                                                    # noqa: E402
+import perftest                                                 # noqa: E402
 from figures import BenchError, History, Of, Row, Source, Taken  # noqa: E402
 from plots import Curve, Plot                                   # noqa: E402
 
@@ -39,6 +41,13 @@ UCX = """\
 iterations,50.0_percentile_lat,avg_lat,overall_lat,avg_bw,overall_bw,avg_mr,overall_mr
 1000,0.100,0.300,0.400,10.00,1000.00,10,2000000
 2000,0.200,0.300,0.500,10.00,2000.00,10,4000000
+"""
+PERFTEST = """\
+ #bytes     #iterations    BW peak[MB/sec]    BW average[MB/sec]   MsgRate[Mpps]
+ 65536      100            12.00              10.00                0.000160
+---------------------------------------------------------------------------------------
+ #bytes #iterations    t_min[usec]    t_max[usec]  t_typical[usec]    t_avg[usec]
+ 64      300          350.00         9000.00      490.25             500.00
 """
 IPERF3 = json.dumps({"end": {"sum_sent": {"bits_per_second": 9e9},
                              "sum_received": {"bits_per_second": 8e9}}})
@@ -64,6 +73,15 @@ class Parsing(unittest.TestCase):
 
     def test_iperf3_counts_what_arrived(self) -> None:
         self.assertEqual({"bw": 1.0}, peers.parse_iperf3(IPERF3))
+
+    def test_perftest(self) -> None:
+        found = perftest.parse_bandwidth(PERFTEST, 65536)
+        self.assertAlmostEqual(10.48576, found["bw"])
+        self.assertAlmostEqual(0.16, found["rate"])
+        self.assertEqual({"min": 350.0, "p50": 490.25},
+                         perftest.parse_latency(PERFTEST, 64))
+        for size in (6553, 100):
+            self.assertRaises(BenchError, perftest.parse_latency, PERFTEST, size)
 
     def test_ours(self) -> None:
         found = figures.keyed(LOCAL, "write 64 1 polled")
@@ -169,7 +187,7 @@ class Rows(unittest.TestCase):
         self.assertEqual(
             {"name": "a_vs_b", "unit": "GB/s", "ours": 2.0, "peer": 4.0,
              "peer_name": "peer", "ratio": 0.5}, row.entry(FOUND))
-        for text in ("0.50x  goal >= 1", "(1..3)", "(2..8)"):
+        for text in ("| 0.5x  goal >= 1", "(1..3)", "(2..8)"):
             self.assertIn(text, row.text(FOUND))
 
     def test_goal_that_is_a_number(self) -> None:
@@ -190,7 +208,8 @@ class Rows(unittest.TestCase):
         """A row of a source that nobody takes would never be seen."""
         for rows, sources in ((bench_local.ROWS,
                                [*bench_local.HEAD, *bench_local.CURVES]),
-                              (bench_iwarp.ROWS, bench_iwarp.SOURCES)):
+                              (bench_iwarp.ROWS, bench_iwarp.SOURCES),
+                              (bench_vm.ROWS, bench_vm.sources(None))):
             known = {s.name for s in sources}
             for row in rows:
                 self.assertIn(row.ours.source, known, row.name)
@@ -206,10 +225,13 @@ class Rows(unittest.TestCase):
              "write64_rate_vs_bare_ring", "write64k_bw_vs_fi_shm",
              "write64k_bw_vs_memcpy", "write1m_bw_vs_memcpy",
              "write64_rate_per_worker", "connect_local_us",
-             "registration_ms_per_gib", "idle_cpu_percent")
+             "registration_ms_per_gib", "idle_cpu_percent",
+             "vm_write64k_bw_vs_rxe", "vm_write64_rate_vs_rxe",
+             "vm_write64_latency_vs_rxe")
 
     def test_names_that_others_look_for(self) -> None:
-        names = [r.name for r in (*bench_local.ROWS, *bench_iwarp.ROWS)]
+        names = [r.name for r in (*bench_local.ROWS, *bench_iwarp.ROWS,
+                                 *bench_vm.ROWS)]
         self.assertEqual(len(names), len(set(names)))
         for name in self.NAMES:
             self.assertIn(name, names)
