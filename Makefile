@@ -86,9 +86,13 @@ test-wine-linux: ## the same against a Linux guest in a VM
 	$(Q)scripts/setup.sh build guest windows
 	$(Q)$(MAKE) --no-print-directory all kmod windows-bin
 	$(Q)tests/wine/with_linux.py
-bench: ## ratios against peers, in one run
+bench: ## ratios against peers, in one run, without VMs (BENCH_ROUNDS=1: quick)
 	$(Q)scripts/setup.sh build bench
 	$(Q)$(MAKE) --no-print-directory bench-run
+bench-vm: ## two guests beside rxe in the same two (BENCH_ROUNDS=)
+	$(Q)scripts/setup.sh build guest bench
+	$(Q)$(MAKE) --no-print-directory all kmod
+	$(Q)python3 tests/bench/bench_vm.py
 coverage: deps ## line coverage of the tests that need no VM
 	$(Q)scripts/coverage.sh
 
@@ -123,5 +127,5 @@ windows: ## vrdma.sys, vrdmand.dll and the tools for Windows, checked
 	$(Q)$(MAKE) --no-print-directory windows-bin
 	$(Q)guest-driver/windows/check.sh $(O)/windows
 
-.PHONY: all deps qemu demo test check check-asan check-tsan check-vm nested bench \
+.PHONY: all deps qemu demo test check check-asan check-tsan check-vm nested bench bench-vm \
 	test-wine test-wine-linux windows coverage lint layers functions format clean help compile-flags

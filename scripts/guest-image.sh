@@ -9,7 +9,7 @@ root=$(dirname "$here")
 
 usage() {
 	cat <<END
-usage: guest-image.sh [-h] [-n] FLAVOUR OUT.cpio.gz
+usage: guest-image.sh [-h] [-n] [-r] FLAVOUR OUT.cpio.gz
 
 Packs a small root file system for a guest with Debian's kernel FLAVOUR (6.12
 or 6.1): busybox, the agent that runs commands for the host (tests/guest/),
@@ -19,7 +19,8 @@ the virtio bus modules of that kernel, and what has been built so far of
     \$O/bin/nd_*, ndk_ping     user tools, with the libraries they need
 
 O is the build directory (default: build). A module or tool that is missing is
-an error; -n packs without (for trying out the machinery alone).
+an error; -n packs without (for trying out the machinery alone).  -r packs rxe
+beside it, over virtio-net, and the programs that measure it, of this system.
 
 Prints the kernel and the image, tab-separated, once OUT is up to date. Nothing
 is done when OUT was made from the same inputs.
@@ -34,10 +35,12 @@ die() {
 }
 
 bare=0
-while getopts hn opt; do
+rxe=0
+while getopts hnr opt; do
 	case $opt in
 	h) usage; exit 0 ;;
 	n) bare=1 ;;
+	r) rxe=1 ;;
 	*) usage >&2; exit 2 ;;
 	esac
 done
@@ -52,6 +55,9 @@ modules=(virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_p
 	virtio_console)
 tools=(nd_info nd_ping ndk_ping vrdma_uapi nd_conform
 	nd_test_{memory,queues,connector,surface})
+# and with -r, with all that these modules need
+rxe_modules="virtio_net rdma_rxe crc32_generic rdma_ucm"
+rxe_tools="ib_write_bw ib_write_lat rdma"
 
 line=$("$here/kernel-fetch.sh" "$flavour" | tail -n 1)
 IFS=$'\t' read -r release vmlinuz moddir _ <<<"$line"
@@ -83,11 +89,30 @@ kos=$(our_modules)
 [ -n "$kos" ] || [ "$bare" = 1 ] || die "no module in $build/kmod/$release: make kmod"
 bins=$(our_tools)
 
+# rxe's part of libibverbs, which finds it by the file beside it.
+rxe_provider() {
+	dpkg -L ibverbs-providers 2>/dev/null | grep -E '/(librxe-[^/]*\.so|rxe\.driver)$' ||
+		die "no rxe in ibverbs-providers: scripts/setup.sh bench"
+}
+
+# paths; and names of modules, once each
+rxe_files=
+if [ "$rxe" = 1 ]; then
+	for t in $rxe_tools; do
+		bins+=$'\n'$(command -v "$t") || die "$t is missing: scripts/setup.sh bench"
+	done
+	rxe_files=$(rxe_provider)
+	mapfile -t -O "${#modules[@]}" modules < <(for m in $rxe_modules; do
+		modprobe -d "${moddir%/lib/modules/*}" -S "$release" --show-depends "$m" ||
+			die "kernel $release has no module $m"
+	done | sed -n 's,^insmod .*/\([^/]*\)\.ko.*,\1,p' | sort -u)
+fi
+
 key=$(
 	{
-		echo "$release $bare ${modules[*]}"
+		echo "$release $bare $rxe ${modules[*]}"
 		# shellcheck disable=SC2086 # one path a word is meant
-		cat "$0" "$here/lib/initramfs.sh" "$root"/tests/guest/* "$busybox" $kos $bins
+		cat "$0" "$here/lib/initramfs.sh" "$root"/tests/guest/* "$busybox" $kos $bins $rxe_files
 	} | sha256sum | cut -d' ' -f1
 )
 if [ -f "$out" ] && [ "$(cat "$out.key" 2>/dev/null)" = "$key" ]; then
@@ -124,6 +149,10 @@ add_tool() {
 }
 for f in $bins; do
 	add_tool "$f"
+done
+for f in $rxe_files; do
+	mkdir -p "$tree$(dirname "$f")"
+	cp -L "$f" "$tree$f"
 done
 
 # --- image ------------------------------------------------------------------

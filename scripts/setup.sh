@@ -12,7 +12,7 @@
 #   windows the compiler for Windows guests, and Wine to run what it makes
 #   nested  what makes the machine of `make nested`: a guest with guests of its own
 #   lint    clang-format, clang-tidy, cppcheck, shellcheck, sparse
-#   bench   libfabric, a peer that `make bench` measures beside us
+#   bench   peers that `make bench` measures beside us, and what draws it
 #   all     all of these (default)
 #   -n      only say what is missing; exit status 1 if anything is
 #
@@ -66,7 +66,13 @@ guest|libvirt-clients|-|virsh
 windows|gcc-mingw-w64-x86-64|-|compiler, driver kit headers and import libraries
 windows|wine64|-|runs the driver, the provider and the tools
 bench|libfabric-bin|-|fi_pingpong
-bench|libfabric-dev|-|its tcp provider, for what streams
+bench|libfabric-dev|-|its tcp and shm providers, for what streams
+bench|ucx-utils|-|ucx_perftest
+bench|iperf3|-|TCP, by another's program
+bench|gnuplot-nox|-|the plots
+bench|perftest|-|rxe inside the guests of `make bench-vm`
+bench|ibverbs-providers|-|its part of libibverbs
+bench|iproute2|-|rdma makes it
 nested|debootstrap|-|the root file system of the machine of `make nested`
 nested|e2fsprogs|-|mke2fs makes its disk
 lint|clang-format|-|make format

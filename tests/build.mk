@@ -39,7 +39,6 @@ SCRIPT_TESTS := $(wildcard tests/scripts/test_*.py tests/nested/test_*.py \
 WIRE_TESTS := $(wildcard tests/wire/test_*.py)
 IN_NET := $(O)/tests/wire/in_net
 SOAK := $(O)/tests/soak/soak
-BENCH := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
 # The Windows miniport, compiled here, with a stand-in for NDIS
 NDIS := $(patsubst %.c,$(O)/%,$(wildcard tests/ndis/test_*.c))
 NDIS_OBJ := $(patsubst %.c,$(O)/tests/obj/%.o,$(wildcard guest-driver/windows/ndis/*.c \
@@ -93,14 +92,15 @@ $(NDIS_OBJ): TEST_INC += -Iguest-driver/windows/ndis
 $(NDIS): %: %.o $(O)/tests/ndis/standin.o $(NDIS_OBJ) $(TEST_LIB_OBJ) \
 		$(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
-$(BENCH): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
-	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS) -lm
 
 $(IN_NET): %: %.o $(O)/tests/lib/netns.o
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^
 
-# Programs that take one figure each, ours and peers; bench_iwarp.py runs them
-BENCH_PARTS := $(foreach p,guests tcp fabric,$(O)/tests/bench/$(p))
+# Programs that take figures, of ours and of peers; the scripts beside them run them.
+# -O2, as vrdmad is: some of them are the half of a ring.
+BENCH_PARTS := $(foreach p,local bare cacheline guests tcp fabric,$(O)/tests/bench/$(p))
+$(patsubst %.c,$(O)/%.o,$(wildcard tests/bench/*.c)): TEST_CFLAGS += -O2
+$(O)/tests/bench/local: $(patsubst %.c,$(O)/%.o,$(wildcard tests/bench/local_*.c))
 $(O)/tests/bench/fabric: BENCH_LIBS := -lfabric
 $(BENCH_PARTS): %: %.o $(O)/tests/bench/measure.o $(TEST_LIB_OBJ) \
 		$(O)/libvrdmacore.a
@@ -171,9 +171,9 @@ soak: $(SOAK) vrdmad ## a million connections, kills and resets (SOAK_CYCLES=)
 check-run: tests
 	$(Q)tests/run.py $(RUN_ARGS) $(TEST_PROGRAMS) \
 		$(E2E:%=%@iwarp) $(CONFORMANCE:%=%@iwarp)
-bench-run: $(BENCH) $(BENCH_PARTS) vrdmad
-	$(Q)set -e; for b in $(BENCH) tests/bench/bench_iwarp.py; do \
-		VRDMAD=$(O)/bin/vrdmad $$b; done
+bench-run: $(BENCH_PARTS) vrdmad
+	$(Q)VRDMAD=$(O)/bin/vrdmad tests/bench/bench_local.py
+	$(Q)VRDMAD=$(O)/bin/vrdmad tests/bench/bench_iwarp.py
 
 include tests/explorer/build.mk
 include tests/fuzz/build.mk

@@ -58,8 +58,9 @@ class Artifacts:
     vrdmad: str
 
     @staticmethod
-    def make(flavour: str, bare: bool = False) -> "Artifacts":
-        """Builds or finds the guest's parts; `bare`: no driver, no tools.
+    def make(flavour: str, bare: bool = False, rxe: bool = False) -> "Artifacts":
+        """Builds or finds the guest's parts; `bare`: no driver, no tools; `rxe`:
+        it has that, too.
 
         VRDMA_KERNEL and VRDMA_IMAGE name them where nothing can be built.
         """
@@ -67,9 +68,10 @@ class Artifacts:
         kernel, image = (os.environ.get(f"VRDMA_{v}", "")
                          for v in ("KERNEL", "IMAGE"))
         if not (kernel and image):
-            kernel, image = ask(str(SCRIPTS / "guest-image.sh"),
-                                *(["-n"] if bare else []), flavour,
-                                str(build / f"guest-{flavour}.cpio.gz"))
+            words = (["-n"] if bare else []) + (["-r"] if rxe else [])
+            name = f"guest-{'rxe-' if rxe else ''}{flavour}.cpio.gz"
+            kernel, image = ask(str(SCRIPTS / "guest-image.sh"), *words, flavour,
+                                str(build / name))
         qemu = os.environ.get("VRDMA_QEMU")
         return Artifacts(
             flavour=flavour,

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * fabric.c - libfabric's tcp provider as a peer of the iWARP backend
+ * fabric.c - libfabric's tcp and shm providers as peers
  *
  * DOC: Two processes on the loopback of a network of their own, as in tcp.c.  One
  * writes into the other's memory with DEPTH writes on their way, as guests.c
  * does; its fi_pingpong has one message on its way and is no stream.  What a
  * completion means is left to the provider, which is the cheaper for it.
  *
- *	bandwidth SIZE		MB/s
+ *	bandwidth SIZE		MB/s; over BENCH_PROVIDER: tcp (default) or shm
  */
 #include <rdma/fabric.h>
 #include <rdma/fi_cm.h>
@@ -62,15 +62,21 @@ static void must(int ret, const char *doing)
 static struct fi_info *provider(void)
 {
 	struct fi_info *hints = fi_allocinfo(), *found = NULL;
+	const char *name = getenv("BENCH_PROVIDER");
+	bool tcp;
+
+	if (!name)
+		name = "tcp";
+	tcp = !strcmp(name, "tcp");
 
 	hints->caps = FI_MSG | FI_RMA;
 	hints->ep_attr->type = FI_EP_RDM;
 	hints->domain_attr->mr_mode = FI_MR_VIRT_ADDR | FI_MR_PROV_KEY |
 				      FI_MR_ALLOCATED;
 	hints->domain_attr->threading = FI_THREAD_DOMAIN;
-	hints->fabric_attr->prov_name = strdup("tcp");
-	must(fi_getinfo(FI_VERSION(1, 17), "10.0.0.1", NULL, FI_SOURCE, hints,
-			&found), "fi_getinfo(tcp)");
+	hints->fabric_attr->prov_name = strdup(name);
+	must(fi_getinfo(FI_VERSION(1, 17), tcp ? "10.0.0.1" : NULL, NULL,
+			tcp ? FI_SOURCE : 0, hints, &found), "fi_getinfo");
 	fi_freeinfo(hints);
 	return found;
 }
@@ -139,7 +145,7 @@ static double bandwidth(struct side *s, const struct card *to, size_t size)
 		else if (r != -FI_EAGAIN)
 			must((int)r, "fi_write");
 		ended += reap(s);
-		on = on && now_ns() - start < MEASURE_NS;
+		on = on && now_ns() - start < measure_ns();
 	}
 	return (double)size * (double)ended * 1000 / (double)(now_ns() - start);
 }

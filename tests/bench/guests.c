@@ -46,7 +46,7 @@ static uint32_t reap(struct ep *e)
 static double bandwidth(struct pair *p)
 {
 	uint64_t posted = 0, ended = 0, start = now_ns();
-	uint64_t stop = start + MEASURE_NS;
+	uint64_t stop = start + measure_ns();
 	bool on = true;
 
 	while (on || ended < posted) {
@@ -87,7 +87,7 @@ static double latency(struct pair *p)
 	uint64_t start = now_ns();
 	size_t n = 0, ended[2] = {0};
 
-	while (n < MEASURE_MAX_TRIPS && now_ns() - start < MEASURE_NS) {
+	while (n < MEASURE_MAX_TRIPS && now_ns() - start < measure_ns()) {
 		uint64_t begin = now_ns();
 
 		hop(&p->a, &p->b, (uint8_t)(n + 1));

@@ -83,7 +83,7 @@ static double bandwidth(int fd, size_t size)
 	uint64_t start = now_ns(), sent = 0;
 	uint8_t word;
 
-	while (now_ns() - start < MEASURE_NS) {
+	while (now_ns() - start < measure_ns()) {
 		all_out(fd, size);
 		sent += size;
 	}
@@ -100,7 +100,7 @@ static double latency(int fd, const struct measure *m)
 	uint64_t start = now_ns();
 	size_t n = 0;
 
-	while (n < MEASURE_MAX_TRIPS && now_ns() - start < MEASURE_NS) {
+	while (n < MEASURE_MAX_TRIPS && now_ns() - start < measure_ns()) {
 		uint64_t begin = now_ns();
 
 		all_out(fd, m->size);

@@ -97,7 +97,6 @@ struct fe {
 /* fe_mem.c */
 int fe_mem_init(struct fe *fe, size_t size);
 void fe_mem_fini(struct fe *fe);
-void *fe_mem_at(struct fe *fe, uint64_t gpa);
 
 /* fe_vq.c */
 int fe_vq_init(struct fe *fe, uint32_t index);

@@ -3,8 +3,9 @@
  * fe_mem.c - guest memory of the test front end: a sealed memfd
  *
  * Units of pages are handed out in a shuffled order, so that every page list a
- * test makes is as scattered as a guest's memory after a week of uptime.  A unit
- * is a page of 4 KiB, or a huge one (fe_mem_huge()).
+ * test makes is as scattered as a guest's memory after a week of uptime, unless
+ * fe_mem_contiguous() says otherwise.  A unit is a page of 4 KiB, or a huge one
+ * (fe_mem_huge()).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,11 +17,16 @@
 
 #include "fe_internal.h"
 
-static bool huge;
+static bool huge, contiguous;
 
 void fe_mem_huge(bool on)
 {
 	huge = on;
+}
+
+void fe_mem_contiguous(bool on)
+{
+	contiguous = on;
 }
 
 static uint64_t unit_size(const struct fe *fe)
@@ -99,9 +105,11 @@ static int units_init(struct fe *fe)
 	fe->free_unit = malloc(units * sizeof(*fe->free_unit));
 	if (!fe->free_unit)
 		return -ENOMEM;
+	/* a stack: what lies last is handed out first */
 	for (uint32_t i = 0; i < units; i++)
-		fe->free_unit[i] = i;
-	shuffle(fe->free_unit, units);
+		fe->free_unit[i] = units - 1 - i;
+	if (!contiguous)
+		shuffle(fe->free_unit, units);
 	fe->num_free = units;
 	return 0;
 }

@@ -50,6 +50,9 @@ struct fe_desc {
 /* Front ends made from now on have memory of huge pages, of 2 MiB, which the host
  * must have free; every fe_pages_alloc() takes whole ones */
 void fe_mem_huge(bool on);
+/* Front ends made from now on hand out pages in the order of their addresses:
+ * what lies together for the guest does so for the device */
+void fe_mem_contiguous(bool on);
 
 /* mem_size bytes of guest memory, a multiple of 2 MiB.  NULL: no memory */
 struct fe *fe_new(size_t mem_size, const struct fe_events *ev, void *arg);
@@ -92,6 +95,9 @@ void fe_pages_free(struct fe *fe, void *va, uint32_t count,
 		   const uint64_t *gpa);
 /* Guest physical address of a pointer that fe_pages_alloc() gave */
 uint64_t fe_gpa(struct fe *fe, const void *va);
+/* Where a guest physical address is: as the device sees it, apart from
+ * fe_pages_alloc()'s view.  NULL: no memory there */
+void *fe_mem_at(struct fe *fe, uint64_t gpa);
 /* The end of guest memory: the first address that is not there */
 uint64_t fe_gpa_end(struct fe *fe);
 

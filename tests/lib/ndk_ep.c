@@ -14,6 +14,8 @@ static void on_cq(PVOID ctx, NTSTATUS status)
 
 	e->cq_status = status;
 	e->cq_events++;
+	if (e->opts.on_event)
+		e->opts.on_event(e);
 }
 
 static void on_disconnect(PVOID ctx, ULONG reason)

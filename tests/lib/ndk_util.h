@@ -105,6 +105,7 @@ NTSTATUS listener_try(struct listener *l, NDK_ADAPTER *a, struct sa addr);
 NDK_CONNECTOR *listener_next(struct listener *l);
 void listener_stop(struct listener *l);
 
+struct ep;
 struct ep_opts {
 	uint32_t depth;			/* both queues, default 16 */
 	uint32_t sge;			/* default 4 */
@@ -114,6 +115,8 @@ struct ep_opts {
 	uint32_t cq_depth;		/* default 4 * depth */
 	struct ep *share;		/* uses its adapter, PD, CQ and memory */
 	NDK_SRQ *srq;			/* of that PD: receives come from there */
+	/* behind each event of the CQ, in the thread that brings it, or NULL */
+	void (*on_event)(struct ep *e);
 };
 
 struct ep {
