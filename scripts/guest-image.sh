@@ -102,10 +102,12 @@ if [ "$rxe" = 1 ]; then
 		bins+=$'\n'$(command -v "$t") || die "$t is missing: scripts/setup.sh bench"
 	done
 	rxe_files=$(rxe_provider)
-	mapfile -t -O "${#modules[@]}" modules < <(for m in $rxe_modules; do
+	needed=$(for m in $rxe_modules; do
 		modprobe -d "${moddir%/lib/modules/*}" -S "$release" --show-depends "$m" ||
 			die "kernel $release has no module $m"
-	done | sed -n 's,^insmod .*/\([^/]*\)\.ko.*,\1,p' | sort -u)
+	done) || exit 1
+	mapfile -t -O "${#modules[@]}" modules < <(sed -n \
+		's,^insmod .*/\([^/]*\)\.ko.*,\1,p' <<<"$needed" | sort -u)
 fi
 
 key=$(

@@ -148,7 +148,7 @@ $(ND_GUEST): $(O)/tests/guest/nd_real.o $(O)/libndspi.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CHECK_LIBS)
 all: $(ND_GUEST)
 
-tests: $(TEST_PROGRAMS) $(IN_NET) $(NESTED) vrdmad ndspi explorer
+tests: $(TEST_PROGRAMS) $(IN_NET) $(NESTED) vrdmad ndspi explorer $(filter-out %/fabric,$(BENCH_PARTS))
 unit: $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS) $(UNIT_WORK)
 	$(Q)tests/run.py $(RUN_ARGS) $^
 e2e: $(E2E) vrdmad

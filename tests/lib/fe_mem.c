@@ -192,8 +192,10 @@ static uint8_t *take_pages(struct fe *fe, uint32_t count, uint64_t *gpa)
 static void give_pages(struct fe *fe, uint32_t count, const uint64_t *gpa)
 {
 	pthread_mutex_lock(&fe->mem_lock);
-	for (uint32_t i = 0; i < count; i += fe->unit_pages)
-		fe->free_unit[fe->num_free++] = gpa_unit(fe, gpa[i]);
+	/* the last first, so that the next to ask gets them in the same order */
+	for (uint32_t n = units_of(fe, count); n > 0; n--)
+		fe->free_unit[fe->num_free++] =
+			gpa_unit(fe, gpa[(n - 1) * fe->unit_pages]);
 	pthread_mutex_unlock(&fe->mem_lock);
 }
 
@@ -204,16 +206,31 @@ static void close_window(const struct fe *fe, uint8_t *va, uint32_t count)
 	     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
+/* Units from page i on that lie together in the file */
+static uint32_t run_of_units(const struct fe *fe, uint32_t i, uint32_t count,
+			     const uint64_t *gpa)
+{
+	uint32_t first = gpa_unit(fe, gpa[i]), n = 1;
+
+	while (i + n * fe->unit_pages < count &&
+	       gpa_unit(fe, gpa[i + n * fe->unit_pages]) == first + n)
+		n++;
+	return n;
+}
+
 void *fe_pages_alloc(struct fe *fe, uint32_t count, uint64_t *gpa)
 {
 	uint8_t *va = count ? take_pages(fe, count, gpa) : NULL;
 	uint64_t size = unit_size(fe);
+	uint32_t units;
 
 	if (!va)
 		return NULL;
-	for (uint32_t i = 0; i < count; i += fe->unit_pages) {
-		if (mmap(va + (size_t)i * FE_PAGE, size, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_FIXED, fe->mem_fd,
+	for (uint32_t i = 0; i < count; i += units * fe->unit_pages) {
+		units = run_of_units(fe, i, count, gpa);
+		if (mmap(va + (size_t)i * FE_PAGE, units * size,
+			 PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_FIXED | MAP_POPULATE, fe->mem_fd,
 			 (off_t)(gpa_unit(fe, gpa[i]) * size)) == MAP_FAILED) {
 			fe_pages_free(fe, va, count, gpa);
 			return NULL;
