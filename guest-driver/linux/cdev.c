@@ -33,52 +33,12 @@ struct ioctl_row {
 static int ioc_open(struct vrl_file *f, void *arg)
 {
 	struct vrdma_uapi_open *a = arg;
-	struct virtio_rdma_addr addr[VIRTIO_RDMA_MAX_ADDRESSES];
-	u32 i;
+	int err = vrl_ioc_open(f, a);
 
-	if (f->adapter)
-		return -EINVAL;
-	if (a->version != VRDMA_UAPI_VERSION) {
-		a->status = STATUS_NOT_SUPPORTED;
-		return 0;
-	}
-	a->status = vrl_file_open(f);
-	if (a->status != STATUS_SUCCESS)
-		return 0;
-	a->notify_offset = 0;
-	a->notify_value = f->context.wake_queue;
-	a->notify_mapped = vrl_notify_page(f->dev, f->context.wake_queue) != 0;
-	a->features = vrdma_adapter_features(f->adapter);
-	vrdma_adapter_config(f->adapter, &a->config);
-	a->address_count = vrdma_core_addresses(f->dev->core, addr,
-						ARRAY_SIZE(addr));
-	a->address_count = min_t(u32, a->address_count, ARRAY_SIZE(addr));
-	memset(a->address, 0, sizeof(a->address));
-	for (i = 0; i < a->address_count; i++)
-		vrl_addr_from_wire(&addr[i], &a->address[i]);
-	return 0;
-}
-
-static int ioc_free(struct vrl_file *f, void *arg)
-{
-	struct vrdma_uapi_object *a = arg;
-	struct vrl_obj *obj = vrl_obj_find(f, a->id, 0);
-
-	a->status = obj ? STATUS_SUCCESS : STATUS_INVALID_HANDLE;
-	if (obj)
-		vrl_obj_close(obj);
-	return 0;
-}
-
-static int ioc_cancel(struct vrl_file *f, void *arg)
-{
-	struct vrdma_uapi_object *a = arg;
-	struct vrl_obj *obj = vrl_obj_find(f, a->id, 0);
-
-	a->status = obj ? STATUS_SUCCESS : STATUS_INVALID_HANDLE;
-	if (obj)
-		obj->ops->cancel(obj);
-	return 0;
+	if (!err && a->status == STATUS_SUCCESS)
+		a->notify_mapped =
+			vrl_notify_page(f->dev, f->context.wake_queue) != 0;
+	return err;
 }
 
 static const struct ioctl_row rows[] = {
@@ -94,7 +54,7 @@ static const struct ioctl_row rows[] = {
 	ROW(CREATE_MW, 0, vrl_ioc_create_mw),
 	ROW(CREATE_CONNECTOR, 0, vrl_ioc_create_connector),
 	ROW(CREATE_LISTENER, 0, vrl_ioc_create_listener),
-	ROW(FREE, ROW_LOST_OK, ioc_free),
+	ROW(FREE, ROW_LOST_OK, vrl_ioc_free),
 	ROW(REGISTER, ROW_UNLOCKED, vrl_ioc_register),
 	ROW(DEREGISTER, 0, vrl_ioc_deregister),
 	ROW(FLUSH, ROW_LOST_OK, vrl_ioc_flush),
@@ -109,7 +69,7 @@ static const struct ioctl_row rows[] = {
 	ROW(DISCONNECT, 0, vrl_ioc_disconnect),
 	ROW(LISTEN, 0, vrl_ioc_listen),
 	ROW(GET_REQUEST, 0, vrl_ioc_get_request),
-	ROW(CANCEL, ROW_LOST_OK, ioc_cancel),
+	ROW(CANCEL, ROW_LOST_OK, vrl_ioc_cancel),
 #undef ROW
 };
 
@@ -229,19 +189,9 @@ static int map_buffer(struct vm_area_struct *vma, const struct vrdma_dma *dma)
 
 static int map_object(struct vrl_file *f, struct vm_area_struct *vma, u64 offset)
 {
-	u64 id = offset >> VRL_MMAP_SHIFT;
-	struct vrl_obj *obj;
+	const struct vrdma_dma *dma = vrl_find_buffer(f, offset);
 
-	if ((id << VRL_MMAP_SHIFT) != offset || id > VRL_MAX_OBJECTS)
-		return -EINVAL;
-	obj = vrl_obj_find(f, id, 0);
-	if (obj && obj->type == VRL_CQ)
-		return map_buffer(vma, vrl_cq_buffer(obj));
-	if (obj && obj->type == VRL_QP)
-		return map_buffer(vma, vrl_qp_buffer(obj));
-	if (obj && obj->type == VRL_SRQ && vrl_srq_buffer(obj))
-		return map_buffer(vma, vrl_srq_buffer(obj));
-	return -EINVAL;
+	return dma ? map_buffer(vma, dma) : -EINVAL;
 }
 
 /*
@@ -343,27 +293,6 @@ static const struct file_operations vrl_fops = {
 };
 
 /* --- the device's side --------------------------------------------------------------------- */
-
-static void lose_objects(struct vrl_file *f)
-{
-	struct vrl_obj *obj;
-	unsigned long id;
-
-	mutex_lock(&f->lock);
-	xa_for_each(&f->objs, id, obj)
-		obj->ops->lost(obj);
-	mutex_unlock(&f->lock);
-}
-
-void vrl_files_device_lost(struct vrl_dev *dev)
-{
-	struct vrl_file *f;
-
-	mutex_lock(&dev->files_lock);
-	list_for_each_entry(f, &dev->files, node)
-		lose_objects(f);
-	mutex_unlock(&dev->files_lock);
-}
 
 void vrl_files_unmap_notify(struct vrl_dev *dev)
 {

@@ -23,7 +23,7 @@
 #include <linux/pm.h>
 #include <linux/slab.h>
 
-#include "vrl.h"
+#include "vrlf.h"
 
 #ifndef CONFIG_PM_SLEEP
 #error "vrdma recovers devices by virtio_device_freeze(): CONFIG_PM_SLEEP is needed"

@@ -60,13 +60,6 @@ void vrl_req_drop(struct vrl_req *req)
 	kfree(req);
 }
 
-NTSTATUS vrl_req_started(struct vrl_req *req, NTSTATUS status)
-{
-	if (status != STATUS_PENDING)
-		vrl_req_drop(req);
-	return status;
-}
-
 /*
  * The event keeps its request's objects until it is read: dropping them here
  * could free the file whose lock is held.
@@ -96,33 +89,6 @@ void vrl_req_complete(struct vrl_req *req, NTSTATUS status)
 	spin_unlock_irqrestore(&f->slock, flags);
 	if (dead)
 		vrl_req_drop(req);
-}
-
-void vrl_req_done(void *req, NTSTATUS status)
-{
-	vrl_req_complete(req, status);
-}
-
-static struct vrl_req *take_pending(struct vrl_obj *obj)
-{
-	struct vrl_file *f = obj->file;
-	struct vrl_req *req;
-	unsigned long flags;
-
-	spin_lock_irqsave(&f->slock, flags);
-	req = list_first_entry_or_null(&obj->pending, struct vrl_req, node);
-	if (req)
-		list_del_init(&req->node);
-	spin_unlock_irqrestore(&f->slock, flags);
-	return req;
-}
-
-void vrl_req_complete_all(struct vrl_obj *obj, NTSTATUS status)
-{
-	struct vrl_req *req;
-
-	while ((req = take_pending(obj)))
-		vrl_req_complete(req, status);
 }
 
 /* --- events to the process ------------------------------------------------------- */

@@ -151,8 +151,6 @@ int vrl_cdev_init(void);
 void vrl_cdev_exit(void);
 int vrl_cdev_add(struct vrl_dev *dev);
 void vrl_cdev_remove(struct vrl_dev *dev);
-/* After the core said that everything ended: what only the files know of */
-void vrl_files_device_lost(struct vrl_dev *dev);
 /* The BAR goes: point mapped notification pages elsewhere */
 void vrl_files_unmap_notify(struct vrl_dev *dev);
 

@@ -123,9 +123,15 @@ void vrl_obj_put(struct vrl_obj *obj)
 	kref_put(&obj->ref, obj_last);
 }
 
-void vrl_obj_close_done(void *obj)
+static void close_done(void *obj)
 {
 	vrl_obj_put(obj);
+}
+
+void vrl_obj_close_ndk(struct vrl_obj *obj, void *ndk)
+{
+	if (!ndk || vrl_ndk_close(ndk, close_done, obj) != STATUS_PENDING)
+		vrl_obj_put(obj);
 }
 
 void vrl_obj_no_op(struct vrl_obj *obj)

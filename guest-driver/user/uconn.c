@@ -99,9 +99,7 @@ static void conn_close(struct vrl_obj *obj)
 
 	vrl_listener_forget(c);
 	vrl_req_complete_all(obj, STATUS_CANCELLED);
-	if (!c->ndk || vrl_ndk_close(c->ndk, vrl_obj_close_done, obj) !=
-			       STATUS_PENDING)
-		vrl_obj_put(obj);
+	vrl_obj_close_ndk(obj, c->ndk);
 }
 
 /* NotifyDisconnect is cancelled without a trace; the rest ends the connection */
@@ -221,6 +219,28 @@ int vrl_ioc_connect(struct vrl_file *f, void *arg)
 	return 0;
 }
 
+/* A request of one that has begun to connect, or NULL and why in *status */
+static struct vrl_req *conn_request(struct vrl_conn *c, u64 overlapped,
+				    u32 *status)
+{
+	*status = STATUS_CONNECTION_INVALID;
+	if (!c->ndk)
+		return NULL;
+	*status = STATUS_INSUFFICIENT_RESOURCES;
+	return vrl_req_new(&c->obj, overlapped);
+}
+
+/* The same where it is all that the call says */
+static struct vrl_req *plain_request(struct vrl_file *f,
+				     struct vrdma_uapi_request *a)
+{
+	struct vrl_obj *obj = vrl_obj_find(f, a->id, VRL_CONNECTOR);
+
+	a->status = STATUS_INVALID_HANDLE;
+	return obj ? conn_request(to_conn(obj), a->overlapped, &a->status) :
+		     NULL;
+}
+
 /*
  * CompleteConnect and Accept: OPENING is set before the call, since its
  * completion may come at once.  A call that does not start takes it back,
@@ -239,24 +259,16 @@ static NTSTATUS end_opening(struct vrl_conn *c, struct vrl_req *req,
 int vrl_ioc_complete_connect(struct vrl_file *f, void *arg)
 {
 	struct vrdma_uapi_request *a = arg;
-	struct vrl_obj *obj = vrl_obj_find(f, a->id, VRL_CONNECTOR);
 	struct vrl_conn *c;
 	struct vrl_req *req;
 	bool opening;
 
 	if (!a->overlapped)
 		return -EINVAL;
-	a->status = STATUS_INVALID_HANDLE;
-	if (!obj)
-		return 0;
-	c = to_conn(obj);
-	a->status = STATUS_CONNECTION_INVALID;
-	if (!c->ndk)
-		return 0;
-	a->status = STATUS_INSUFFICIENT_RESOURCES;
-	req = vrl_req_new(obj, a->overlapped);
+	req = plain_request(f, a);
 	if (!req)
 		return 0;
+	c = to_conn(req->obj);
 	opening = set_state_unlocked(c, CONN_OPENING);
 	a->status = end_opening(c, req, opening,
 				c->ndk->Dispatch->NdkCompleteConnectEx(
@@ -278,11 +290,7 @@ int vrl_ioc_accept(struct vrl_file *f, void *arg)
 	a->status = STATUS_INVALID_HANDLE;
 	if (!find_conn_qp(f, a, &c, &qp))
 		return 0;
-	a->status = STATUS_CONNECTION_INVALID;
-	if (!c->ndk)
-		return 0;
-	a->status = STATUS_INSUFFICIENT_RESOURCES;
-	req = vrl_req_new(&c->obj, a->overlapped);
+	req = conn_request(c, a->overlapped, &a->status);
 	if (!req)
 		return 0;
 	opening = set_state_unlocked(c, CONN_OPENING);
@@ -365,8 +373,10 @@ int vrl_ioc_get_connection(struct vrl_file *f, void *arg)
 }
 
 /* slock held.  PENDING: to be queued */
-static NTSTATUS notify_status(const struct vrl_conn *c)
+static NTSTATUS notify_status(struct vrl_obj *obj)
 {
+	const struct vrl_conn *c = to_conn(obj);
+
 	switch (c->state) {
 	case CONN_OPENING:
 	case CONN_UP:
@@ -383,27 +393,7 @@ static NTSTATUS notify_status(const struct vrl_conn *c)
 
 int vrl_ioc_notify_disconnect(struct vrl_file *f, void *arg)
 {
-	struct vrdma_uapi_request *a = arg;
-	struct vrl_obj *obj = vrl_obj_find(f, a->id, VRL_CONNECTOR);
-	struct vrl_req *req;
-
-	if (!a->overlapped)
-		return -EINVAL;
-	a->status = STATUS_INVALID_HANDLE;
-	if (!obj)
-		return 0;
-	a->status = STATUS_INSUFFICIENT_RESOURCES;
-	req = vrl_req_new(obj, a->overlapped);
-	if (!req)
-		return 0;
-	spin_lock_irq(&f->slock);
-	a->status = notify_status(to_conn(obj));
-	if (a->status == STATUS_PENDING)
-		list_add_tail(&req->node, &obj->pending);
-	spin_unlock_irq(&f->slock);
-	if (a->status != STATUS_PENDING)
-		vrl_req_drop(req);
-	return 0;
+	return vrl_req_wait(f, arg, VRL_CONNECTOR, notify_status);
 }
 
 /*
@@ -414,24 +404,16 @@ int vrl_ioc_notify_disconnect(struct vrl_file *f, void *arg)
 int vrl_ioc_disconnect(struct vrl_file *f, void *arg)
 {
 	struct vrdma_uapi_request *a = arg;
-	struct vrl_obj *obj = vrl_obj_find(f, a->id, VRL_CONNECTOR);
 	struct vrl_conn *c;
 	struct vrl_req *req;
 	NTSTATUS status;
 
 	if (!a->overlapped)
 		return -EINVAL;
-	a->status = STATUS_INVALID_HANDLE;
-	if (!obj)
-		return 0;
-	c = to_conn(obj);
-	a->status = STATUS_CONNECTION_INVALID;
-	if (!c->ndk)
-		return 0;
-	a->status = STATUS_INSUFFICIENT_RESOURCES;
-	req = vrl_req_new(obj, a->overlapped);
+	req = plain_request(f, a);
 	if (!req)
 		return 0;
+	c = to_conn(req->obj);
 	status = c->ndk->Dispatch->NdkDisconnect(c->ndk, disconnected, req);
 	if (status == STATUS_PENDING)
 		set_state_unlocked(c, CONN_CLOSING);
@@ -439,7 +421,7 @@ int vrl_ioc_disconnect(struct vrl_file *f, void *arg)
 		set_state_unlocked(c, CONN_OVER);
 	if (status == STATUS_PENDING || status == STATUS_SUCCESS ||
 	    status == STATUS_IO_TIMEOUT)
-		vrl_req_complete_all(obj, STATUS_CONNECTION_DISCONNECTED);
+		vrl_req_complete_all(&c->obj, STATUS_CONNECTION_DISCONNECTED);
 	a->status = vrl_req_started(req, status);
 	return 0;
 }

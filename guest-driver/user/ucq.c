@@ -59,12 +59,8 @@ const struct vrdma_dma *vrl_qp_buffer(struct vrl_obj *obj)
 
 static void cq_close(struct vrl_obj *obj)
 {
-	struct vrl_cq *cq = to_cq(obj);
-
 	vrl_req_complete_all(obj, STATUS_CANCELLED);
-	if (!cq->ndk || vrl_ndk_close(cq->ndk, vrl_obj_close_done, obj) !=
-				STATUS_PENDING)
-		vrl_obj_put(obj);
+	vrl_obj_close_ndk(obj, to_cq(obj)->ndk);
 }
 
 static void cq_cancel(struct vrl_obj *obj)
@@ -193,43 +189,21 @@ int vrl_ioc_resize_cq(struct vrl_file *f, void *arg)
 	return 0;
 }
 
+static NTSTATUS notify_status(struct vrl_obj *obj)
+{
+	return to_cq(obj)->broken ?: STATUS_PENDING;
+}
+
 int vrl_ioc_cq_notify(struct vrl_file *f, void *arg)
 {
-	struct vrdma_uapi_request *a = arg;
-	struct vrl_obj *obj = vrl_obj_find(f, a->id, VRL_CQ);
-	struct vrl_req *req;
-	struct vrl_cq *cq;
-
-	if (!a->overlapped)
-		return -EINVAL;
-	a->status = STATUS_INVALID_HANDLE;
-	if (!obj)
-		return 0;
-	a->status = STATUS_INSUFFICIENT_RESOURCES;
-	req = vrl_req_new(obj, a->overlapped);
-	if (!req)
-		return 0;
-	cq = to_cq(obj);
-	spin_lock_irq(&f->slock);
-	a->status = cq->broken ?: STATUS_PENDING;
-	if (a->status == STATUS_PENDING)
-		list_add_tail(&req->node, &obj->pending);
-	spin_unlock_irq(&f->slock);
-	/* once queued it may have ended already: only the other case drops it */
-	if (a->status != STATUS_PENDING)
-		vrl_req_drop(req);
-	return 0;
+	return vrl_req_wait(f, arg, VRL_CQ, notify_status);
 }
 
 /* --- queue pair ------------------------------------------------------------------- */
 
 static void qp_close(struct vrl_obj *obj)
 {
-	struct vrl_qp *qp = to_qp(obj);
-
-	if (!qp->ndk || vrl_ndk_close(qp->ndk, vrl_obj_close_done, obj) !=
-				STATUS_PENDING)
-		vrl_obj_put(obj);
+	vrl_obj_close_ndk(obj, to_qp(obj)->ndk);
 }
 
 static void qp_free(struct vrl_obj *obj)

@@ -134,9 +134,7 @@ static void listener_close(struct vrl_obj *obj)
 		vrl_ndk_discard(a->ndk);
 		kfree(a);
 	}
-	if (!l->ndk || vrl_ndk_close(l->ndk, vrl_obj_close_done, obj) !=
-			       STATUS_PENDING)
-		vrl_obj_put(obj);
+	vrl_obj_close_ndk(obj, l->ndk);
 }
 
 static void listener_cancel(struct vrl_obj *obj)

@@ -21,11 +21,7 @@ static struct vrl_mw *to_mw(struct vrl_obj *obj)
 
 static void mw_close(struct vrl_obj *obj)
 {
-	struct vrl_mw *mw = to_mw(obj);
-
-	if (!mw->ndk || vrl_ndk_close(mw->ndk, vrl_obj_close_done, obj) !=
-				STATUS_PENDING)
-		vrl_obj_put(obj);
+	vrl_obj_close_ndk(obj, to_mw(obj)->ndk);
 }
 
 static void mw_free(struct vrl_obj *obj)

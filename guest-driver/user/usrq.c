@@ -45,12 +45,8 @@ const struct vrdma_dma *vrl_srq_buffer(struct vrl_obj *obj)
 
 static void srq_close(struct vrl_obj *obj)
 {
-	struct vrl_srq *srq = to_srq(obj);
-
 	vrl_req_complete_all(obj, STATUS_CANCELLED);
-	if (!srq->ndk || vrl_ndk_close(srq->ndk, vrl_obj_close_done, obj) !=
-				 STATUS_PENDING)
-		vrl_obj_put(obj);
+	vrl_obj_close_ndk(obj, to_srq(obj)->ndk);
 }
 
 /* It stays armed; a report with nobody waiting is dropped */
@@ -150,32 +146,19 @@ static void arm(struct vrl_srq *srq)
 		send_arm(srq, threshold);
 }
 
+static NTSTATUS notify_status(struct vrl_obj *obj)
+{
+	return to_srq(obj)->broken ?: STATUS_PENDING;
+}
+
 int vrl_ioc_srq_notify(struct vrl_file *f, void *arg)
 {
 	struct vrdma_uapi_request *a = arg;
-	struct vrl_obj *obj = vrl_obj_find(f, a->id, VRL_SRQ);
-	struct vrl_req *req;
+	int err = vrl_req_wait(f, a, VRL_SRQ, notify_status);
 
-	if (!a->overlapped)
-		return -EINVAL;
-	a->status = STATUS_INVALID_HANDLE;
-	if (!obj)
-		return 0;
-	a->status = STATUS_INSUFFICIENT_RESOURCES;
-	req = vrl_req_new(obj, a->overlapped);
-	if (!req)
-		return 0;
-	spin_lock_irq(&f->slock);
-	a->status = to_srq(obj)->broken ?: STATUS_PENDING;
-	if (a->status == STATUS_PENDING)
-		list_add_tail(&req->node, &obj->pending);
-	spin_unlock_irq(&f->slock);
-	/* once queued it may have ended already: only the other case drops it */
-	if (a->status != STATUS_PENDING)
-		vrl_req_drop(req);
-	else
-		arm(to_srq(obj));
-	return 0;
+	if (!err && a->status == STATUS_PENDING)
+		arm(to_srq(vrl_obj_find(f, a->id, VRL_SRQ)));
+	return err;
 }
 
 /* --- creation and change -------------------------------------------------------- */

@@ -115,7 +115,8 @@ bool vrl_obj_publish(struct vrl_obj *obj);		/* gives it its id */
 struct vrl_obj *vrl_obj_find(struct vrl_file *f, u32 id, enum vrl_type type);
 void vrl_obj_close(struct vrl_obj *obj);
 void vrl_obj_no_op(struct vrl_obj *obj);
-void vrl_obj_close_done(void *obj);			/* NDK_FN_CLOSE_COMPLETION */
+/* Part of ops->close: the NDK object's end is the object's; NULL: there is none */
+void vrl_obj_close_ndk(struct vrl_obj *obj, void *ndk);
 
 /* --- pin.c of the kernel's shell ------------------------------------------------ */
 
@@ -137,16 +138,23 @@ MDL *vrl_pin_mdl(struct vrl_pin *pin);
 struct vrl_req *vrl_req_new(struct vrl_obj *obj, u64 overlapped);
 void vrl_req_drop(struct vrl_req *req);			/* it ended inline */
 void vrl_req_complete(struct vrl_req *req, NTSTATUS status);
+
+ssize_t vrl_events_read(struct vrl_file *f, char __user *buf, size_t count,
+			bool nonblock);
+bool vrl_events_wait(struct vrl_file *f);		/* any there? */
+
+/* --- pending.c -------------------------------------------------------------------- */
+
 /* every request in obj->pending */
 void vrl_req_complete_all(struct vrl_obj *obj, NTSTATUS status);
 /* as NDK_FN_REQUEST_COMPLETION, context: the request */
 void vrl_req_done(void *req, NTSTATUS status);
 /* NDK call's return value: PENDING leaves the request, all else drops it */
 NTSTATUS vrl_req_started(struct vrl_req *req, NTSTATUS status);
-
-ssize_t vrl_events_read(struct vrl_file *f, char __user *buf, size_t count,
-			bool nonblock);
-bool vrl_events_wait(struct vrl_file *f);		/* any there? */
+/* An ioctl whose request waits in obj->pending, if status(obj), under slock, says
+ * PENDING; else that is its answer.  What the ioctl returns; f->lock held */
+int vrl_req_wait(struct vrl_file *f, struct vrdma_uapi_request *a,
+		 enum vrl_type type, NTSTATUS (*status)(struct vrl_obj *obj));
 
 /* --- wait.c --------------------------------------------------------------------- */
 
@@ -167,6 +175,10 @@ void vrl_ndk_discard(void *object);
 
 /* --- ioctls, each in the file of its object; f->lock held unless noted ----------- */
 
+/* notify_mapped: 0, the shell knows better */
+int vrl_ioc_open(struct vrl_file *f, void *arg);
+int vrl_ioc_free(struct vrl_file *f, void *arg);
+int vrl_ioc_cancel(struct vrl_file *f, void *arg);
 int vrl_ioc_create_cq(struct vrl_file *f, void *arg);
 int vrl_ioc_resize_cq(struct vrl_file *f, void *arg);
 int vrl_ioc_cq_notify(struct vrl_file *f, void *arg);
@@ -211,6 +223,11 @@ static inline u64 vrl_mmap_offset(const struct vrl_obj *obj)
 {
 	return (u64)obj->id << VRL_MMAP_SHIFT;
 }
+/* calls.c: what lies there, or NULL: nothing, or nothing now.  f->lock held */
+const struct vrdma_dma *vrl_find_buffer(struct vrl_file *f, u64 offset);
+
+/* calls.c: after the core said that everything ended, what only the files know of */
+void vrl_files_device_lost(struct vrl_dev *dev);
 
 /* --- addr.c --------------------------------------------------------------------- */
 

@@ -74,27 +74,6 @@ void vrl_dev_put(struct vrl_dev *dev)
 
 /* --- up and down -------------------------------------------------------------------- */
 
-static void lose_objects(struct vrl_file *f)
-{
-	struct vrl_obj *obj;
-	unsigned long id;
-
-	mutex_lock(&f->lock);
-	xa_for_each(&f->objs, id, obj)
-		obj->ops->lost(obj);
-	mutex_unlock(&f->lock);
-}
-
-void vrl_files_device_lost(struct vrl_dev *dev)
-{
-	struct vrl_file *f;
-
-	mutex_lock(&dev->files_lock);
-	list_for_each_entry(f, &dev->files, node)
-		lose_objects(f);
-	mutex_unlock(&dev->files_lock);
-}
-
 static void dev_down(struct vrl_dev *dev)
 {
 	WRITE_ONCE(dev->up, false);

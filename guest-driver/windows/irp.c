@@ -26,57 +26,6 @@ NTSTATUS vrw_irp_end(IRP *irp, NTSTATUS status, ULONG_PTR information)
 
 /* --- handlers that Linux has elsewhere, or not at all --------------------------- */
 
-static int ioc_open(struct vrl_file *f, void *arg)
-{
-	struct vrdma_uapi_open *a = arg;
-	struct virtio_rdma_addr addr[VIRTIO_RDMA_MAX_ADDRESSES];
-	u32 i;
-
-	if (f->adapter)
-		return -EINVAL;
-	if (a->version != VRDMA_UAPI_VERSION) {
-		a->status = STATUS_NOT_SUPPORTED;
-		return 0;
-	}
-	a->status = vrl_file_open(f);
-	if (a->status != STATUS_SUCCESS)
-		return 0;
-	a->notify_offset = 0;
-	a->notify_value = f->context.wake_queue;
-	a->notify_mapped = 0;
-	a->features = vrdma_adapter_features(f->adapter);
-	vrdma_adapter_config(f->adapter, &a->config);
-	a->address_count = vrdma_core_addresses(f->dev->core, addr,
-						ARRAY_SIZE(addr));
-	a->address_count = min_t(u32, a->address_count, ARRAY_SIZE(addr));
-	memset(a->address, 0, sizeof(a->address));
-	for (i = 0; i < a->address_count; i++)
-		vrl_addr_from_wire(&addr[i], &a->address[i]);
-	return 0;
-}
-
-static int ioc_free(struct vrl_file *f, void *arg)
-{
-	struct vrdma_uapi_object *a = arg;
-	struct vrl_obj *obj = vrl_obj_find(f, a->id, 0);
-
-	a->status = obj ? STATUS_SUCCESS : STATUS_INVALID_HANDLE;
-	if (obj)
-		vrl_obj_close(obj);
-	return 0;
-}
-
-static int ioc_cancel(struct vrl_file *f, void *arg)
-{
-	struct vrdma_uapi_object *a = arg;
-	struct vrl_obj *obj = vrl_obj_find(f, a->id, 0);
-
-	a->status = obj ? STATUS_SUCCESS : STATUS_INVALID_HANDLE;
-	if (obj)
-		obj->ops->cancel(obj);
-	return 0;
-}
-
 static int ioc_cookie(struct vrl_file *f, void *arg)
 {
 	struct vrdma_win_cookie *a = arg;
@@ -163,7 +112,7 @@ struct row {
 	[VRW_CTL_NR(NAME)] = { sizeof(struct type),			\
 			       offsetof(struct type, overlapped), flags, fn }
 static const struct row rows[] = {
-	ROW(VRDMA_IOC_OPEN, vrdma_uapi_open, ROW_CLOSED, ioc_open),
+	ROW(VRDMA_IOC_OPEN, vrdma_uapi_open, ROW_CLOSED, vrl_ioc_open),
 	ROW(VRDMA_IOC_CREATE_CQ, vrdma_uapi_create_cq, 0, vrl_ioc_create_cq),
 	ROW(VRDMA_IOC_RESIZE_CQ, vrdma_uapi_resize_cq, 0, vrl_ioc_resize_cq),
 	ROW(VRDMA_IOC_CREATE_QP, vrdma_uapi_create_qp, 0, vrl_ioc_create_qp),
@@ -179,7 +128,7 @@ static const struct row rows[] = {
 	    vrl_ioc_create_connector),
 	ROW(VRDMA_IOC_CREATE_LISTENER, vrdma_uapi_create, 0,
 	    vrl_ioc_create_listener),
-	ROW(VRDMA_IOC_FREE, vrdma_uapi_object, ROW_LOST_OK, ioc_free),
+	ROW(VRDMA_IOC_FREE, vrdma_uapi_object, ROW_LOST_OK, vrl_ioc_free),
 	REQUEST(VRDMA_IOC_REGISTER, vrdma_uapi_register, ROW_UNLOCKED,
 		vrl_ioc_register),
 	REQUEST(VRDMA_IOC_DEREGISTER, vrdma_uapi_request, 0,
@@ -201,7 +150,7 @@ static const struct row rows[] = {
 	ROW(VRDMA_IOC_LISTEN, vrdma_uapi_bind, 0, vrl_ioc_listen),
 	REQUEST(VRDMA_IOC_GET_REQUEST, vrdma_uapi_get_request, 0,
 		vrl_ioc_get_request),
-	ROW(VRDMA_IOC_CANCEL, vrdma_uapi_object, ROW_LOST_OK, ioc_cancel),
+	ROW(VRDMA_IOC_CANCEL, vrdma_uapi_object, ROW_LOST_OK, vrl_ioc_cancel),
 	ROW(VRDMA_WIN_COOKIE, vrdma_win_cookie, ROW_LOST_OK, ioc_cookie),
 	ROW(VRDMA_WIN_MAP, vrdma_win_map, 0, ioc_map),
 	ROW(VRDMA_WIN_UNMAP, vrdma_win_unmap, ROW_LOST_OK, ioc_unmap),

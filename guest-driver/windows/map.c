@@ -9,32 +9,11 @@
 #include "vrdma_win.h"
 #include "vrlf.h"
 
-static const struct vrdma_dma *buffer_of(struct vrl_obj *obj)
-{
-	switch (obj->type) {
-	case VRL_CQ:
-		return vrl_cq_buffer(obj);
-	case VRL_QP:
-		return vrl_qp_buffer(obj);
-	case VRL_SRQ:
-		return vrl_srq_buffer(obj);
-	default:
-		return NULL;
-	}
-}
-
 /* NULL: nothing to map at this offset */
 static const struct vrdma_dma *find_dma(struct vrl_file *f, u64 offset)
 {
-	u64 id = offset >> VRL_MMAP_SHIFT;
-	struct vrl_obj *obj;
-
-	if (offset == VRDMA_MMAP_CONTEXT)
-		return f->context.page;
-	if ((id << VRL_MMAP_SHIFT) != offset || id > VRL_MAX_OBJECTS)
-		return NULL;
-	obj = vrl_obj_find(f, (u32)id, 0);
-	return obj ? buffer_of(obj) : NULL;
+	return offset == VRDMA_MMAP_CONTEXT ? f->context.page :
+					      vrl_find_buffer(f, offset);
 }
 
 static void map_free(struct vrw_map *m)

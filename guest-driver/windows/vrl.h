@@ -143,8 +143,6 @@ void vrl_dev_get(struct vrl_dev *dev);
 void vrl_dev_put(struct vrl_dev *dev);
 /* any: the device died or asks for a reset */
 void vrw_device_lost(struct vrl_dev *dev);
-/* After the core said that everything ended: what only the files know of */
-void vrl_files_device_lost(struct vrl_dev *dev);
 __attribute__((format(printf, 3, 4)))
 void vrw_log(struct vrl_dev *dev, enum vrdma_log_level level, const char *fmt,
 	     ...);
