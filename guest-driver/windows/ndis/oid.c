@@ -3,7 +3,8 @@
  * oid.c - what NDIS asks and sets
  *
  * DOC: One row per OID: what it may be asked for, how long the answer is at least,
- * who gives it.  The dispatcher checks lengths and counts bytes.
+ * and what gives it: a number, a field of the adapter, or a function.  The
+ * dispatcher checks lengths and counts bytes.
  */
 #include "miniport.h"
 
@@ -12,9 +13,12 @@ typedef NDIS_STATUS oid_fn(struct vrn_adapter *a, void *buf, UINT length,
 
 struct oid_row {
 	NDIS_OID oid;
-	UINT least;			/* bytes */
+	UINT least;			/* bytes; of a number or field, exactly */
 	oid_fn *query;
 	oid_fn *set;
+	ULONG number;			/* without query: the answer, unless */
+	UINT field;			/* offset in struct vrn_adapter, else 0 */
+	bool settable;			/* the field */
 };
 
 static void put(void *buf, const void *data, UINT size, UINT *used)
@@ -22,27 +26,6 @@ static void put(void *buf, const void *data, UINT size, UINT *used)
 	memcpy(buf, data, size);
 	*used = size;
 }
-
-static NDIS_STATUS put_u32(void *buf, ULONG v, UINT *used)
-{
-	put(buf, &v, sizeof(v), used);
-	return NDIS_STATUS_SUCCESS;
-}
-
-#define CONSTANT(name, value)						\
-	static NDIS_STATUS name(struct vrn_adapter *a, void *buf,	\
-				UINT length, UINT *used, UINT *needed)	\
-	{								\
-		(void)a;						\
-		(void)length;						\
-		(void)needed;						\
-		return put_u32(buf, value, used);			\
-	}
-CONSTANT(get_block, VRN_FRAME)
-CONSTANT(get_vendor, 0xffffff)		/* no IEEE number */
-CONSTANT(get_version, VRN_VERSION)
-CONSTANT(get_multicast_size, VRN_MULTICAST)
-CONSTANT(get_zero, 0)			/* frames, of which there are none */
 
 static NDIS_STATUS get_description(struct vrn_adapter *a, void *buf,
 				   UINT length, UINT *used, UINT *needed)
@@ -54,51 +37,6 @@ static NDIS_STATUS get_description(struct vrn_adapter *a, void *buf,
 	if (length < sizeof(text))
 		return NDIS_STATUS_BUFFER_TOO_SHORT;
 	put(buf, text, sizeof(text), used);
-	return NDIS_STATUS_SUCCESS;
-}
-
-static NDIS_STATUS get_mac(struct vrn_adapter *a, void *buf, UINT length,
-			   UINT *used, UINT *needed)
-{
-	(void)length;
-	(void)needed;
-	put(buf, a->mac, sizeof(a->mac), used);
-	return NDIS_STATUS_SUCCESS;
-}
-
-static NDIS_STATUS get_filter(struct vrn_adapter *a, void *buf, UINT length,
-			      UINT *used, UINT *needed)
-{
-	(void)length;
-	(void)needed;
-	return put_u32(buf, a->filter, used);
-}
-
-static NDIS_STATUS set_filter(struct vrn_adapter *a, void *buf, UINT length,
-			      UINT *used, UINT *needed)
-{
-	(void)length;
-	(void)needed;
-	memcpy(&a->filter, buf, sizeof(a->filter));
-	*used = sizeof(a->filter);
-	return NDIS_STATUS_SUCCESS;
-}
-
-static NDIS_STATUS get_lookahead(struct vrn_adapter *a, void *buf, UINT length,
-				 UINT *used, UINT *needed)
-{
-	(void)length;
-	(void)needed;
-	return put_u32(buf, a->lookahead, used);
-}
-
-static NDIS_STATUS set_lookahead(struct vrn_adapter *a, void *buf, UINT length,
-				 UINT *used, UINT *needed)
-{
-	(void)length;
-	(void)needed;
-	memcpy(&a->lookahead, buf, sizeof(a->lookahead));
-	*used = sizeof(a->lookahead);
 	return NDIS_STATUS_SUCCESS;
 }
 
@@ -280,31 +218,36 @@ static NDIS_STATUS get_local(struct vrn_adapter *a, void *buf, UINT length,
 
 /* --- dispatch ----------------------------------------------------------------------------- */
 
+#define NUMBER(oid, n)	{ oid, sizeof(ULONG), .number = (n) }
+#define FIELD(oid, member, may_be_set)					\
+	{ oid, sizeof(((struct vrn_adapter *)NULL)->member),		\
+	  .field = offsetof(struct vrn_adapter, member),		\
+	  .settable = (may_be_set) }
 static const struct oid_row rows[] = {
-	{ OID_GEN_TRANSMIT_BLOCK_SIZE, 4, get_block, NULL },
-	{ OID_GEN_RECEIVE_BLOCK_SIZE, 4, get_block, NULL },
-	{ OID_GEN_VENDOR_ID, 4, get_vendor, NULL },
-	{ OID_GEN_VENDOR_DESCRIPTION, 0, get_description, NULL },
-	{ OID_GEN_CURRENT_PACKET_FILTER, 4, get_filter, set_filter },
-	{ OID_GEN_CURRENT_LOOKAHEAD, 4, get_lookahead, set_lookahead },
-	{ OID_GEN_MAXIMUM_TOTAL_SIZE, 4, get_block, NULL },
-	{ OID_GEN_VENDOR_DRIVER_VERSION, 4, get_version, NULL },
-	{ OID_GEN_XMIT_OK, 4, get_zero, NULL },
-	{ OID_GEN_RCV_OK, 4, get_zero, NULL },
-	{ OID_802_3_PERMANENT_ADDRESS, 6, get_mac, NULL },
-	{ OID_802_3_CURRENT_ADDRESS, 6, get_mac, NULL },
-	{ OID_802_3_MULTICAST_LIST, 0, NULL, set_multicast },
-	{ OID_802_3_MAXIMUM_LIST_SIZE, 4, get_multicast_size, NULL },
-	{ OID_PNP_SET_POWER, 4, NULL, set_power },
-	{ OID_NDK_SET_STATE, 1, NULL, set_ndk },
-	{ OID_NDK_CONNECTIONS, 0, get_connections, NULL },
-	{ OID_NDK_LOCAL_ENDPOINTS, 0, get_local, NULL },
+	NUMBER(OID_GEN_TRANSMIT_BLOCK_SIZE, VRN_FRAME),
+	NUMBER(OID_GEN_RECEIVE_BLOCK_SIZE, VRN_FRAME),
+	NUMBER(OID_GEN_VENDOR_ID, 0xffffff),	/* no IEEE number */
+	{ OID_GEN_VENDOR_DESCRIPTION, 0, .query = get_description },
+	FIELD(OID_GEN_CURRENT_PACKET_FILTER, filter, true),
+	FIELD(OID_GEN_CURRENT_LOOKAHEAD, lookahead, true),
+	NUMBER(OID_GEN_MAXIMUM_TOTAL_SIZE, VRN_FRAME),
+	NUMBER(OID_GEN_VENDOR_DRIVER_VERSION, VRN_VERSION),
+	NUMBER(OID_GEN_XMIT_OK, 0),		/* frames, of which there are none */
+	NUMBER(OID_GEN_RCV_OK, 0),
+	FIELD(OID_802_3_PERMANENT_ADDRESS, mac, false),
+	FIELD(OID_802_3_CURRENT_ADDRESS, mac, false),
+	{ OID_802_3_MULTICAST_LIST, 0, .set = set_multicast },
+	NUMBER(OID_802_3_MAXIMUM_LIST_SIZE, VRN_MULTICAST),
+	{ OID_PNP_SET_POWER, 4, .set = set_power },
+	{ OID_NDK_SET_STATE, 1, .set = set_ndk },
+	{ OID_NDK_CONNECTIONS, 0, .query = get_connections },
+	{ OID_NDK_LOCAL_ENDPOINTS, 0, .query = get_local },
 };
 
 /* <= DISPATCH, and beside any other request */
 static const struct oid_row direct_rows[] = {
-	{ OID_NDK_STATISTICS, sizeof(NDIS_NDK_STATISTICS_INFO), get_statistics,
-	  NULL },
+	{ OID_NDK_STATISTICS, sizeof(NDIS_NDK_STATISTICS_INFO),
+	  .query = get_statistics },
 };
 
 const NDIS_OID vrn_oids[] = {
@@ -319,23 +262,51 @@ const NDIS_OID vrn_oids[] = {
 };
 const ULONG vrn_oids_size = sizeof(vrn_oids);
 
+static bool has_value(const struct oid_row *row)
+{
+	return !row->query && !row->set;
+}
+
+static bool allows(const struct oid_row *row, bool set)
+{
+	if (has_value(row))
+		return !set || row->settable;
+	return set ? row->set : row->query;
+}
+
+/* A number or a field, which the buffer has room for */
+static NDIS_STATUS move_value(struct vrn_adapter *a, const struct oid_row *row,
+			      bool set, void *buf, UINT *used)
+{
+	uint8_t *field = (uint8_t *)a + row->field;
+
+	if (set)
+		memcpy(field, buf, row->least);
+	else
+		memcpy(buf, row->field ? field : (const void *)&row->number,
+		       row->least);
+	*used = row->least;
+	return NDIS_STATUS_SUCCESS;
+}
+
 static NDIS_STATUS run(struct vrn_adapter *a, const struct oid_row *row,
 		       NDIS_OID_REQUEST *r)
 {
 	bool set = r->RequestType == NdisRequestSetInformation;
-	oid_fn *fn = set ? row->set : row->query;
-	NDIS_STATUS status;
+	void *buf = r->DATA.InformationBuffer;
+	UINT length = r->DATA.InformationBufferLength;
 
-	if (!fn)
+	if (!allows(row, set))
 		return NDIS_STATUS_NOT_SUPPORTED;
 	r->DATA.BytesNeeded = row->least;
-	if (r->DATA.InformationBufferLength < row->least)
+	if (length < row->least)
 		return set ? NDIS_STATUS_INVALID_LENGTH :
 			     NDIS_STATUS_BUFFER_TOO_SHORT;
-	status = fn(a, r->DATA.InformationBuffer,
-		    r->DATA.InformationBufferLength, &r->DATA.BytesDone,
-		    &r->DATA.BytesNeeded);
-	return status;
+	if (has_value(row))
+		return move_value(a, row, set, buf, &r->DATA.BytesDone);
+	return (set ? row->set : row->query)(a, buf, length,
+					     &r->DATA.BytesDone,
+					     &r->DATA.BytesNeeded);
 }
 
 static NDIS_STATUS dispatch(struct vrn_adapter *a, NDIS_OID_REQUEST *r,
