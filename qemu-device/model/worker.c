@@ -171,12 +171,16 @@ void worker_enqueue(struct worker *w, struct guest_data *d, struct vr_qp *qp)
 		list_add_tail(&d->runnable, &w->runnable);
 }
 
+static uint64_t passes(struct worker *w)
+{
+	return atomic_load_explicit(&w->stat_passes, memory_order_relaxed);
+}
+
 /* One step at a time and by hand nobody looks between two of them */
 void worker_watch(struct worker *w, struct vr_qp *qp)
 {
 	if (!w->by_hand)
-		watch_add(&w->watch, qp, atomic_load_explicit(&w->stat_passes,
-						memory_order_relaxed));
+		watch_add(&w->watch, qp, passes(w));
 }
 
 void worker_unwatch(struct worker *w, struct vr_qp *qp)
@@ -670,8 +674,7 @@ static void pass(struct worker *w)
 	w->in_vain = false;
 	busy = run_calls(w);
 	count(&w->stat_passes);
-	if (watch_look(&w->watch, atomic_load_explicit(&w->stat_passes,
-					memory_order_relaxed)))
+	if (watch_look(&w->watch, passes(w)))
 		busy = true;
 	if (ring_all(w))
 		busy = true;
@@ -861,8 +864,7 @@ void worker_stop(struct worker *w)
 
 void worker_stats(struct worker *w, struct worker_stats *out)
 {
-	out->passes = atomic_load_explicit(&w->stat_passes,
-					   memory_order_relaxed);
+	out->passes = passes(w);
 	out->sleeps = atomic_load_explicit(&w->stat_sleeps,
 					   memory_order_relaxed);
 	out->kicks = atomic_load_explicit(&w->stat_kicks,
