@@ -1,11 +1,11 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-or-later */
 /*
  * vhost_user.h - the vhost-user messages that a front end sends
  *
  * Names and numbers as in QEMU's "Vhost-user Protocol" document.
  */
-#ifndef TESTS_VHOST_USER_H
-#define TESTS_VHOST_USER_H
+#ifndef VRDMA_VHOST_USER_H
+#define VRDMA_VHOST_USER_H
 
 #include <stdint.h>
 
@@ -87,4 +87,4 @@ struct vhost_user_config {
 	uint8_t region[256];
 };
 
-#endif /* TESTS_VHOST_USER_H */
+#endif /* VRDMA_VHOST_USER_H */
