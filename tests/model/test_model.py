@@ -41,7 +41,7 @@ def walk(model: str, *defines: str) -> Tuple[int, int]:
         place = Path(name)
         run(["spin", "-a", *(f"-D{d}" for d in defines), str(_HERE / model)],
             place)
-        run(["gcc", "-O2", "-w", "-DSAFETY", "-DNOCLAIM", "-o", "pan", "pan.c"],
+        run(["gcc", "-w", "-DSAFETY", "-DNOCLAIM", "-o", "pan", "pan.c"],
             place)
         said = run(["./pan", f"-m{DEPTH}", "-n"], place)
     if "max search depth too small" in said:
