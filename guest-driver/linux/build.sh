@@ -45,7 +45,7 @@ link_sources() {
 suites=(e2e/test_{calls,close,connect,cq,data,endpoints,fast,lifetime,posts}
 	e2e/test_{property,regions,srq,windows}
 	conformance/test_{misuse,quiesce,scheme})
-lib=(fixture.h ndk_ep.c ndk_util.c ndk_util.h pattern.h)
+lib=(fixture.h ndk_ep.c ndk_util.c ndk_util.h pair.c pattern.h)
 posix=(arpa/inet.h check.h netinet/in.h poll.h pthread.h sched.h stdatomic.h stddef.h
 	stdint.h stdio.h stdlib.h string.h time.h unistd.h)
 

@@ -16,15 +16,6 @@ static NTSTATUS connect_with(struct ep *a, const struct sa *from, struct sa to,
 		&to.sa, to.len, 4, 4, data, len, op_ended, op);
 }
 
-static void info_of(struct ep *e, NDK_ADAPTER_INFO *info)
-{
-	ULONG size = sizeof(*info);
-
-	assert_status(e->adapter->Dispatch->NdkQueryAdapterInfo(e->adapter,
-								info, &size),
-		      STATUS_SUCCESS);
-}
-
 /* Ends what pair_open() and those like it began, from any state */
 static void over(struct pair *p)
 {
@@ -219,7 +210,7 @@ START_TEST(private_data_to_the_limit)
 	for (size_t i = 0; i < sizeof(text); i++)
 		text[i] = (uint8_t)(i * 7 + 1);
 	open_both(&p);
-	info_of(&p.a, &info);
+	info = nd_info(p.a.adapter);
 	assert_status(connect_with(&p.a, NULL, p.l.addr, text,
 				   info.MaxCallerData + 1, &con),
 		      STATUS_INVALID_BUFFER_SIZE);
@@ -279,7 +270,7 @@ START_TEST(read_limits)
 	NTSTATUS cs, as;
 
 	open_both(&p);
-	info_of(&p.a, &info);
+	info = nd_info(p.a.adapter);
 	most_in = info.MaxInboundReadLimit;
 	most_out = info.MaxOutboundReadLimit;
 #define LEAST(a, b, c) \

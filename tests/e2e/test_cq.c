@@ -8,11 +8,6 @@
 
 #include "fixture.h"
 
-static void arm(struct ep *e, ULONG kind)
-{
-	e->cq->Dispatch->NdkArmCq(e->cq, kind);
-}
-
 /* One message from a to b, seen to have ended on both sides */
 static void message(struct pair *p, uint64_t id, uint32_t flags)
 {
@@ -20,13 +15,6 @@ static void message(struct pair *p, uint64_t id, uint32_t flags)
 	assert_status(ep_post_send(&p->a, id, 0, 64, flags), STATUS_SUCCESS);
 	assert_status(ep_next(&p->a).Status, STATUS_SUCCESS);
 	assert_status(ep_next(&p->b).Status, STATUS_SUCCESS);
-}
-
-static void expect_events(struct ep *e, uint32_t n)
-{
-	ck_assert(wait_count(&e->cq_events, n, TEST_TIMEOUT_MS));
-	ck_assert_uint_eq(e->cq_events, n);
-	assert_status(e->cq_status, STATUS_SUCCESS);
 }
 
 /* --- what an arm waits for --------------------------------------------------- */
@@ -44,16 +32,16 @@ START_TEST(arms_merge)
 	struct pair p;
 
 	pair_open(&p, 0, 1, NULL);
-	arm(&p.b, rows[_i][0]);
-	arm(&p.b, rows[_i][1]);
+	ep_arm(&p.b, rows[_i][0]);
+	ep_arm(&p.b, rows[_i][1]);
 	message(&p, 1, 0);
-	expect_events(&p.b, 1);
+	ep_expect_events(&p.b, 1);
 	message(&p, 2, NDK_OP_FLAG_SEND_AND_SOLICIT_EVENT);
 	message(&p, 3, 0);
 	/* a third arm, content at once, comes behind whatever was wrong */
-	arm(&p.b, NDK_CQ_NOTIFY_ANY);
+	ep_arm(&p.b, NDK_CQ_NOTIFY_ANY);
 	message(&p, 4, 0);
-	expect_events(&p.b, 2);
+	ep_expect_events(&p.b, 2);
 	ep_disconnect_both(&p.a, &p.b);
 	ck_assert_uint_eq(p.b.cq_events, 2);
 	pair_close(&p);
@@ -66,13 +54,13 @@ START_TEST(solicited_beats_errors)
 	struct pair p;
 
 	pair_open(&p, 0, 1, NULL);
-	arm(&p.b, _i ? NDK_CQ_NOTIFY_SOLICITED : NDK_CQ_NOTIFY_ERRORS);
-	arm(&p.b, _i ? NDK_CQ_NOTIFY_ERRORS : NDK_CQ_NOTIFY_SOLICITED);
+	ep_arm(&p.b, _i ? NDK_CQ_NOTIFY_SOLICITED : NDK_CQ_NOTIFY_ERRORS);
+	ep_arm(&p.b, _i ? NDK_CQ_NOTIFY_ERRORS : NDK_CQ_NOTIFY_SOLICITED);
 	message(&p, 1, 0);
 	message(&p, 2, 0);
 	ck_assert_uint_eq(p.b.cq_events, 0);
 	message(&p, 3, NDK_OP_FLAG_SEND_AND_SOLICIT_EVENT);
-	expect_events(&p.b, 1);
+	ep_expect_events(&p.b, 1);
 	ep_disconnect_both(&p.a, &p.b);
 	pair_close(&p);
 }
@@ -85,12 +73,12 @@ START_TEST(failed_completion)
 	struct pair p;
 
 	pair_open(&p, 0, 1, NULL);
-	arm(&p.b, _i ? NDK_CQ_NOTIFY_SOLICITED : NDK_CQ_NOTIFY_ERRORS);
+	ep_arm(&p.b, _i ? NDK_CQ_NOTIFY_SOLICITED : NDK_CQ_NOTIFY_ERRORS);
 	assert_status(ep_post_recv(&p.b, 1, 0, 64), STATUS_SUCCESS);
 	p.b.qp->Dispatch->NdkFlush(p.b.qp);
 	assert_status(ep_next(&p.b).Status, STATUS_CANCELLED);
 	if (_i)
-		expect_events(&p.b, 1);
+		ep_expect_events(&p.b, 1);
 	else
 		ck_assert_uint_eq(p.b.cq_events, 0);
 	pair_close(&p);
@@ -112,7 +100,7 @@ START_TEST(overrun)
 
 	pair_open(&p, 0, 1, &o);
 	if (kinds[_i] != NDK_CQ_NOTIFY_ANY)
-		arm(&p.a, kinds[_i]);
+		ep_arm(&p.a, kinds[_i]);
 	for (uint64_t i = 0; i < 8; i++)
 		assert_status(ep_post_write(&p.a, i, 0, 64, &p.b, 0, 0),
 			      STATUS_SUCCESS);
@@ -120,7 +108,7 @@ START_TEST(overrun)
 	ck_assert_uint_eq(p.a.reason, VIRTIO_RDMA_R_LOCAL_ERROR);
 	ck_assert(wait_count(&p.b.indications, 1, TEST_TIMEOUT_MS));
 	if (kinds[_i] == NDK_CQ_NOTIFY_ANY) /* first heard of afterwards */
-		arm(&p.a, kinds[_i]);
+		ep_arm(&p.a, kinds[_i]);
 	ck_assert(wait_count(&p.a.cq_events, 1, TEST_TIMEOUT_MS));
 	if (kinds[_i] != NDK_CQ_NOTIFY_ANY)
 		assert_status(p.a.cq_status, STATUS_BUFFER_OVERFLOW);
@@ -130,7 +118,7 @@ START_TEST(overrun)
 		ck_assert_uint_eq((uintptr_t)r[i].RequestContext, i);
 	}
 	/* dead for good: the next arm says so */
-	arm(&p.a, NDK_CQ_NOTIFY_ERRORS);
+	ep_arm(&p.a, NDK_CQ_NOTIFY_ERRORS);
 	ck_assert(wait_count(&p.a.cq_events, 2, TEST_TIMEOUT_MS));
 	assert_status(p.a.cq_status, STATUS_BUFFER_OVERFLOW);
 	pair_close(&p);
@@ -241,7 +229,7 @@ START_TEST(sleep_and_poll)
 			assert_status(ep_post_send(&p.a, sent++, 0, 64, 0),
 				      STATUS_SUCCESS);
 		ck_assert_uint_eq(p.b.cq_events, arms);
-		arm(&p.b, NDK_CQ_NOTIFY_ANY);
+		ep_arm(&p.b, NDK_CQ_NOTIFY_ANY);
 		arms++;
 		ck_assert_msg(wait_count(&p.b.cq_events, arms, TEST_TIMEOUT_MS),
 			      "no callback, %u of %d taken", got, MESSAGES);

@@ -7,11 +7,6 @@
 #include "fixture.h"
 #include "transport.h"
 
-static void arm(struct ep *e, ULONG kind)
-{
-	e->cq->Dispatch->NdkArmCq(e->cq, kind);
-}
-
 static NTSTATUS moderate(struct ep *e, ULONG interval_us, ULONG count)
 {
 	return e->cq->Dispatch->NdkControlCqInterruptModeration(
@@ -23,13 +18,6 @@ static void message(struct pair *p, uint64_t id)
 	assert_status(ep_post_recv(&p->b, id, 0, 64), STATUS_SUCCESS);
 	assert_status(ep_post_send(&p->a, id, 0, 64, 0), STATUS_SUCCESS);
 	assert_status(ep_next(&p->a).Status, STATUS_SUCCESS);
-}
-
-static void expect_events(struct ep *e, uint32_t n)
-{
-	ck_assert(wait_count(&e->cq_events, n, TEST_TIMEOUT_MS));
-	ck_assert_uint_eq(e->cq_events, n);
-	assert_status(e->cq_status, STATUS_SUCCESS);
 }
 
 START_TEST(statuses)
@@ -53,12 +41,10 @@ START_TEST(statuses)
 	};
 	struct ep_opts o = {.cq_depth = 16};
 	NDK_ADAPTER_INFO info;
-	ULONG size = sizeof(info);
 	struct ep e;
 
 	ep_init(&e, fx.g[0], &o);
-	assert_status(e.adapter->Dispatch->NdkQueryAdapterInfo(
-			      e.adapter, &info, &size), STATUS_SUCCESS);
+	info = nd_info(e.adapter);
 	ck_assert(info.AdapterFlags &
 		  NDK_ADAPTER_FLAG_CQ_INTERRUPT_MODERATION_SUPPORTED);
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
@@ -71,15 +57,13 @@ END_TEST
 START_TEST(not_negotiated)
 {
 	NDK_ADAPTER_INFO info;
-	ULONG size = sizeof(info);
 	struct ep e;
 
 	fe_leave_out(tguest_fe(fx.g[0]), VIRTIO_RDMA_FEATURE(CQ_MODERATION));
 	tguest_reset(fx.g[0]);
 	ck_assert(tguest_wait_recoveries(fx.g[0], 1));
 	ep_init(&e, fx.g[0], NULL);
-	assert_status(e.adapter->Dispatch->NdkQueryAdapterInfo(
-			      e.adapter, &info, &size), STATUS_SUCCESS);
+	info = nd_info(e.adapter);
 	ck_assert(!(info.AdapterFlags &
 		    NDK_ADAPTER_FLAG_CQ_INTERRUPT_MODERATION_SUPPORTED));
 	assert_status(moderate(&e, 10, 4), STATUS_NOT_SUPPORTED);
@@ -98,10 +82,10 @@ START_TEST(not_before_the_interval)
 	pair_open(&p, 0, 1, NULL);
 	assert_status(moderate(&p.b, us[_i], 1000), STATUS_SUCCESS);
 	for (uint32_t i = 0; i < 3; i++) {
-		arm(&p.b, NDK_CQ_NOTIFY_ANY);
+		ep_arm(&p.b, NDK_CQ_NOTIFY_ANY);
 		from = tguest_ops()->now_ms(p.b.g);
 		message(&p, i);
-		expect_events(&p.b, i + 1);
+		ep_expect_events(&p.b, i + 1);
 		/* now_ms() is a millisecond coarse, the timer is, too */
 		ck_assert_uint_ge(tguest_ops()->now_ms(p.b.g) - from + 2,
 				  us[_i] / 1000);
@@ -138,7 +122,7 @@ START_TEST(never_lost)
 		while (sent - got < WINDOW)
 			assert_status(ep_post_send(&p.a, sent++, 0, 64, 0),
 				      STATUS_SUCCESS);
-		arm(&p.b, NDK_CQ_NOTIFY_ANY);
+		ep_arm(&p.b, NDK_CQ_NOTIFY_ANY);
 		arms++;
 		ck_assert(wait_count(&p.b.cq_events, arms, TEST_TIMEOUT_MS));
 		do {
@@ -168,10 +152,10 @@ START_TEST(flush_is_told)
 	pair_open(&p, 0, 1, NULL);
 	assert_status(moderate(&p.b, MAXULONG - 1, MAXULONG), STATUS_SUCCESS);
 	for (uint32_t i = 1; i <= 20; i++) {
-		arm(&p.b, NDK_CQ_NOTIFY_SOLICITED);
+		ep_arm(&p.b, NDK_CQ_NOTIFY_SOLICITED);
 		assert_status(ep_post_recv(&p.b, i, 0, 64), STATUS_SUCCESS);
 		p.b.qp->Dispatch->NdkFlush(p.b.qp);
-		expect_events(&p.b, i);
+		ep_expect_events(&p.b, i);
 		assert_status(ep_next(&p.b).Status, STATUS_CANCELLED);
 	}
 	pair_close(&p);
@@ -185,7 +169,7 @@ START_TEST(device_lost)
 
 	pair_open(&p, 0, 1, NULL);
 	assert_status(moderate(&p.b, MAXULONG - 1, MAXULONG), STATUS_SUCCESS);
-	arm(&p.b, NDK_CQ_NOTIFY_ANY);
+	ep_arm(&p.b, NDK_CQ_NOTIFY_ANY);
 	message(&p, 1);
 	test_daemons_kill();
 	ck_assert(wait_count(&p.b.cq_events, 1, TEST_TIMEOUT_MS));

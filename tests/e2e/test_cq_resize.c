@@ -23,11 +23,6 @@ static NTSTATUS resize(struct ep *e, ULONG depth)
 	return op_wait(&op, resize_start(e, depth, &op));
 }
 
-static void arm(struct ep *e, ULONG kind)
-{
-	e->cq->Dispatch->NdkArmCq(e->cq, kind);
-}
-
 /* n writes from a to b, numbered from first, all ended, none polled for */
 static void write_some(struct pair *p, uint64_t first, uint64_t n)
 {
@@ -59,25 +54,16 @@ static void expect_in_order(struct ep *e, uint64_t first, uint64_t n)
 	ck_assert(ep_idle(e));
 }
 
-static void expect_events(struct ep *e, uint32_t n)
-{
-	ck_assert(wait_count(&e->cq_events, n, TEST_TIMEOUT_MS));
-	ck_assert_uint_eq(e->cq_events, n);
-	assert_status(e->cq_status, STATUS_SUCCESS);
-}
-
 /* --- what the call says ------------------------------------------------------ */
 
 START_TEST(statuses)
 {
 	struct ep_opts o = {.cq_depth = 64};
 	NDK_ADAPTER_INFO info;
-	ULONG size = sizeof(info);
 	struct pair p;
 
 	pair_open(&p, 0, 1, &o);
-	assert_status(p.a.adapter->Dispatch->NdkQueryAdapterInfo(
-			      p.a.adapter, &info, &size), STATUS_SUCCESS);
+	info = nd_info(p.a.adapter);
 	ck_assert(info.AdapterFlags & NDK_ADAPTER_FLAG_CQ_RESIZE_SUPPORTED);
 	assert_status(resize(&p.a, 0), STATUS_INVALID_PARAMETER);
 	assert_status(resize(&p.a, info.MaxCqDepth + 1),
@@ -101,15 +87,13 @@ END_TEST
 START_TEST(not_negotiated)
 {
 	NDK_ADAPTER_INFO info;
-	ULONG size = sizeof(info);
 	struct ep e;
 
 	fe_leave_out(tguest_fe(fx.g[0]), VIRTIO_RDMA_FEATURE(CQ_RESIZE));
 	tguest_reset(fx.g[0]);
 	ck_assert(tguest_wait_recoveries(fx.g[0], 1));
 	ep_init(&e, fx.g[0], NULL);
-	assert_status(e.adapter->Dispatch->NdkQueryAdapterInfo(
-			      e.adapter, &info, &size), STATUS_SUCCESS);
+	info = nd_info(e.adapter);
 	ck_assert(!(info.AdapterFlags & NDK_ADAPTER_FLAG_CQ_RESIZE_SUPPORTED));
 	assert_status(resize(&e, 32), STATUS_NOT_SUPPORTED);
 	ep_fini(&e);
@@ -128,7 +112,7 @@ START_TEST(depth_counts)
 	expect_in_order(&p.a, 0, 32);
 	assert_status(resize(&p.a, 4), STATUS_SUCCESS);
 	write_some(&p, 32, 4);
-	arm(&p.a, NDK_CQ_NOTIFY_ERRORS);
+	ep_arm(&p.a, NDK_CQ_NOTIFY_ERRORS);
 	assert_status(ep_post_write(&p.a, 36, 0, 64, &p.b, 0, 0),
 		      STATUS_SUCCESS);
 	ck_assert(wait_count(&p.a.cq_events, 1, TEST_TIMEOUT_MS));
@@ -216,7 +200,7 @@ START_TEST(under_traffic)
 						   NDK_OP_FLAG_SEND_AND_SOLICIT_EVENT),
 				      STATUS_SUCCESS);
 		ck_assert_uint_eq(p.b.cq_events, arms);
-		arm(&p.b, arms % 2 ? NDK_CQ_NOTIFY_SOLICITED :
+		ep_arm(&p.b, arms % 2 ? NDK_CQ_NOTIFY_SOLICITED :
 				     NDK_CQ_NOTIFY_ANY);
 		arms++;
 		ck_assert_msg(wait_count(&p.b.cq_events, arms, TEST_TIMEOUT_MS),
@@ -254,7 +238,7 @@ START_TEST(arm_goes_along)
 	struct pair p;
 
 	pair_open(&p, 0, 1, &o);
-	arm(&p.b, kinds[_i]);
+	ep_arm(&p.b, kinds[_i]);
 	assert_status(resize(&p.b, 8), STATUS_SUCCESS);
 	ck_assert_uint_eq(p.b.cq_events, 0);
 	for (uint64_t i = 0; i < 9; i++)
@@ -270,7 +254,7 @@ START_TEST(arm_goes_along)
 		ck_assert(wait_count(&p.b.cq_events, 1, TEST_TIMEOUT_MS));
 		assert_status(p.b.cq_status, STATUS_BUFFER_OVERFLOW);
 	} else {
-		expect_events(&p.b, 1);
+		ep_expect_events(&p.b, 1);
 		assert_status(ep_next(&p.b).Status, STATUS_SUCCESS);
 		ep_disconnect_both(&p.a, &p.b);
 	}
@@ -290,17 +274,17 @@ START_TEST(armed_behind)
 	write_some(&p, 0, old);
 	assert_status(resize(&p.a, 128), STATUS_SUCCESS);
 	write_some(&p, old, new);
-	arm(&p.a, NDK_CQ_NOTIFY_ANY);
+	ep_arm(&p.a, NDK_CQ_NOTIFY_ANY);
 	if (!old && !new) {
 		ck_assert_uint_eq(p.a.cq_events, 0);
 		write_some(&p, 0, 1);
 		new = 1;
 	}
-	expect_events(&p.a, 1);
+	ep_expect_events(&p.a, 1);
 	expect_in_order(&p.a, 0, old + new);
-	arm(&p.a, NDK_CQ_NOTIFY_ANY);
+	ep_arm(&p.a, NDK_CQ_NOTIFY_ANY);
 	write_some(&p, 10, 1);
-	expect_events(&p.a, 2);
+	ep_expect_events(&p.a, 2);
 	expect_in_order(&p.a, 10, 1);
 	ep_disconnect_both(&p.a, &p.b);
 	pair_close(&p);
@@ -350,7 +334,7 @@ START_TEST(device_lost)
 		assert_status(ep_post_send(&p.a, i, 0, 64, 0), STATUS_SUCCESS);
 		assert_status(ep_next(&p.a).Status, STATUS_SUCCESS);
 	}
-	arm(&p.b, NDK_CQ_NOTIFY_ERRORS);
+	ep_arm(&p.b, NDK_CQ_NOTIFY_ERRORS);
 	st = _i ? resize_start(&p.b, 256, &op) : STATUS_SUCCESS;
 	test_daemons_kill();
 	for (uint64_t i = 0; i < POSTED; i++) {

@@ -382,17 +382,12 @@ START_TEST(privileged_token)
 }
 END_TEST
 
-static void arm(struct ep *e, ULONG kind)
-{
-	e->cq->Dispatch->NdkArmCq(e->cq, kind);
-}
-
 START_TEST(arm_fires_once)
 {
 	struct pair p;
 
 	open_sized(&p, 4096);
-	arm(&p.b, NDK_CQ_NOTIFY_ANY);
+	ep_arm(&p.b, NDK_CQ_NOTIFY_ANY);
 	for (int i = 0; i < 3; i++) {
 		assert_status(ep_post_recv(&p.b, 1, 0, 64), STATUS_SUCCESS);
 		assert_status(ep_post_send(&p.a, 1, 0, 64, 0), STATUS_SUCCESS);
@@ -411,7 +406,7 @@ START_TEST(arm_solicited_waits_for_a_solicited_one)
 	struct pair p;
 
 	open_sized(&p, 4096);
-	arm(&p.b, NDK_CQ_NOTIFY_SOLICITED);
+	ep_arm(&p.b, NDK_CQ_NOTIFY_SOLICITED);
 	assert_status(ep_post_recv(&p.b, 1, 0, 64), STATUS_SUCCESS);
 	assert_status(ep_post_recv(&p.b, 2, 0, 64), STATUS_SUCCESS);
 	assert_status(ep_post_send(&p.a, 1, 0, 64, 0), STATUS_SUCCESS);
@@ -436,7 +431,7 @@ START_TEST(arm_with_a_completion_waiting)
 	assert_status(ep_next(&p.a).Status, STATUS_SUCCESS);
 	assert_status(ep_post_write(&p.a, 2, 0, 64, &p.b, 0, 0), STATUS_SUCCESS);
 	/* whether it ends before or after the arm, the callback comes */
-	arm(&p.a, NDK_CQ_NOTIFY_ANY);
+	ep_arm(&p.a, NDK_CQ_NOTIFY_ANY);
 	ck_assert(wait_count(&p.a.cq_events, 1, TEST_TIMEOUT_MS));
 	assert_status(ep_next(&p.a).Status, STATUS_SUCCESS);
 	ep_disconnect_both(&p.a, &p.b);

@@ -163,13 +163,11 @@ static void scene_end(struct scene *s)
 START_TEST(offered)
 {
 	NDK_ADAPTER_INFO info;
-	ULONG size = sizeof(info);
 	NDK_ADAPTER *a = nd_open(fx.g[0]);
 	NDK_PD *pd = nd_pd(a);
 	NDK_MR *mr = new_mr(pd);
 
-	assert_status(a->Dispatch->NdkQueryAdapterInfo(a, &info, &size),
-		      STATUS_SUCCESS);
+	info = nd_info(a);
 	ck_assert_uint_eq(info.FRMRPageCount, 512);
 	ck_assert_uint_ne(info.AdapterFlags & TAKES_BY_READ, 0);
 	assert_status(initialize(mr, 513, false), STATUS_IMPLEMENTATION_LIMIT);
@@ -822,14 +820,12 @@ START_TEST(none_are_offered)
 {
 	NDK_LOGICAL_ADDRESS page = {0};
 	NDK_ADAPTER_INFO info;
-	ULONG size = sizeof(info);
 	NDK_MR *mr = NULL;
 	struct pair p;
 	NDK_SGE sge;
 
 	pair_open(&p, 0, 1, NULL);
-	assert_status(p.a.adapter->Dispatch->NdkQueryAdapterInfo(
-			      p.a.adapter, &info, &size), STATUS_SUCCESS);
+	info = nd_info(p.a.adapter);
 	ck_assert_uint_eq(info.FRMRPageCount, 0);
 	ck_assert_uint_eq(info.AdapterFlags & TAKES_BY_READ, 0);
 	/* the flag is ignored then, as documented: the region stays */

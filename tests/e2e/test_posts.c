@@ -70,12 +70,10 @@ START_TEST(limits_of_a_queue_pair)
 	NDK_PD *pd = nd_pd(a);
 	NDK_CQ *cq = nd_cq(a, 64, NULL, NULL), *theirs;
 	NDK_ADAPTER_INFO info;
-	ULONG size = sizeof(info);
 	struct shape most, s;
 	NDK_QP *qp = NULL;
 
-	assert_status(a->Dispatch->NdkQueryAdapterInfo(a, &info, &size),
-		      STATUS_SUCCESS);
+	info = nd_info(a);
 	most = (struct shape){
 		info.MaxReceiveQueueDepth, info.MaxInitiatorQueueDepth,
 		info.MaxReceiveRequestSge, info.MaxInitiatorRequestSge,

@@ -239,7 +239,6 @@ START_TEST(deepest_queues)
 	struct virtio_rdma_cq_record *rec;
 	struct vrdma_cq_layout layout;
 	NDK_ADAPTER_INFO info;
-	ULONG size = sizeof(info);
 	struct listener l;
 	struct made m;
 	struct op op;
@@ -279,8 +278,7 @@ START_TEST(deepest_queues)
 	}
 	ck_assert(ep_idle(&a[0]));
 	ck_assert_uint_eq(a[0].indications, 0);
-	assert_status(a[0].adapter->Dispatch->NdkQueryAdapterInfo(
-			      a[0].adapter, &info, &size), STATUS_SUCCESS);
+	info = nd_info(a[0].adapter);
 	ck_assert_uint_eq(info.MaxCqDepth, DEEP);
 	ck_assert_uint_eq(info.MaxInitiatorQueueDepth, DEPTH);
 	ck_assert_uint_eq(info.MaxReceiveQueueDepth, DEPTH);
@@ -437,12 +435,10 @@ START_TEST(as_configured)
 {
 	struct made cq[2] = {{0}}, qp[3] = {{0}}, mr[2] = {{0}}, m;
 	NDK_ADAPTER_INFO info;
-	ULONG size = sizeof(info);
 	struct scene s;
 
 	scene_open(&s, fx.g[0]);
-	assert_status(s.a->Dispatch->NdkQueryAdapterInfo(s.a, &info, &size),
-		      STATUS_SUCCESS);
+	info = nd_info(s.a);
 	ck_assert_uint_eq(info.MaxCqDepth, 32);
 	ck_assert_uint_eq(info.MaxInitiatorQueueDepth, 8);
 	ck_assert_uint_eq(info.MaxReceiveQueueDepth, 4);

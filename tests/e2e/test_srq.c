@@ -463,10 +463,8 @@ static NDK_RESULT_EX give_back(int i, UINT32 token, NTSTATUS want)
 static bool has_windows(NDK_ADAPTER *a)
 {
 	NDK_ADAPTER_INFO info;
-	ULONG size = sizeof(info);
 
-	assert_status(a->Dispatch->NdkQueryAdapterInfo(a, &info, &size),
-		      STATUS_SUCCESS);
+	info = nd_info(a);
 	return info.MaxWindowSize;
 }
 
@@ -662,12 +660,10 @@ static void expect_none(void)
 	NDK_ADAPTER *a = nd_open(fx.g[0]);
 	NDK_PD *pd = nd_pd(a);
 	NDK_ADAPTER_INFO info;
-	ULONG size = sizeof(info);
 	struct op op;
 
 	op_init(&op);
-	assert_status(a->Dispatch->NdkQueryAdapterInfo(a, &info, &size),
-		      STATUS_SUCCESS);
+	info = nd_info(a);
 	ck_assert_uint_eq(info.MaxSrqDepth, 0);
 	assert_status(pd->Dispatch->NdkCreateSrq(pd, 4, 1, 0, NULL, NULL, NULL,
 						 op_created, &op, NULL),

@@ -116,15 +116,13 @@ static NTSTATUS send_invalidate(struct ep *e, uint64_t id, uint32_t len,
 START_TEST(write_and_read_through)
 {
 	NDK_ADAPTER_INFO info;
-	ULONG size = sizeof(info);
 	struct windows w;
 	struct ep *a, *b;
 
 	open_with(&w, NULL);
 	a = &w.p.a;
 	b = &w.p.b;
-	assert_status(b->adapter->Dispatch->NdkQueryAdapterInfo(
-			      b->adapter, &info, &size), STATUS_SUCCESS);
+	info = nd_info(b->adapter);
 	ck_assert_uint_eq(info.MaxWindowSize, info.MaxRegistrationSize);
 	bind_all(&w, READABLE | WRITABLE);
 	use(&w, true, OFF, LEN, token_of(&w), STATUS_SUCCESS);
@@ -548,13 +546,11 @@ static void none_setup(void)
 START_TEST(none_are_offered)
 {
 	NDK_ADAPTER_INFO info;
-	ULONG size = sizeof(info);
 	struct pair p;
 	struct op op;
 
 	pair_open(&p, 0, 1, NULL);
-	assert_status(p.b.adapter->Dispatch->NdkQueryAdapterInfo(
-			      p.b.adapter, &info, &size), STATUS_SUCCESS);
+	info = nd_info(p.b.adapter);
 	ck_assert_uint_eq(info.MaxWindowSize, 0);
 	op_init(&op);
 	assert_status(p.b.pd->Dispatch->NdkCreateMw(p.b.pd, op_created, &op,

@@ -177,6 +177,18 @@ void ep_disconnect_both(struct ep *a, struct ep *b)
 
 /* --- requests ------------------------------------------------------------------ */
 
+void ep_arm(struct ep *e, ULONG kind)
+{
+	e->cq->Dispatch->NdkArmCq(e->cq, kind);
+}
+
+void ep_expect_events(struct ep *e, uint32_t n)
+{
+	ck_assert(wait_count(&e->cq_events, n, TEST_TIMEOUT_MS));
+	ck_assert_uint_eq(e->cq_events, n);
+	assert_status(e->cq_status, STATUS_SUCCESS);
+}
+
 NDK_RESULT_EX ep_next(struct ep *e)
 {
 	NDK_RESULT_EX r;

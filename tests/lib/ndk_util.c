@@ -121,6 +121,16 @@ NDK_ADAPTER *nd_open(struct tguest *g)
 	return a;
 }
 
+NDK_ADAPTER_INFO nd_info(NDK_ADAPTER *a)
+{
+	NDK_ADAPTER_INFO info;
+	ULONG size = sizeof(info);
+
+	assert_status(a->Dispatch->NdkQueryAdapterInfo(a, &info, &size),
+		      STATUS_SUCCESS);
+	return info;
+}
+
 /* The object of a creation that succeeded, in whichever of the two ways */
 static void *created(struct op *op, NTSTATUS st, void *inline_object)
 {

@@ -43,6 +43,7 @@ void nd_close(void *object);
 NTSTATUS nd_close_start(void *object, struct op *op);
 
 NDK_ADAPTER *nd_open(struct tguest *g);
+NDK_ADAPTER_INFO nd_info(NDK_ADAPTER *a);
 NDK_CQ *nd_cq(NDK_ADAPTER *a, uint32_t depth,
 	      NDK_FN_CQ_NOTIFICATION_CALLBACK *cb, PVOID ctx);
 NDK_PD *nd_pd(NDK_ADAPTER *a);
@@ -151,6 +152,9 @@ NTSTATUS ep_complete(struct ep *a);
 void ep_disconnect_both(struct ep *a, struct ep *b);
 NTSTATUS ep_disconnect_start(struct ep *e, struct op *op);
 
+void ep_arm(struct ep *e, ULONG kind);	/* NDK_CQ_NOTIFY_xxx */
+/* So many callbacks of its queue, bounded, none of them for an error */
+void ep_expect_events(struct ep *e, uint32_t n);
 /* One completion, bounded */
 NDK_RESULT_EX ep_next(struct ep *e);
 /* No completion is there */
