@@ -42,7 +42,6 @@ void shared_ep_join(struct shared_ep *s, struct connector *c)
 void shared_ep_leave(struct connector *c)
 {
 	list_del(&c->by_peer);
-	list_init(&c->by_peer);
 }
 
 /* --------------------------------------------------------------------- life */
