@@ -111,6 +111,7 @@ static bool qp_created(struct vrc_obj *obj, bool ok, const void *rsp)
 	(void)rsp;
 	vrc_pages_free(obj->core, &qp->pages);
 	if (ok) {
+		qp->wq[VRC_SQ].qp = qp->wq[VRC_RQ].qp = obj->handle;
 		qp->born[VRC_SQ] = vrc_cq_end(qp->cq[VRC_SQ]);
 		qp->born[VRC_RQ] = vrc_cq_end(qp->cq[VRC_RQ]);
 		vrc_lock(obj->core);

@@ -95,10 +95,12 @@ static bool cancel_all(struct vrc_qp *qp, enum vrc_dir dir)
 		at = tail - qp->depth[dir];
 	if (at == tail)
 		return false;
-	for (; at != tail; at++)
+	while (at != tail) {
 		cancel_one(qp, dir, at);
+		/* each: who sees its completion may post again */
+		vrdma_publish32(head_of(qp, dir), ++at);
+	}
 	qp->flushed[dir] = tail;
-	vrdma_publish32(head_of(qp, dir), tail);
 	return true;
 }
 

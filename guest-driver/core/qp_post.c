@@ -2,8 +2,9 @@
 /*
  * qp_post.c - posting work requests
  *
- * DOC: No lock.  Each queue has one poster (NDK's serialization rule).  The
- * only other party that may come in between is the loss of the device:
+ * DOC: No lock, but where a queue looks full.  Each queue has one poster (NDK's
+ * serialization rule).  The only other party that may come in between is the loss
+ * of the device:
  *
  *	poster				vrdma_core_device_lost()
  *	publish the tail		set qp->lost
@@ -75,6 +76,19 @@ static NTSTATUS fail(struct vrc_qp *qp, enum vrc_dir dir, NTSTATUS status)
 		ring(qp);
 	}
 	return status;
+}
+
+/* The entry to fill next, or NULL: the queue is full */
+static void *next_entry(struct vrc_qp *qp, enum vrc_dir dir)
+{
+	void *entry = vrdma_wq_next(&qp->wq[dir]);
+
+	if (entry)
+		return entry;
+	vrc_lock(qp->obj.core);
+	entry = vrdma_wq_next_behind(&qp->wq[dir], &qp->cq[dir]->first->poll);
+	vrc_unlock(qp->obj.core);
+	return entry;
 }
 
 /* --- elements -------------------------------------------------------------------------- */
@@ -193,7 +207,7 @@ static NTSTATUS post(struct vrc_qp *qp, const struct request *r)
 
 	if (st != STATUS_SUCCESS)
 		return fail(qp, VRC_SQ, st);
-	w = vrdma_wq_next(&qp->wq[VRC_SQ]);
+	w = next_entry(qp, VRC_SQ);
 	if (!w)
 		return fail(qp, VRC_SQ, STATUS_INSUFFICIENT_RESOURCES);
 	build(w, r, (uint32_t)inl);
@@ -510,7 +524,7 @@ NTSTATUS vrc_qp_receive(NDK_QP *ndk, PVOID ctx, const NDK_SGE *sgl, ULONG n)
 		return STATUS_INVALID_DEVICE_REQUEST;
 	if (n > qp->max_sge[VRC_RQ] || (n && !sgl))
 		return STATUS_INVALID_PARAMETER;
-	w = vrdma_wq_next(&qp->wq[VRC_RQ]);
+	w = next_entry(qp, VRC_RQ);
 	if (!w)
 		return STATUS_INSUFFICIENT_RESOURCES;
 	vrc_put_receive(w, ctx, sgl, n);

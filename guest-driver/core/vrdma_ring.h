@@ -94,6 +94,9 @@ struct vrdma_wq {
 	uint32_t depth;			/* power of two */
 	uint32_t stride;
 	uint32_t limit;			/* depth the consumer asked for */
+	bool receive;
+	uint32_t qp; /* handle, as in completions; whoever has it
+					 * from the device puts it here */
 };
 
 static inline void vrdma_sq_init(struct vrdma_wq *q, void *buffer,
@@ -116,9 +119,13 @@ static inline void vrdma_rq_init(struct vrdma_wq *q, void *buffer,
 	struct virtio_rdma_qp_record *rec = buffer;
 
 	*q = (struct vrdma_wq){
-		.ring = (uint8_t *)buffer + offset, .tail_p = &rec->rq_tail,
-		.head_p = &rec->rq_head, .depth = depth, .stride = stride,
+		.ring = (uint8_t *)buffer + offset,
+		.tail_p = &rec->rq_tail,
+		.head_p = &rec->rq_head,
+		.depth = depth,
+		.stride = stride,
 		.limit = limit,
+		.receive = true,
 	};
 }
 
@@ -136,13 +143,18 @@ static inline void vrdma_srq_init(struct vrdma_wq *q, void *buffer,
 	};
 }
 
+static inline void *vrdma_wq_entry(const struct vrdma_wq *q, uint32_t count)
+{
+	return q->ring + (uint64_t)(count & (q->depth - 1)) * q->stride;
+}
+
 /* The entry to fill next, or NULL when as many as the consumer asked for are
- * outstanding */
+ * outstanding; but then see vrdma_wq_next_behind() */
 static inline void *vrdma_wq_next(const struct vrdma_wq *q)
 {
 	if (q->tail - vrdma_observe32(q->head_p) >= q->limit)
 		return NULL;
-	return q->ring + (uint64_t)(q->tail & (q->depth - 1)) * q->stride;
+	return vrdma_wq_entry(q, q->tail);
 }
 
 static inline void vrdma_wq_post(struct vrdma_wq *q)
@@ -281,6 +293,58 @@ static inline bool vrdma_cqring_arm(struct vrdma_cqring *c, uint32_t kind)
 	if (kind != VIRTIO_RDMA_ARM_ANY || !vrdma_cqring_queued(c))
 		return false;
 	return vrdma_cqring_disarm(c);
+}
+
+/* --- a queue that looks full ---------------------------------------------- */
+
+/* The completion is that of the entry of this count.  Its index is the low half of
+ * a count: when all in between were silent it may be from a lap of 65536 before,
+ * hence the wr_id. */
+static inline bool vrdma_cqe_ends(const struct virtio_rdma_cqe *e,
+				  const struct vrdma_wq *q, uint32_t count)
+{
+	vr_le64 wr_id;
+
+	memcpy(&wr_id, vrdma_wq_entry(q, count), sizeof(wr_id));
+	return vr_from_le32(e->qp) == q->qp && e->wr_id == wr_id &&
+	       (e->opcode >= VIRTIO_RDMA_OP_RECEIVE) == q->receive &&
+	       vr_from_le16(e->wqe_index) == (uint16_t)count;
+}
+
+/* The newest completion in the ring was taken, and is that one */
+static inline bool vrdma_cqring_newest_ends(const struct vrdma_cqring *c,
+					    const struct vrdma_wq *q,
+					    uint32_t count)
+{
+	struct vrdma_cqring look = {
+		.rec = c->rec,
+		.ring = c->ring,
+		.depth = c->depth,
+		.head = vrdma_observe32(&c->rec->head),
+	};
+	struct virtio_rdma_cqe e = c->ring[(look.head - 1) & (c->depth - 1)];
+
+	/* nothing came behind it, so it was not written over while it was read */
+	return !vrdma_cqring_ready(&look) && vrdma_cqe_ends(&e, q, count);
+}
+
+/*
+ * The device stores a completion, and then the head that counts its entry.  Who took
+ * the completion may post at once, before the head is there.  Nothing else comes
+ * in between, so then it is the newest in the ring; if another is, the head is
+ * there by now.
+ *
+ * c: where completions of q go.  It must not be freed meanwhile: whoever turns to
+ * the next ring has to wait.  NULL: the queue is full.
+ */
+static inline void *vrdma_wq_next_behind(const struct vrdma_wq *q,
+					 const struct vrdma_cqring *c)
+{
+	uint32_t head = vrdma_observe32(q->head_p);
+
+	if (q->tail - head == q->limit && vrdma_cqring_newest_ends(c, q, head))
+		return vrdma_wq_entry(q, q->tail);
+	return vrdma_wq_next(q);
 }
 
 #endif /* VRDMA_RING_H */

@@ -97,7 +97,7 @@ struct vrdma_uapi_create_qp {
 	__u32 max_inline;		/* in */
 	__u32 srq;			/* in: where receives come from, 0: its own
 					 * ring; else recv_depth, max_recv_sge 0 */
-	__u32 reserved;
+	__u32 handle;			/* in: 0; out: as in completions */
 	__u64 qp_context;		/* in: comes back in completions */
 	__u32 id;			/* out */
 	__u32 slot;			/* out: bit in the context page */

@@ -221,6 +221,19 @@ void nd_fill_receive(void *entry, VOID *context, const ND2_SGE *sge, ULONG n)
 	put_sge((uint8_t *)entry + SGE_AT_RECV, sge, n);
 }
 
+/* The queue's lock is held.  The entry to fill next, or NULL: the queue is full */
+static void *next_entry(const struct vrdma_wq *q, struct nd_cq *cq)
+{
+	void *entry = vrdma_wq_next(q);
+
+	if (entry)
+		return entry;
+	nd_spin_lock(&cq->ring_lock);
+	entry = vrdma_wq_next_behind(q, &cq->first->poll);
+	nd_spin_unlock(&cq->ring_lock);
+	return entry;
+}
+
 /* The queue's lock is held and its entry filled */
 static HRESULT publish(struct nd_qp *qp, struct vrdma_wq *q)
 {
@@ -246,7 +259,7 @@ static HRESULT post_send(struct nd_qp *qp, const struct kind *k,
 	if (hr != ND_SUCCESS)
 		return hr;
 	nd_spin_lock(&qp->send_lock);
-	entry = vrdma_wq_next(&qp->sq);
+	entry = next_entry(&qp->sq, qp->send_cq);
 	if (entry) {
 		fill_send(entry, k, p);
 		hr = publish(qp, &qp->sq);
@@ -271,7 +284,7 @@ static HRESULT qp_Receive(IND2QueuePair *self, VOID *context,
 	if (hr != ND_SUCCESS)
 		return hr;
 	nd_spin_lock(&qp->recv_lock);
-	entry = vrdma_wq_next(&qp->rq);
+	entry = next_entry(&qp->rq, qp->recv_cq);
 	if (entry) {
 		nd_fill_receive(entry, context, sge, num_sge);
 		hr = publish(qp, &qp->rq);
@@ -522,6 +535,7 @@ static HRESULT map_rings(struct nd_qp *qp, const struct vrdma_uapi_create_qp *a,
 	if (!qp->srq)
 		vrdma_rq_init(&qp->rq, qp->buffer, a->recv_offset,
 			      a->recv_depth, a->recv_stride, w->recv_depth);
+	qp->sq.qp = qp->rq.qp = a->handle;
 	return ND_SUCCESS;
 }
 

@@ -246,6 +246,7 @@ static void qp_answer(const struct vrl_qp *qp, struct vrdma_uapi_create_qp *a)
 	const struct vrdma_qp_layout *l = &qp->layout;
 
 	a->id = qp->obj.id;
+	a->handle = l->handle;
 	a->slot = l->slot;
 	a->send_depth = l->sq_depth;
 	a->recv_depth = l->rq_depth;
@@ -266,7 +267,7 @@ int vrl_ioc_create_qp(struct vrl_file *f, void *arg)
 	NTSTATUS status = STATUS_INVALID_HANDLE;
 	struct vrl_qp *qp;
 
-	if (a->reserved)
+	if (a->handle)
 		return -EINVAL;
 	if (!recv || !send || (a->srq && !srq))
 		goto out;

@@ -368,6 +368,40 @@ START_TEST(full)
 }
 END_TEST
 
+/* Both keep their queue full, and post as soon as they see a completion: there is room
+ * for that, however far behind it the device's head is */
+START_TEST(full_all_the_time)
+{
+	enum {
+		ROUNDS = 20000
+	};
+	struct pair p;
+
+	open_pair(&p);
+	for (uint64_t i = 0; i < DEPTH; i++)
+		assert_status(ep_post_recv(&p.b, i, i * 64, 64),
+			      STATUS_SUCCESS);
+	for (uint64_t i = 0; i < DEPTH; i++)
+		assert_status(ep_post_send(&p.a, i, i * 64, 64, 0),
+			      STATUS_SUCCESS);
+	for (uint64_t i = 0; i < ROUNDS; i++) {
+		expect(&p.b, i, NdkOperationTypeReceive, STATUS_SUCCESS);
+		assert_status(ep_post_recv(&p.b, i + DEPTH, i % DEPTH * 64, 64),
+			      STATUS_SUCCESS);
+		expect(&p.a, i, NdkOperationTypeSend, STATUS_SUCCESS);
+		assert_status(ep_post_send(&p.a, i + DEPTH, i % DEPTH * 64, 64,
+					   0),
+			      STATUS_SUCCESS);
+	}
+	for (uint64_t i = ROUNDS; i < ROUNDS + DEPTH; i++) {
+		expect(&p.b, i, NdkOperationTypeReceive, STATUS_SUCCESS);
+		expect(&p.a, i, NdkOperationTypeSend, STATUS_SUCCESS);
+	}
+	ck_assert_int_eq(mem_check(p.b.mem.va, DEPTH * 64, 1, 0), -1);
+	end_pair(&p);
+}
+END_TEST
+
 /* --- ends ------------------------------------------------------------------------------- */
 
 /* One fails: what was before it has succeeded, all behind it is cancelled, in order,
@@ -451,6 +485,7 @@ int main(void)
 	tcase_add_test(tc, inline_pieces);
 	tcase_add_test(tc, refused_at_once);
 	tcase_add_test(tc, full);
+	tcase_add_test(tc, full_all_the_time);
 	tcase_add_test(tc, behind_a_failure);
 	tcase_add_test(tc, flush);
 	return run_suite(s);

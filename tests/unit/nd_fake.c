@@ -256,6 +256,21 @@ void fake_complete(uint64_t wr_id, uint8_t opcode, uint8_t status,
 	fk_write_cqe(fk_newest(CQ), &e);
 }
 
+void fake_end_entry(uint8_t opcode, uint32_t count, uint64_t wr_id)
+{
+	const struct object *qp = fk_newest(QP);
+	const struct virtio_rdma_cqe e = {
+		.wr_id = wr_id,
+		.opcode = opcode,
+		.qp = qp->qp.handle,
+		.wqe_index = (uint16_t)count,
+	};
+
+	fk_write_cqe(opcode >= VIRTIO_RDMA_OP_RECEIVE ? qp->recv_cq
+						      : qp->send_cq,
+		     &e);
+}
+
 unsigned fake_notify_requests(void)
 {
 	return fk_newest(CQ)->notifies;

@@ -60,6 +60,8 @@ struct virtio_rdma_context_page *fake_context(void);
 /* write a completion, then take the arm and report it if there is one */
 void fake_complete(uint64_t wr_id, uint8_t opcode, uint8_t status,
 		   uint32_t length);
+/* the newest queue pair's entry of this count ends; its head is not stored yet */
+void fake_end_entry(uint8_t opcode, uint32_t count, uint64_t wr_id);
 unsigned fake_notify_requests(void);	/* CQ_NOTIFY that the kernel has */
 void fake_report_cq(uint32_t status);	/* ends them */
 void fake_event(uint64_t overlapped, uint32_t status);

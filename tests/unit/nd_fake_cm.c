@@ -91,7 +91,9 @@ static uint32_t create_qp(struct file *f, struct vrdma_uapi_create_qp *a)
 	qp->the_srq = fk_find(f, a->srq, SRQ);
 	if (a->srq)
 		ck_assert(qp->the_srq && !a->recv_depth && !a->max_recv_sge);
+	ck_assert_uint_eq(a->handle, 0);
 	a->id = a->slot = qp->id;
+	a->handle = FAKE_HANDLE + qp->id;
 	a->recv_depth = a->srq ? 0 : fk_power_of_two(a->recv_depth);
 	a->send_depth = fk_power_of_two(a->send_depth);
 	ck_assert_uint_le(a->recv_depth * STRIDE, QP_BUFFER - RECV_AT);

@@ -27,6 +27,7 @@
 #define RING_AT	    4096u
 #define RECV_AT	    (QP_BUFFER / 2)
 #define STRIDE	    512u
+#define FAKE_HANDLE 0x100000u /* of queue pair 0 */
 
 enum kind { FREE_SLOT, CQ, QP, SRQ, MR, MW, CONNECTOR, LISTENER, GONE };
 enum state { NEW, CONNECTING, ACCEPTED, UP, CLOSING, OVER };

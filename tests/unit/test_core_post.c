@@ -319,6 +319,86 @@ START_TEST(results)
 }
 END_TEST
 
+/* --- a queue that is full by its head -------------------------------------- */
+
+/* The device ended an entry and wrote its completion; its head comes later */
+struct ended {
+	uint8_t opcode;
+	uint16_t index;
+	uint64_t wr_id;
+	bool other_qp, taken;
+	bool room;
+};
+
+static void poll_all(struct rig *r)
+{
+	NDK_RESULT res;
+
+	while (r->cq->Dispatch->NdkGetCqResults(r->cq, &res, 1))
+		;
+}
+
+static NTSTATUS post_one(struct rig *r, bool receive, uintptr_t id)
+{
+	const NDK_QP_DISPATCH *d = r->qp->Dispatch;
+
+	return receive ? d->NdkReceive(r->qp, (void *)id, NULL, 0)
+		       : d->NdkSend(r->qp, (void *)id, sge, 1, 0);
+}
+
+static void end_entry(struct rig *r, uint32_t pos, const struct ended *how)
+{
+	struct virtio_rdma_cqe e = {
+		.wr_id = vr_to_le64(how->wr_id),
+		.qp = vr_to_le32(r->l.handle + how->other_qp),
+		.wqe_index = vr_to_le16(how->index),
+		.opcode = how->opcode,
+	};
+
+	complete(r, pos, &e);
+	if (how->taken)
+		poll_all(r);
+}
+
+/* Three posted, of ids 0x100 and up */
+static const struct ended ended[] = {
+	{ VIRTIO_RDMA_OP_SEND, 0, 0x100, false, true, true },
+	{ VIRTIO_RDMA_OP_WRITE, 0, 0x100, false, true, true },
+	{ VIRTIO_RDMA_OP_RECEIVE, 0, 0x100, false, true, true },
+	{ VIRTIO_RDMA_OP_RECEIVE_INVALIDATE, 0, 0x100, false, true, true },
+	/* not seen yet; another queue pair's; others of its lap, or of its id */
+	{ VIRTIO_RDMA_OP_SEND, 0, 0x100, false, false, false },
+	{ VIRTIO_RDMA_OP_RECEIVE, 0, 0x100, false, false, false },
+	{ VIRTIO_RDMA_OP_SEND, 0, 0x100, true, true, false },
+	{ VIRTIO_RDMA_OP_SEND, 1, 0x101, false, true, false },
+	{ VIRTIO_RDMA_OP_SEND, 0, 0x101, false, true, false },
+};
+
+START_TEST(room_behind_a_completion)
+{
+	const struct ended *row = &ended[_i];
+	bool receive = row->opcode >= VIRTIO_RDMA_OP_RECEIVE;
+	NTSTATUS full = STATUS_INSUFFICIENT_RESOURCES;
+	struct rig r;
+	uintptr_t id;
+
+	rig_open(&r);
+	for (id = 0x100; id < 0x103; id++)
+		ck_assert_int_eq(post_one(&r, receive, id), STATUS_SUCCESS);
+	ck_assert_int_eq(post_one(&r, receive, id), full);
+	end_entry(&r, 0, row);
+	ck_assert_int_eq(post_one(&r, receive, id),
+			 row->room ? STATUS_SUCCESS : full);
+	/* the other direction has room anyway, and a place is given once */
+	ck_assert_int_eq(post_one(&r, !receive, 1), STATUS_SUCCESS);
+	ck_assert_int_eq(post_one(&r, receive, id), full);
+	vrdma_publish32(receive ? &r.rec->rq_head : &r.rec->sq_head, 1);
+	ck_assert_int_eq(post_one(&r, receive, id),
+			 row->room ? full : STATUS_SUCCESS);
+	rig_close(&r);
+}
+END_TEST
+
 START_TEST(flush)
 {
 	struct rig r;
@@ -375,6 +455,8 @@ int main(void)
 	tcase_add_test(tc, refusals);
 	tcase_add_test(tc, bell);
 	tcase_add_test(tc, results);
+	tcase_add_loop_test(tc, room_behind_a_completion, 0,
+			    (int)(sizeof(ended) / sizeof(ended[0])));
 	tcase_add_test(tc, flush);
 	tcase_add_test(tc, slots);
 	suite_add_tcase(s, tc);

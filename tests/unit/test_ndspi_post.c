@@ -132,6 +132,48 @@ START_TEST(queue_full)
 }
 END_TEST
 
+static HRESULT post_one(uint8_t opcode)
+{
+	return opcode == VIRTIO_RDMA_OP_RECEIVE
+		       ? qp->lpVtbl->Receive(qp, (VOID *)1, NULL, 0)
+		       : post_send(two, 1, 0);
+}
+
+/* Who saw a completion may post, though the device's head is not there yet */
+START_TEST(room_behind_a_completion)
+{
+	static const struct {
+		uint8_t opcode;
+		int depth;
+	} rows[] = {
+		{ VIRTIO_RDMA_OP_SEND, 5 },
+		{ VIRTIO_RDMA_OP_RECEIVE, 3 },
+	};
+	uint8_t opcode = rows[_i].opcode;
+	ND2_RESULT r;
+	int i;
+
+	connected();
+	for (i = 0; i < rows[_i].depth; i++)
+		ck_assert_int_eq(post_one(opcode), ND_SUCCESS);
+	fake_end_entry(opcode, 0, 1);
+	ck_assert_int_eq(post_one(opcode), ND_NO_MORE_ENTRIES);
+	ck_assert_uint_eq(cq->lpVtbl->GetResults(cq, &r, 1), 1);
+	ck_assert_int_eq(post_one(opcode), ND_SUCCESS);
+	ck_assert_int_eq(post_one(opcode), ND_NO_MORE_ENTRIES);
+	/* the same in the next lap, behind a ring that was turned to */
+	ck_assert_int_eq(cq->lpVtbl->Resize(cq, 64), ND_SUCCESS);
+	ck_assert_uint_eq(cq->lpVtbl->GetResults(cq, &r, 1), 0);
+	vrdma_publish32(_i ? &fake_qp_record()->rq_head
+			   : &fake_qp_record()->sq_head,
+			1);
+	fake_end_entry(opcode, 1, 1);
+	ck_assert_uint_eq(cq->lpVtbl->GetResults(cq, &r, 1), 1);
+	ck_assert_int_eq(post_one(opcode), ND_SUCCESS);
+	ck_assert_int_eq(post_one(opcode), ND_NO_MORE_ENTRIES);
+}
+END_TEST
+
 /* ------------------------------------------------------------------- entries */
 
 static void *entry(bool recv, unsigned i)
@@ -420,6 +462,7 @@ int main(void)
 	tcase_add_test(t, not_connected);
 	tcase_add_test(t, wrong_arguments);
 	tcase_add_test(t, queue_full);
+	tcase_add_loop_test(t, room_behind_a_completion, 0, 2);
 	tcase_add_test(t, send_entry);
 	tcase_add_test(t, write_and_read_entries);
 	tcase_add_test(t, inline_entry);

@@ -426,7 +426,7 @@ static void reserved_fields(void)
 		.id = create(h, VRDMA_IOC_CREATE_MR), .address = 0x10000,
 		.length = 4096, .reserved = 1,
 	};
-	struct vrdma_uapi_create_qp qp = { .reserved = 1 };
+	struct vrdma_uapi_create_qp qp = { .handle = 1 };
 	struct vrdma_uapi_modify_srq srq = { .reserved = 1 };
 	struct vrdma_uapi_bind b = { .reserved = 1 };
 	struct vrdma_uapi_connect c = { .reserved = 1 };
