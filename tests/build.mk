@@ -143,7 +143,7 @@ $(O)/bin/nd_test_queues: $(O)/tests/guest/test_nd_queues.o
 $(O)/bin/nd_test_connector: $(O)/tests/unit/test_ndspi_connector.o
 $(O)/bin/nd_test_surface: $(O)/tests/unit/test_ndspi_surface.o
 $(O)/tests/guest/%.o: TEST_INC += -Itests/unit
-$(ND_GUEST): $(O)/tests/guest/nd_real.o $(O)/libndspi.a
+$(ND_GUEST): $(O)/tests/guest/nd_real.o $(O)/tests/guest/nd_unfaked.o $(O)/libndspi.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CHECK_LIBS)
 all: $(ND_GUEST)
@@ -175,6 +175,7 @@ bench-run: $(BENCH_PARTS) vrdmad
 	$(Q)VRDMAD=$(O)/bin/vrdmad tests/bench/bench_local.py
 	$(Q)VRDMAD=$(O)/bin/vrdmad tests/bench/bench_iwarp.py
 
+include tests/userdev/build.mk
 include tests/explorer/build.mk
 include tests/fuzz/build.mk
 

@@ -13,6 +13,7 @@
 
 #include "nd_fake_int.h"
 
+const unsigned fake_devices = FAKE_DEVICES;
 unsigned fake_kicks, fake_ioctls;
 bool fake_map_notify;
 uint16_t fake_notify_page[2048] __attribute__((aligned(4096)));

@@ -24,11 +24,12 @@ void fake_install(void);	/* before the first object */
 void fake_remove(void);		/* everything closed?  else the test fails */
 
 /*
- * Tests that ask for no more than this, and wait for what takes time, run on a real
- * device too, in a guest (tests/guest/nd_real.c): one device, which both ends
- * are on.  fake_real says so.
+ * Tests that ask for no more than this, and wait for what takes time, run on real
+ * devices too, which fake_real says: in a guest (tests/guest/nd_real.c) one, which
+ * both ends are on; in two guests in this process (tests/userdev) one for each.
  */
 extern const bool fake_real;
+extern const unsigned fake_devices;	/* adapters that there are */
 #define FAKE_TIMEOUT_MS 20000
 struct sockaddr_in fake_v4(unsigned device, uint16_t port);
 
