@@ -9,6 +9,15 @@
 
 const bool fake_real = true;
 uint32_t fake_features; /* what the device has, it has */
+bool fake_spoil;
+
+void fake_engine_start(void)
+{
+}
+
+void fake_engine_stop(void)
+{
+}
 
 /* --- of tests that do not run there ------------------------------------------ */
 

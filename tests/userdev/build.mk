@@ -32,12 +32,18 @@ $(patsubst %,$(UD_O)/%.o,kernel pages device): $(UD_O)/%.o: $(UD_DIR)/%.c | $(UD
 	$(Q)$(CC) $(TEST_CFLAGS) $(UD_INC) -c -o $@ $<
 
 # NDSPI's suites, one object each for the guest and for this
-UD_ND := $(addprefix $(UD_O)/test_nd_,memory queues connector surface)
+UD_PAIRS := $(addprefix $(UD_O)/test_nd_,memory queues connector)
+UD_ND := $(UD_PAIRS) $(addprefix $(UD_O)/test_nd_,surface ping conform info)
 $(UD_O)/test_nd_memory: $(O)/tests/guest/test_nd_memory.o
 $(UD_O)/test_nd_queues: $(O)/tests/guest/test_nd_queues.o
 $(UD_O)/test_nd_connector: $(O)/tests/unit/test_ndspi_connector.o
 $(UD_O)/test_nd_surface: $(O)/tests/unit/test_ndspi_surface.o
-$(UD_O)/nd_userdev.o: TEST_INC += -Itests/unit
+$(UD_O)/test_nd_ping: $(O)/tests/unit/test_ndspi_ping.o
+$(UD_O)/test_nd_ping: $(O)/libndping.a
+$(UD_O)/test_nd_conform $(UD_O)/test_nd_info: $(UD_O)/%: $(UD_O)/%.o \
+		$(O)/$(ND_TOOLS_DIR)/tool.o
+$(UD_O)/test_nd_conform.o $(UD_O)/test_nd_info.o $(UD_O)/nd_userdev.o: \
+	TEST_INC += -Itests/unit -I$(ND_TOOLS_DIR)
 $(UD_ND): $(UD_O)/nd_userdev.o $(O)/tests/guest/nd_unfaked.o
 
 USERDEV := $(UD_ND)
@@ -45,6 +51,7 @@ $(USERDEV): $(UD_OBJ) $(TEST_LIB_OBJ) $(O)/libndspi.a $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CHECK_LIBS)
 
 userdev: $(USERDEV) vrdmad ## NDSPI and ioctls on a device file in the test's process
-	$(Q)tests/run.py $(RUN_ARGS) $(foreach b,$(BACKENDS),$(UD_ND:%=%@$(b)))
+	$(Q)tests/run.py $(RUN_ARGS) $(foreach b,$(filter-out local,$(BACKENDS)),\
+		$(UD_PAIRS:%=%@$(b))) $(USERDEV)
 
 .PHONY: userdev

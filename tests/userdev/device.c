@@ -129,6 +129,11 @@ void userdev_add(unsigned number, struct tguest *g)
 	ck_assert(!vrl_cdev_add(dev));
 }
 
+void userdev_lose(unsigned number)
+{
+	tguest_reset(devices[number].guest);
+}
+
 static bool any_left(void)
 {
 	for (unsigned i = 0; i < USERDEV_MAX; i++)

@@ -28,6 +28,11 @@ void fake_remove(void)
 	userdev_teardown();
 }
 
+void fake_lose_device(unsigned device)
+{
+	userdev_lose(device);
+}
+
 struct sockaddr_in fake_v4(unsigned device, uint16_t port)
 {
 	static const uint8_t ip[2][4] = { DAEMON_IPV4(0), DAEMON_IPV4(1) };

@@ -36,6 +36,8 @@
 struct tguest;
 /* /dev/vrdma<number> is this guest from now on */
 void userdev_add(unsigned number, struct tguest *g);
+/* The device is reset, which every file is lost by */
+void userdev_lose(unsigned number);
 /* Every file is closed, and nothing is left of it: else the test fails */
 void userdev_remove(unsigned number);
 
