@@ -46,7 +46,17 @@ $(UD_O)/test_nd_conform.o $(UD_O)/test_nd_info.o $(UD_O)/nd_userdev.o: \
 	TEST_INC += -Itests/unit -I$(ND_TOOLS_DIR)
 $(UD_ND): $(UD_O)/nd_userdev.o $(O)/tests/guest/nd_unfaked.o
 
-USERDEV := $(UD_ND)
+# A program of system calls, which are made here
+$(UD_O)/vrdma_uapi.o: guest-driver/linux/tools/vrdma_uapi.c $(UD_DIR)/calls.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TEST_CFLAGS) -I$(UD_DIR) -include $(UD_DIR)/calls.h \
+		-Dmain=vrdma_uapi_main -Wno-missing-prototypes -c -o $@ $<
+UD_UAPI := $(addprefix $(UD_O)/test_,uapi death)
+$(UD_UAPI): %: %.o
+$(UD_UAPI:=.o): TEST_INC += -I$(UD_DIR)
+$(UD_O)/test_uapi: $(UD_O)/vrdma_uapi.o
+
+USERDEV := $(UD_ND) $(UD_UAPI)
 $(USERDEV): $(UD_OBJ) $(TEST_LIB_OBJ) $(O)/libndspi.a $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CHECK_LIBS)
 
