@@ -158,6 +158,7 @@ void userdev_remove(unsigned number)
 	ud_workqueue_free(vrl_teardown_wq);
 	vrl_teardown_wq = NULL;
 	vrl_cdev_exit();
+	ud_processes_free();
 	ck_assert_int_eq(userdev_blocks(), 0);
 }
 

@@ -105,6 +105,7 @@ static struct task_struct first_task = {
 	.mm = &first_task.own, .memlock = ~0ul, .capable = true,
 };
 __thread struct task_struct *current = &first_task;
+static struct task_struct *processes; /* the test's thread */
 
 bool fatal_signal_pending(struct task_struct *t)
 {
@@ -118,12 +119,19 @@ struct task_struct *userdev_process(size_t memlock)
 	t->mm = &t->own;
 	t->memlock = memlock;
 	t->capable = !memlock;
+	t->next = processes;
+	processes = t;
 	return t;
 }
 
-void userdev_process_free(struct task_struct *t)
+void ud_processes_free(void)
 {
-	free(t);
+	while (processes) {
+		struct task_struct *t = processes;
+
+		processes = t->next;
+		free(t);
+	}
 }
 
 void userdev_enter(struct task_struct *t)

@@ -150,8 +150,10 @@ struct task_struct {
 	bool killed;	       /* atomic */
 	unsigned sleepers;     /* atomic: threads that only a kill or the end of
 				* what they wait for wakes */
+	struct task_struct *next;
 };
 extern __thread struct task_struct *current;
+void ud_processes_free(void);
 bool fatal_signal_pending(struct task_struct *t);
 #define CAP_IPC_LOCK	0
 #define capable(cap)	(current->capable)

@@ -41,7 +41,8 @@ int vm_insert_page(struct vm_area_struct *vma, unsigned long at,
 
 /* --- stores that come while a page is replaced ---------------------------------- */
 
-static unsigned long guarded; /* atomic: the page that is being replaced */
+#define NOTHING 1ul
+static unsigned long guarded = NOTHING; /* atomic: the page that is replaced */
 static unsigned replaced;     /* atomic: how many were */
 static struct sigaction before;
 
@@ -92,7 +93,7 @@ static bool replace(struct fe *fe, struct page *p)
 	ok = ok && copy_page(p->room, p->at) &&
 	     !fe_map_page(fe, (void *)p->at, p->gpa, p->writable);
 	__atomic_add_fetch(&replaced, 1, __ATOMIC_RELEASE);
-	__atomic_store_n(&guarded, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&guarded, NOTHING, __ATOMIC_RELEASE);
 	return ok;
 }
 

@@ -56,9 +56,9 @@ FILE *userdev_fopen(const char *path, const char *mode);
 /* --- processes --------------------------------------------------------------- */
 
 struct task_struct;
-/* memlock: bytes that it may have pinned; 0: any number */
+/* memlock: bytes that it may have pinned; 0: any number.  It goes with the last
+ * device: what it had pinned counts until then */
 struct task_struct *userdev_process(size_t memlock);
-void userdev_process_free(struct task_struct *t);
 /* The calling thread is in it from now on; NULL: in the one of before */
 void userdev_enter(struct task_struct *t);
 void userdev_kill(struct task_struct *t);
