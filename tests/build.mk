@@ -4,7 +4,8 @@
 # name tells: test_core_* the guest core, test_ndspi_* the NDSPI library, others
 # the device model.  tests/e2e: the real core against the real vrdmad.
 # tests/conformance: the disconnect scheme, rule by rule, likewise.
-# tests/hostile: wrong things said to the real vrdmad.  tests/scripts: what of
+# tests/hostile: wrong things said to the real vrdmad.  tests/userdev: NDSPI, and system
+# calls, on a device file in the test's own process.  tests/scripts: what of
 # scripts/ is for operators, in Python.  tests/wire: what another program reads on our
 # wire.  tests/nested: with a real RDMA device; the reader of captures is tested here.
 # Each file is a program.
@@ -44,7 +45,8 @@ NDIS := $(patsubst %.c,$(O)/%,$(wildcard tests/ndis/test_*.c))
 NDIS_OBJ := $(patsubst %.c,$(O)/tests/obj/%.o,$(wildcard guest-driver/windows/ndis/*.c \
 	guest-driver/windows/pci/*.c))
 TEST_PROGRAMS = $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS) \
-	$(UNIT_WORK) $(E2E) $(CONFORMANCE) $(HOSTILE) $(NDIS) $(SCRIPT_TESTS) $(SOAK)
+	$(UNIT_WORK) $(E2E) $(CONFORMANCE) $(HOSTILE) $(USERDEV) $(NDIS) \
+	$(SCRIPT_TESTS) $(SOAK)
 
 $(O)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
@@ -148,6 +150,8 @@ $(ND_GUEST): $(O)/tests/guest/nd_real.o $(O)/tests/guest/nd_unfaked.o $(O)/libnd
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CHECK_LIBS)
 all: $(ND_GUEST)
 
+include tests/userdev/build.mk
+
 tests: $(TEST_PROGRAMS) $(IN_NET) $(NESTED) vrdmad ndspi explorer $(filter-out %/fabric,$(BENCH_PARTS))
 unit: $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS) $(UNIT_WORK)
 	$(Q)tests/run.py $(RUN_ARGS) $^
@@ -170,12 +174,11 @@ soak: $(SOAK) vrdmad ## a million connections, kills and resets (SOAK_CYCLES=)
 	$(Q)VRDMAD=$(O)/bin/vrdmad $(SOAK) -n $(SOAK_CYCLES)
 check-run: tests
 	$(Q)tests/run.py $(RUN_ARGS) $(TEST_PROGRAMS) \
-		$(E2E:%=%@iwarp) $(CONFORMANCE:%=%@iwarp)
+		$(E2E:%=%@iwarp) $(CONFORMANCE:%=%@iwarp) $(UD_PAIRS:%=%@iwarp)
 bench-run: $(BENCH_PARTS) vrdmad
 	$(Q)VRDMAD=$(O)/bin/vrdmad tests/bench/bench_local.py
 	$(Q)VRDMAD=$(O)/bin/vrdmad tests/bench/bench_iwarp.py
 
-include tests/userdev/build.mk
 include tests/explorer/build.mk
 include tests/fuzz/build.mk
 
