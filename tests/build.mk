@@ -168,9 +168,16 @@ wire: $(WIRE_TESTS) $(IN_NET) $(E2E) $(CONFORMANCE) vrdmad ## what tshark reads 
 SOAK_CYCLES ?= 1000000
 soak: $(SOAK) vrdmad ## a million connections, kills and resets (SOAK_CYCLES=)
 	$(Q)VRDMAD=$(O)/bin/vrdmad $(SOAK) -n $(SOAK_CYCLES)
+# Those that move guests between two workers under most kinds of load
+WORKERS := $(addprefix $(O)/tests/,$(addprefix e2e/test_,data srq windows endpoints \
+	recovery cq_moderation) hostile/test_shared hostile/test_srq)
 check-run: tests
 	$(Q)tests/run.py $(RUN_ARGS) $(TEST_PROGRAMS) \
-		$(E2E:%=%@iwarp) $(CONFORMANCE:%=%@iwarp)
+		$(E2E:%=%@iwarp) $(CONFORMANCE:%=%@iwarp) \
+		$(foreach t,$(CONFORMANCE) $(WORKERS),$(t)@workers=2)
+check-workers: $(E2E) $(CONFORMANCE) $(HOSTILE) vrdmad ndspi ## what starts vrdmad, with two workers
+	$(Q)tests/run.py $(RUN_ARGS) $(foreach t,$(CONFORMANCE) $(HOSTILE) \
+		$(E2E) $(E2E:%=%@iwarp) $(CONFORMANCE:%=%@iwarp),$(t)@workers=2)
 bench-run: $(BENCH_PARTS) vrdmad
 	$(Q)VRDMAD=$(O)/bin/vrdmad tests/bench/bench_local.py
 	$(Q)VRDMAD=$(O)/bin/vrdmad tests/bench/bench_iwarp.py
@@ -179,5 +186,5 @@ include tests/explorer/build.mk
 include tests/fuzz/build.mk
 
 -include $(shell find $(O)/tests $(O)/traced -name '*.d' 2>/dev/null)
-.PHONY: tests unit e2e conformance hostile ndis script-tests wire soak check-run bench-run
+.PHONY: tests unit e2e conformance hostile ndis script-tests wire soak check-run check-workers bench-run
 .SECONDARY:

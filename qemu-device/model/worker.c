@@ -3,9 +3,9 @@
  * worker.c - a thread that moves bytes: its loop and its sleep
  *
  * DOC: A pass takes messages, looks for doorbells, gives each guest that has
- * work a few turns, and lets deadlines fire.  Guests take turns, and within a
- * guest its queue pairs do, so nobody gets more than a share by having more
- * queue pairs or larger requests.
+ * work a few turns by its weight, and lets deadlines fire.  Guests take turns, and
+ * within a guest its queue pairs do, and what a turn does is bounded, so nobody
+ * gets more than a share by having more queue pairs or larger requests.
  *
  * Sleep has three phases, as the ABI header says of the driver's side: tell
  * (ASLEEP in each context page, and the flag for worker_call), look once more
@@ -33,7 +33,6 @@
 #include "watch.h"
 #include "worker.h"
 
-#define TURNS_PER_WEIGHT	4	/* queue pairs of a guest in one pass */
 #define BELLS_PER_ROUND		64	/* words and doorbells of one guest */
 #define IDLE_PASSES_PER_LOOK	32	/* the clock costs as much as some passes */
 #define SPIN_FOR_ANSWER		2000	/* worker_call: some 10 us, then sleep */
@@ -331,12 +330,14 @@ static void run_one(struct worker *w, struct guest_data *d)
 	settle(w);
 }
 
-/* The turns of the first guest; it goes back if it has more to do */
-static void run_guest(struct worker *w, struct list_head *round)
+static struct guest_data *first_guest(struct list_head *round)
 {
-	struct guest_data *d = list_first(round, struct guest_data, runnable);
-	uint32_t turns = w->by_hand ? 1 : d->weight * TURNS_PER_WEIGHT;
+	return list_first(round, struct guest_data, runnable);
+}
 
+/* At most turns of d, which goes back if it has more to do */
+static void run_guest(struct worker *w, struct guest_data *d, uint32_t turns)
+{
 	list_del(&d->runnable);
 	for (; turns && !list_empty(&d->run); turns--)
 		run_one(w, d);
@@ -354,8 +355,11 @@ static bool run_guests(struct worker *w)
 	list_init(&round);
 	list_for_each_safe(pos, tmp, &w->runnable)
 		list_move_tail(pos, &round);
-	while (!list_empty(&round))
-		run_guest(w, &round);
+	while (!list_empty(&round)) {
+		struct guest_data *d = first_guest(&round);
+
+		run_guest(w, d, d->weight * TURNS_PER_WEIGHT);
+	}
 	return true;
 }
 
@@ -737,7 +741,16 @@ void worker_step(struct worker *w)
 	ring_all(w);
 	offer_receives(w);
 	if (!list_empty(&w->runnable))
-		run_guest(w, &w->runnable);
+		run_guest(w, first_guest(&w->runnable), 1);
+	settle(w);
+	run_timers(w);
+}
+
+void worker_round(struct worker *w)
+{
+	ring_all(w);
+	offer_receives(w);
+	run_guests(w);
 	settle(w);
 	run_timers(w);
 }

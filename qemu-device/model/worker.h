@@ -31,6 +31,8 @@ struct vr_qp;
 struct vr_srq;
 struct worker;
 
+#define TURNS_PER_WEIGHT 4	/* queue pairs of a guest in one pass */
+
 struct worker_conf {
 	uint32_t poll_us;	/* spin so long without work before sleeping */
 };
@@ -75,6 +77,9 @@ int worker_create(const struct worker_conf *conf, struct loop *loop,
 /* A doorbell was rung, a queue pair waits for its turn, a deadline passed */
 bool worker_has_work(struct worker *w);
 void worker_step(struct worker *w);
+/* The same with as many turns as a pass gives: TURNS_PER_WEIGHT times its weight
+ * to each guest that has work */
+void worker_round(struct worker *w);
 
 /* Kick descriptors of the wake-up queues.  Each worker knows them all, for the
  * reason above, and is woken by those of its guests (mine).  The worker reads fd
