@@ -39,18 +39,19 @@ SCRIPT_TESTS := $(wildcard tests/scripts/test_*.py tests/nested/test_*.py \
 WIRE_TESTS := $(wildcard tests/wire/test_*.py)
 IN_NET := $(O)/tests/wire/in_net
 SOAK := $(O)/tests/soak/soak
+SLEEP := $(O)/tests/soak/sleep
 # The Windows miniport, compiled here, with a stand-in for NDIS
 NDIS := $(patsubst %.c,$(O)/%,$(wildcard tests/ndis/test_*.c))
 NDIS_OBJ := $(patsubst %.c,$(O)/tests/obj/%.o,$(wildcard guest-driver/windows/ndis/*.c \
 	guest-driver/windows/pci/*.c))
 TEST_PROGRAMS = $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS) \
-	$(UNIT_WORK) $(E2E) $(CONFORMANCE) $(HOSTILE) $(NDIS) $(SCRIPT_TESTS) $(SOAK)
+	$(UNIT_WORK) $(E2E) $(CONFORMANCE) $(HOSTILE) $(NDIS) $(SCRIPT_TESTS) $(SOAK) $(SLEEP)
 
 $(O)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TEST_CFLAGS) -c -o $@ $<
 
-$(UNIT_MODEL): %: %.o $(O)/libvrdmad.a
+$(UNIT_MODEL) $(SLEEP): %: %.o $(O)/libvrdmad.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(VRDMAD_LIBS) $(CHECK_LIBS)
 $(UNIT_CORE): %: %.o $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
@@ -168,6 +169,9 @@ wire: $(WIRE_TESTS) $(IN_NET) $(E2E) $(CONFORMANCE) vrdmad ## what tshark reads 
 SOAK_CYCLES ?= 1000000
 soak: $(SOAK) vrdmad ## a million connections, kills and resets (SOAK_CYCLES=)
 	$(Q)VRDMAD=$(O)/bin/vrdmad $(SOAK) -n $(SOAK_CYCLES)
+SLEEPS ?= 100000000
+stress-sleep: $(SLEEP) ## a hundred million sleeps of either side, no wake-up lost (SLEEPS=)
+	$(Q)$(SLEEP) -n $(SLEEPS) -j 32
 # Those that move guests between two workers under most kinds of load
 WORKERS := $(addprefix $(O)/tests/,$(addprefix e2e/test_,data srq windows endpoints \
 	recovery cq_moderation) hostile/test_shared hostile/test_srq)
@@ -186,5 +190,5 @@ include tests/explorer/build.mk
 include tests/fuzz/build.mk
 
 -include $(shell find $(O)/tests $(O)/traced -name '*.d' 2>/dev/null)
-.PHONY: tests unit e2e conformance hostile ndis script-tests wire soak check-run check-workers bench-run
+.PHONY: tests unit e2e conformance hostile ndis script-tests wire soak stress-sleep check-run check-workers bench-run
 .SECONDARY:
