@@ -99,7 +99,7 @@ $(IN_NET): %: %.o $(O)/tests/lib/netns.o
 
 # Programs that take figures, of ours and of peers; the scripts beside them run them.
 # -O2, as vrdmad is: some of them are the half of a ring.
-BENCH_PARTS := $(foreach p,local bare cacheline guests tcp fabric,$(O)/tests/bench/$(p))
+BENCH_PARTS := $(foreach p,local workers bare cacheline guests tcp fabric,$(O)/tests/bench/$(p))
 $(patsubst %.c,$(O)/%.o,$(wildcard tests/bench/*.c)): TEST_CFLAGS += -O2
 $(O)/tests/bench/local: $(patsubst %.c,$(O)/%.o,$(wildcard tests/bench/local_*.c))
 $(O)/tests/bench/fabric: BENCH_LIBS := -lfabric
