@@ -95,6 +95,7 @@ const struct test_backend *test_backend(void)
 		.name = "kernel",
 		.one_daemon = true,
 		.tells_aborts = true,
+		.tells_solicited = true,
 	};
 
 	return &one;
