@@ -2,6 +2,7 @@
 /*
  * test_data.c - send, receive, write, read: sizes, shapes, contents, limits
  */
+#include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -281,6 +282,26 @@ START_TEST(local_token_that_is_not_ours)
 }
 END_TEST
 
+/* The answer to a request that its peer ended the connection for.  On a wire with one
+ * word for all ends that may overtake the answer; then it is for the consumer to
+ * end the request. */
+static NTSTATUS answer_or_end(struct ep *e, NTSTATUS want)
+{
+	NDK_RESULT_EX r;
+	bool told = false;
+
+	for (int ms = 0; ms < TEST_TIMEOUT_MS && !told; ms++) {
+		told = !test_backend()->tells_aborts && e->indications;
+		if (e->cq->Dispatch->NdkGetCqResultsEx(e->cq, &r, 1))
+			return r.Status;
+		poll(NULL, 0, 1);
+	}
+	ck_assert_msg(told, "neither an answer nor an end");
+	e->qp->Dispatch->NdkFlush(e->qp);
+	assert_status(ep_next(e).Status, STATUS_CANCELLED);
+	return want;
+}
+
 START_TEST(message_longer_than_the_receive)
 {
 	struct pair p;
@@ -291,7 +312,8 @@ START_TEST(message_longer_than_the_receive)
 	assert_status(ep_post_send(&p.a, 2, 0, 64, 0), STATUS_SUCCESS);
 	r = ep_next(&p.b);
 	assert_status(r.Status, STATUS_DATA_OVERRUN);
-	assert_status(ep_next(&p.a).Status, STATUS_DATA_ERROR);
+	assert_status(answer_or_end(&p.a, STATUS_DATA_ERROR),
+		      STATUS_DATA_ERROR);
 	pair_close(&p);
 }
 END_TEST
