@@ -40,19 +40,20 @@ SCRIPT_TESTS := $(wildcard tests/scripts/test_*.py tests/nested/test_*.py \
 WIRE_TESTS := $(wildcard tests/wire/test_*.py)
 IN_NET := $(O)/tests/wire/in_net
 SOAK := $(O)/tests/soak/soak
+SLEEP := $(O)/tests/soak/sleep
 # The Windows miniport, compiled here, with a stand-in for NDIS
 NDIS := $(patsubst %.c,$(O)/%,$(wildcard tests/ndis/test_*.c))
 NDIS_OBJ := $(patsubst %.c,$(O)/tests/obj/%.o,$(wildcard guest-driver/windows/ndis/*.c \
 	guest-driver/windows/pci/*.c))
 TEST_PROGRAMS = $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS) \
 	$(UNIT_WORK) $(E2E) $(CONFORMANCE) $(HOSTILE) $(USERDEV) $(NDIS) \
-	$(SCRIPT_TESTS) $(SOAK)
+	$(SCRIPT_TESTS) $(SOAK) $(SLEEP)
 
 $(O)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TEST_CFLAGS) -c -o $@ $<
 
-$(UNIT_MODEL): %: %.o $(O)/libvrdmad.a
+$(UNIT_MODEL) $(SLEEP): %: %.o $(O)/libvrdmad.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(VRDMAD_LIBS) $(CHECK_LIBS)
 $(UNIT_CORE): %: %.o $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
@@ -100,7 +101,7 @@ $(IN_NET): %: %.o $(O)/tests/lib/netns.o
 
 # Programs that take figures, of ours and of peers; the scripts beside them run them.
 # -O2, as vrdmad is: some of them are the half of a ring.
-BENCH_PARTS := $(foreach p,local bare cacheline guests tcp fabric,$(O)/tests/bench/$(p))
+BENCH_PARTS := $(foreach p,local workers bare cacheline guests tcp fabric,$(O)/tests/bench/$(p))
 $(patsubst %.c,$(O)/%.o,$(wildcard tests/bench/*.c)): TEST_CFLAGS += -O2
 $(O)/tests/bench/local: $(patsubst %.c,$(O)/%.o,$(wildcard tests/bench/local_*.c))
 $(O)/tests/bench/fabric: BENCH_LIBS := -lfabric
@@ -172,9 +173,19 @@ wire: $(WIRE_TESTS) $(IN_NET) $(E2E) $(CONFORMANCE) vrdmad ## what tshark reads 
 SOAK_CYCLES ?= 1000000
 soak: $(SOAK) vrdmad ## a million connections, kills and resets (SOAK_CYCLES=)
 	$(Q)VRDMAD=$(O)/bin/vrdmad $(SOAK) -n $(SOAK_CYCLES)
+SLEEPS ?= 100000000
+stress-sleep: $(SLEEP) ## a hundred million sleeps of either side, no wake-up lost (SLEEPS=)
+	$(Q)$(SLEEP) -n $(SLEEPS) -j 32
+# Those that move guests between two workers under most kinds of load
+WORKERS := $(addprefix $(O)/tests/,$(addprefix e2e/test_,data srq windows endpoints \
+	recovery cq_moderation) hostile/test_shared hostile/test_srq)
 check-run: tests
 	$(Q)tests/run.py $(RUN_ARGS) $(TEST_PROGRAMS) \
-		$(E2E:%=%@iwarp) $(CONFORMANCE:%=%@iwarp) $(UD_PAIRS:%=%@iwarp)
+		$(E2E:%=%@iwarp) $(CONFORMANCE:%=%@iwarp) $(UD_PAIRS:%=%@iwarp) \
+		$(foreach t,$(CONFORMANCE) $(WORKERS),$(t)@workers=2)
+check-workers: $(E2E) $(CONFORMANCE) $(HOSTILE) vrdmad ndspi ## what starts vrdmad, with two workers
+	$(Q)tests/run.py $(RUN_ARGS) $(foreach t,$(CONFORMANCE) $(HOSTILE) \
+		$(E2E) $(E2E:%=%@iwarp) $(CONFORMANCE:%=%@iwarp),$(t)@workers=2)
 bench-run: $(BENCH_PARTS) vrdmad
 	$(Q)VRDMAD=$(O)/bin/vrdmad tests/bench/bench_local.py
 	$(Q)VRDMAD=$(O)/bin/vrdmad tests/bench/bench_iwarp.py
@@ -183,5 +194,5 @@ include tests/explorer/build.mk
 include tests/fuzz/build.mk
 
 -include $(shell find $(O)/tests $(O)/traced -name '*.d' 2>/dev/null)
-.PHONY: tests unit e2e conformance hostile ndis script-tests wire soak check-run bench-run
+.PHONY: tests unit e2e conformance hostile ndis script-tests wire soak stress-sleep check-run check-workers bench-run
 .SECONDARY:

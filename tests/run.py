@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Run test programs, a few at a time, and add up what Check reports.
 
-usage: run.py [-j N] [-t SECONDS] [-k TEXT] PROGRAM[@BACKEND]...
+usage: run.py [-j N] [-t SECONDS] [-k TEXT] PROGRAM[@BACKEND][@workers=N]...
 
   BACKEND     what joins the guests of its tests (VRDMA_BACKEND)
+  workers=N   threads of the vrdmad that it starts (VRDMA_WORKERS)
 
   -j N        programs at a time (default: one more than there are CPUs)
   -t SECONDS  longest time for one program (default 300)
@@ -43,10 +44,19 @@ def build_dir() -> pathlib.Path:
     return pathlib.Path(os.environ.get("O", "build"))
 
 
-def environment(backend: str) -> dict[str, str]:
+def settings(program: str) -> tuple[str, dict[str, str]]:
+    """The program's path, and what its words behind @ mean in the environment."""
+    path, *words = program.split("@")
+    env = {}
+    for word in words:
+        key, _, value = word.rpartition("=")
+        env["VRDMA_WORKERS" if key == "workers" else "VRDMA_BACKEND"] = value
+    return path, env
+
+
+def environment(own: dict[str, str]) -> dict[str, str]:
     env = dict(os.environ)
-    if backend:
-        env["VRDMA_BACKEND"] = backend
+    env.update(own)
     env.setdefault("VRDMAD", str(build_dir() / "bin" / "vrdmad"))
     env.setdefault("CK_VERBOSITY", "normal")
     # A sanitizer makes everything slower; Check's own limit must not decide.
@@ -68,7 +78,7 @@ def kill_session(session: int) -> None:
 
 
 def run_one(program: str, limit: int) -> Result:
-    path, _, backend = program.partition("@")
+    path, own = settings(program)
     log = build_dir() / "log" / (pathlib.Path(program).name + ".log")
     log.parent.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
@@ -76,7 +86,7 @@ def run_one(program: str, limit: int) -> Result:
     with log.open("wb") as out:
         # A session of its own: Check's children go with it on a time-out.
         proc = subprocess.Popen([path], stdout=out, stderr=subprocess.STDOUT,
-                                stdin=subprocess.DEVNULL, env=environment(backend),
+                                stdin=subprocess.DEVNULL, env=environment(own),
                                 start_new_session=True)
         try:
             status = proc.wait(timeout=limit)
@@ -109,8 +119,8 @@ def report(result: Result) -> None:
     text = result.log.read_text(errors="replace")
     for line in FAILED_CASE.findall(text):
         print("     " + line)
-    path, _, backend = result.program.partition("@")
-    again = f"VRDMA_BACKEND={backend} {path}" if backend else path
+    path, own = settings(result.program)
+    again = "".join(f"{key}={value} " for key, value in own.items()) + path
     print(f"     log: {result.log}; again: O={build_dir()} "
           f"VRDMAD={build_dir()}/bin/vrdmad {again}", flush=True)
 

@@ -46,6 +46,8 @@ struct key {
 
 /* clang-format off */
 static const struct key keys[] = {
+	{ "workers", KEY_U32, GLOBAL(workers), 1, 1, CONF_MAX_WORKERS,
+	  "threads that move bytes; guests that connect to each other share one" },
 	{ "poll-us", KEY_U32, GLOBAL(poll_us), 50, 0, 1000000,
 	  "spin so long without work before the worker sleeps" },
 	{ "log-level", KEY_LEVEL, GLOBAL(log_level), VL_INFO, 0, 0,
@@ -65,6 +67,8 @@ static const struct key keys[] = {
 	  " (as ibv_devices lists them), or none" },
 	{ "local", KEY_BOOL, GUEST(local), 1, 0, 1,
 	  "reach guests of this vrdmad memory to memory, not by the fabric" },
+	{ "weight", KEY_U32, GUEST(weight), 1, 1, 64,
+	  "of the guest's share of a worker that others keep busy, too" },
 	{ "num-ceq", KEY_U32, GUEST(num_ceq), 4, 1, 64,
 	  "completion-event queues (interrupt vectors)" },
 	{ "num-wakeq", KEY_U32, GUEST(num_wakeq), 16, 1, 190,

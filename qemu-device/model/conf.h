@@ -12,6 +12,7 @@
 #include "log.h"
 
 #define CONF_MAX_GUESTS 64
+#define CONF_MAX_WORKERS 64
 #define CONF_NAME_LEN	32
 #define CONF_PATH_LEN	108 /* sun_path */
 #define CONF_FABRIC_LEN 80  /* a prefix, and the name of a device */
@@ -25,6 +26,7 @@ struct guest_conf {
 	uint32_t naddr;
 	struct be_addr addr[VIRTIO_RDMA_MAX_ADDRESSES]; /* port 0 */
 
+	uint32_t weight; /* of its share of a worker */
 	uint32_t num_ceq;
 	uint32_t num_wakeq;
 	uint32_t max_context;
@@ -63,6 +65,7 @@ struct guest_conf {
 #define CONF_NO_GID UINT32_MAX	/* socket_gid: as the folder says */
 
 struct conf {
+	uint32_t workers;
 	uint32_t poll_us;
 	enum vlog_level log_level;
 	uint32_t socket_mode; /* permission bits of the guests' sockets */

@@ -6,6 +6,7 @@
 
 #include "connector_int.h"
 #include "listener.h"
+#include "place.h"
 #include "qp.h"
 #include "shared_ep.h"
 #include "vrdma_plant.h"
@@ -278,6 +279,8 @@ void connector_drop_conn(struct connector *c, enum virtio_rdma_reason reason)
 	shared_ep_leave(c);
 	if (conn)
 		c->be->abort(conn, reason);
+	if (conn && c->attached)
+		place_disconnected(c->guest, c->with);
 }
 
 void connector_release_qp(struct connector *c)

@@ -115,6 +115,7 @@ struct connector {
 
 	struct backend *be;
 	struct be_conn *conn; /* until its abort() */
+	struct guest *with;   /* attached: a guest of ours, or NULL; place.h */
 
 	struct vr_qp *qp; /* borrowed, until qp_release() */
 	bool attached;	  /* qp_connect() was called */

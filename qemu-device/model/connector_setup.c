@@ -7,6 +7,7 @@
 #include "addr.h"
 #include "connector_int.h"
 #include "listener.h"
+#include "place.h"
 #include "qp.h"
 #include "shared_ep.h"
 
@@ -48,6 +49,9 @@ static void established(struct connector *c)
 {
 	connector_set_state(c, CONN_ESTABLISHED);
 	c->attached = true;
+	if (c->be == c->guest->model->local)
+		c->with = guest_by_addr(c->guest->model, &c->peer);
+	place_connected(c->guest, c->with);
 	qp_connect(c->qp, c->be, c->conn);
 }
 

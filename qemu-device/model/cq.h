@@ -131,6 +131,10 @@ void cq_hold_end(struct vr_cq *cq);
 bool cq_hold_begin(struct vr_cq *cq, uint32_t arm);
 /* After new entries, while one waits.  False: nothing is held any more */
 bool cq_hold_goes_on(struct vr_cq *cq, uint32_t arm, uint32_t fresh);
+/* Its guest goes from one worker to another: the one's clock stops, the other's
+ * goes on */
+void cq_hold_pause(struct vr_cq *cq);
+void cq_hold_resume(struct vr_cq *cq);
 /* The ring is another one, which begins at 0 */
 void cq_hold_moved(struct vr_cq *cq);
 /* To the control thread: one event */

@@ -11,6 +11,7 @@
  * What the driver asks for is read when it is needed, in the record; an interval
  * of more than VIRTIO_RDMA_MAX_MODERATION_US counts as that.
  */
+#include "../../host-backend/backend.h"
 #include "cq.h"
 #include "worker.h"
 
@@ -84,6 +85,25 @@ bool cq_hold_goes_on(struct vr_cq *cq, uint32_t arm, uint32_t fresh)
 	    cq->hold.until - cq->seen <= cq->tail - cq->seen)
 		release(cq);
 	return true;
+}
+
+void cq_hold_pause(struct vr_cq *cq)
+{
+	if (cq->hold.on)
+		wheel_clear(cq->hold.wheel, &cq->hold.timer);
+}
+
+/* A cleared timer still knows its tick, and a wheel is of one worker but its
+ * ticks are everybody's */
+void cq_hold_resume(struct vr_cq *cq)
+{
+	uint64_t now = be_now(), due;
+
+	if (!cq->hold.on)
+		return;
+	due = cq->hold.timer.tick * cq->hold.wheel->tick_ns;
+	cq->hold.wheel = worker_set_cq_timer(cq->worker, &cq->hold.timer,
+					     due > now ? due - now : 0);
 }
 
 void cq_hold_moved(struct vr_cq *cq)

@@ -20,10 +20,11 @@ static const struct kind {
 	struct backend *(*create)(const char *name, const char *rest, char *err,
 				  size_t err_size);
 	void (*destroy)(struct backend *be);
+	bool divides; /* a guest may have one of its own */
 } kinds[] = {
-	{"iwarp", iwarp_create, iwarp_destroy},
-	{"verbs:", verbs_backend, verbs_backend_free},
-	{NULL, NULL, NULL},
+	{"iwarp", iwarp_create, iwarp_destroy, true},
+	{"verbs:", verbs_backend, verbs_backend_free, false},
+	{NULL, NULL, NULL, false},
 };
 
 static const struct kind *kind_of(const char *name)
@@ -55,7 +56,24 @@ static bool backend_complete(const struct backend *be)
 	       (polls || !be->poll) && (shares || !be->srq_create);
 }
 
-static int start_one(struct model *m, struct backend *be)
+static void forget(struct model *m, struct backend *be)
+{
+	for (uint32_t i = 0; i < m->worker_count; i++)
+		worker_del_backend(m->worker[i], be);
+}
+
+static int make_known(struct model *m, struct backend *be)
+{
+	int ret = 0;
+
+	for (uint32_t i = 0; i < m->worker_count && !ret; i++)
+		ret = worker_add_backend(m->worker[i], be);
+	if (ret)
+		forget(m, be);
+	return ret;
+}
+
+static int start_one(struct model *m, struct backend *be, struct worker *w)
 {
 	int ret;
 
@@ -64,28 +82,41 @@ static int start_one(struct model *m, struct backend *be)
 	ret = be->start(be, &connector_events);
 	if (ret)
 		return ret;
-	ret = worker_add_backend(m->worker, be);
+	ret = make_known(m, be);
 	if (ret)
 		be->shutdown(be);
+	else
+		worker_begin_polls(w, be);
 	return ret;
 }
 
-struct backend *fabric_by_name(const struct model *m, const char *name)
+struct backend *fabric_find(const struct model *m, const struct guest_conf *conf)
 {
-	for (uint32_t i = 0; i < m->fabric_count; i++)
-		if (strcmp(m->fabric[i]->name, name) == 0)
-			return m->fabric[i];
+	for (uint32_t i = 0; i < m->fabric_count; i++) {
+		const struct fabric *f = &m->fabric[i];
+
+		if ((!f->only || f->only == conf) &&
+		    strcmp(f->be->name, conf->fabric) == 0)
+			return f->be;
+	}
 	return NULL;
+}
+
+/* As far as fabrics go, guests are dealt out */
+static struct worker *next_worker(const struct model *m)
+{
+	return m->worker[m->fabric_count % m->worker_count];
 }
 
 static int start_fabric(struct model *m, const struct guest_conf *g,
 			char err[CONF_ERR_LEN])
 {
 	const struct kind *k = kind_of(g->fabric);
+	struct worker *w = next_worker(m);
 	struct backend *be;
 	int ret;
 
-	if (strcmp(g->fabric, "none") == 0 || fabric_by_name(m, g->fabric))
+	if (strcmp(g->fabric, "none") == 0 || fabric_find(m, g))
 		return 0;
 	if (!k) {
 		snprintf(err, CONF_ERR_LEN,
@@ -96,21 +127,25 @@ static int start_fabric(struct model *m, const struct guest_conf *g,
 		       CONF_ERR_LEN);
 	if (!be)
 		return -ENODEV;
-	ret = start_one(m, be);
+	ret = start_one(m, be, w);
 	if (ret) {
 		snprintf(err, CONF_ERR_LEN, "fabric %s: cannot start: %s",
 			 g->fabric, strerror(-ret));
 		k->destroy(be);
 		return ret;
 	}
-	m->fabric[m->fabric_count++] = be;
+	m->fabric[m->fabric_count++] = (struct fabric){
+		.be = be,
+		.only = k->divides && m->worker_count > 1 ? g : NULL,
+		.worker = w,
+	};
 	return 0;
 }
 
 int fabric_start_local(struct model *m)
 {
 	struct backend *local = local_backend();
-	int ret = start_one(m, local);
+	int ret = start_one(m, local, m->worker[0]);
 
 	if (!ret)
 		m->local = local;
@@ -137,27 +172,31 @@ bool fabric_is_busy(const struct model *m)
 {
 	bool busy = m->pending;
 
-	for (uint32_t i = 0; i < m->fabric_count && !busy; i++)
-		busy = m->fabric[i]->busy && m->fabric[i]->busy(m->fabric[i]);
+	for (uint32_t i = 0; i < m->fabric_count && !busy; i++) {
+		const struct backend *be = m->fabric[i].be;
+
+		busy = be->busy && be->busy(be);
+	}
 	return busy;
 }
 
-static void stop_one(struct model *m, struct backend *be)
+static void stop_one(struct model *m, struct backend *be, struct worker *w)
 {
-	worker_del_backend(m->worker, be);
+	worker_end_polls(w, be);
+	forget(m, be);
 	be->shutdown(be);
 }
 
 void fabric_stop_all(struct model *m)
 {
 	while (m->fabric_count) {
-		struct backend *be = m->fabric[--m->fabric_count];
+		struct fabric *f = &m->fabric[--m->fabric_count];
 
-		stop_one(m, be);
-		kind_of(be->name)->destroy(be);
+		stop_one(m, f->be, f->worker);
+		kind_of(f->be->name)->destroy(f->be);
 	}
 	if (m->local)
-		stop_one(m, m->local);
+		stop_one(m, m->local, m->worker[0]);
 	m->local = NULL;
 }
 
@@ -215,7 +254,7 @@ static void store(void *base, size_t off, bool wide, uint64_t v)
 
 void fabric_cap(const struct model *m, struct guest_conf *conf)
 {
-	const struct backend *be = fabric_by_name(m, conf->fabric);
+	const struct backend *be = fabric_find(m, conf);
 
 	if (!be)
 		return;

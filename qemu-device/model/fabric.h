@@ -3,7 +3,9 @@
  * fabric.h - which backends this process has, and what guests get of them
  *
  * DOC: "local" is always there.  A guest may have a fabric beside it, named in
- * its configuration; guests that name the same one share it.  Control thread.
+ * its configuration; guests that name the same one share it, but for iWARP with
+ * several workers: one worker polls a fabric and has all its guests, and nothing
+ * but memory is shared of a wire that sockets make.  Control thread.
  */
 #ifndef VRDMA_FABRIC_H
 #define VRDMA_FABRIC_H
@@ -19,8 +21,9 @@ int fabric_start_local(struct model *m);
 void fabric_stop_all(struct model *m);
 /* A wire still takes down what guests have let go; the loop brings it on */
 bool fabric_is_busy(const struct model *m);
-/* For a guest that is being created: its fabric (NULL: none) by name */
-struct backend *fabric_by_name(const struct model *m, const char *name);
+/* For a guest that is being created: its fabric (NULL: none) */
+struct backend *fabric_find(const struct model *m,
+			    const struct guest_conf *conf);
 /* Lowers what conf promises to what the guest's fabric can carry */
 void fabric_cap(const struct model *m, struct guest_conf *conf);
 

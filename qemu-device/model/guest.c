@@ -11,6 +11,7 @@
 #include "loop.h"
 #include "mr.h"
 #include "mw.h"
+#include "place.h"
 #include "qp.h"
 #include "session.h"
 #include "srq.h"
@@ -84,8 +85,8 @@ int guest_create(struct model *m, const struct guest_conf *conf,
 	g->conf = conf;
 	g->model = m;
 	g->loop = m->loop;
-	g->worker = m->worker;
-	g->fabric = fabric_by_name(m, conf->fabric);
+	g->index = m->guest_count;
+	g->fabric = fabric_find(m, conf);
 	g->gmem_account.max = conf->max_mr_pages;
 	log_limit_init(&g->log_limit, LOG_LINES_PER_SECOND);
 
@@ -95,7 +96,7 @@ int guest_create(struct model *m, const struct guest_conf *conf,
 	ret = vq_state_init(g);
 	if (ret)
 		goto err_tables;
-	ret = guest_data_init(g, m->worker);
+	ret = guest_data_init(g, place_guest(m, g->fabric));
 	if (ret)
 		goto err_vq;
 	ret = cm_guest_init(g);

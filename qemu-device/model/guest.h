@@ -22,13 +22,21 @@ struct loop;
 struct session;
 struct worker;
 
+/* A wire */
+struct fabric {
+	struct backend *be;
+	const struct guest_conf *only; /* whose it is; NULL: of all that name it */
+	struct worker *worker;	       /* polls it; place.h may change it */
+};
+
 /* The whole process.  Constant after start but for what guests hold. */
 struct model {
 	struct conf *conf;
 	struct loop *loop;
-	struct worker *worker;
+	struct worker *worker[CONF_MAX_WORKERS];
+	uint32_t worker_count;
 	struct backend *local;	/* guests of this process */
-	struct backend *fabric[CONF_MAX_GUESTS]; /* wires, each once */
+	struct fabric fabric[CONF_MAX_GUESTS];
 	uint32_t fabric_count;
 	uint32_t pending; /* regions and windows that fabrics have yet to give back */
 	uint32_t guest_count;
@@ -41,7 +49,7 @@ struct guest {
 	const struct guest_conf *conf;
 	struct model *model;
 	struct loop *loop;
-	struct worker *worker;
+	uint32_t index;			  /* in the model */
 	struct backend *fabric;		  /* to everybody else, or NULL */
 	struct log_limit log_limit;	  /* any thread */
 	struct gmem_account gmem_account; /* any thread */
@@ -67,6 +75,11 @@ struct guest {
 	struct handle_table listeners;	/* struct listener */
 	struct handle_table endpoints;	/* struct shared_ep */
 	struct token_table claims;	/* struct vr_mr and vr_mw, by remote token */
+
+	/* place.h: connections, and of them the local ones, by the other end's
+	 * index.  Control thread; only counted where there are several workers. */
+	uint32_t connections;
+	uint32_t tied[CONF_MAX_GUESTS];
 
 	/* data path: see worker.h */
 	struct guest_data data;

@@ -24,6 +24,8 @@ int guest_data_init(struct guest *g, struct worker *w)
 	d->map = NULL;
 	d->pauses = 0;
 	d->paused = false;
+	d->weight = g->conf->weight;
+	list_init(&d->qps);
 	list_init(&d->run);
 	list_init(&d->runnable);
 	d->mr = calloc(d->max_mr, sizeof(*d->mr));

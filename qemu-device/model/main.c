@@ -346,7 +346,7 @@ static void on_signal(void *arg, int fd, uint32_t events)
 		say_farewell(d);
 }
 
-/* Before the worker starts, so that its thread inherits the mask */
+/* Before the workers start, so that their threads inherit the mask */
 static void block_signals(struct daemon *d)
 {
 	sigemptyset(&d->signals);
@@ -356,9 +356,24 @@ static void block_signals(struct daemon *d)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+static void start_workers(struct model *m)
+{
+	const struct worker_conf wc = {.poll_us = m->conf->poll_us};
+
+	while (m->worker_count < m->conf->workers) {
+		int ret = worker_start(&wc, m->loop,
+				       &m->worker[m->worker_count]);
+
+		if (ret)
+			die("cannot start worker %" PRIu32 " of %" PRIu32 ": %s",
+			    m->worker_count + 1, m->conf->workers,
+			    strerror(-ret));
+		m->worker_count++;
+	}
+}
+
 static void start_model(struct daemon *d, struct conf *c)
 {
-	struct worker_conf wc = {.poll_us = c->poll_us};
 	struct model *m = &d->model;
 	char err[CONF_ERR_LEN];
 	int ret;
@@ -371,9 +386,7 @@ static void start_model(struct daemon *d, struct conf *c)
 	if (d->signal_fd < 0 ||
 	    loop_add(m->loop, d->signal_fd, EPOLLIN, on_signal, d))
 		die("cannot watch signals: %s", strerror(errno));
-	ret = worker_start(&wc, m->loop, &m->worker);
-	if (ret)
-		die("cannot start the worker: %s", strerror(-ret));
+	start_workers(m);
 	be_control_set_loop(m->loop);
 	if (fabric_start_all(m, err))
 		die("%s", err);
@@ -430,7 +443,7 @@ static void close_ports(struct daemon *d)
 	}
 }
 
-/* What the worker posted last, and what that posts: structures to be freed */
+/* What the workers posted last, and what that posts: structures to be freed */
 static void run_out(struct loop *l)
 {
 	for (int i = 0; i < 8; i++)
@@ -461,14 +474,16 @@ static void stop_model(struct daemon *d)
 	close_ports(d);
 	for (uint32_t i = 0; i < m->guest_count; i++)
 		guest_reset(m->guest[i]);
-	worker_call(m->worker, no_call, NULL);
+	for (uint32_t i = 0; i < m->worker_count; i++)
+		worker_call(m->worker[i], no_call, NULL);
 	run_out(m->loop);
 	wait_for_fabrics(m);
 	for (uint32_t i = 0; i < m->guest_count; i++)
 		guest_destroy(m->guest[i]);
 	m->guest_count = 0;
 	fabric_stop_all(m);
-	worker_stop(m->worker);
+	for (uint32_t i = 0; i < m->worker_count; i++)
+		worker_stop(m->worker[i]);
 	run_out(m->loop);
 	if (d->farewell_end_ns)
 		loop_timer_cancel(m->loop, &d->farewell);

@@ -147,6 +147,7 @@ static void qp_free(void *arg)
 {
 	struct vr_qp *qp = arg;
 
+	list_del(&qp->of_guest);
 	gmem_pages_put(&qp->pages);
 	free(qp->sq.wrs);
 	free(qp->sq.inline_copy);
@@ -168,6 +169,7 @@ static void qp_init_links(struct vr_qp *qp)
 {
 	list_init(&qp->stops);
 	list_init(&qp->moving);
+	list_init(&qp->of_guest);
 	list_init(&qp->run);
 	list_init(&qp->dying);
 	list_init(&qp->on_send_cq);
@@ -248,6 +250,7 @@ static enum virtio_rdma_status qp_join(struct vr_qp *qp)
 		qp->srq->users++;
 	worker_call(qp->be.worker, qp_worker_join, &args);
 	bell_hook_fini(&args.hook);
+	list_add_tail(&qp->of_guest, &qp->data->qps);
 	return VIRTIO_RDMA_S_OK;
 }
 

@@ -183,6 +183,7 @@ struct vr_qp {
 	bool stopped;			/* by qp_stop(), or it broke */
 	struct list_head stops;		/* struct qp_stop_req */
 	struct list_head moving;	/* qp_halt_all() */
+	struct list_head of_guest;	/* guest_data.qps, until it is freed */
 
 	/* worker only */
 	enum qp_state state;

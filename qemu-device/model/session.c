@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <fcntl.h>
 
+#include "place.h"
 #include "session_int.h"
 #include "session_port.h"
 
@@ -46,7 +47,7 @@ static void queue_stop(struct session *s, struct session_queue *q)
 		loop_del(s->loop, q->kick_fd);
 	q->kick_fd = -1;
 	if (q->wake_fd >= 0) {
-		worker_del_kick(s->guest->worker, q->wake_fd);
+		place_del_kick(s->guest, q->wake_fd);
 		close(q->wake_fd);
 	}
 	q->wake_fd = -1;
@@ -68,12 +69,19 @@ static int queue_start(struct session *s, struct session_queue *q, int kick_fd)
 	q->wake_fd = fcntl(kick_fd, F_DUPFD_CLOEXEC, 3);
 	if (q->wake_fd < 0)
 		return -errno;
-	ret = worker_add_kick(s->guest->worker, q->wake_fd);
+	ret = place_add_kick(s->guest, q->wake_fd);
 	if (ret) {
 		close(q->wake_fd);
 		q->wake_fd = -1;
 	}
 	return ret;
+}
+
+void session_set_kicks(struct session *s, struct worker *w, bool mine)
+{
+	for (unsigned int i = 0; i < SESSION_MAX_QUEUES; i++)
+		if (s->queue[i].wake_fd >= 0)
+			worker_set_kick(w, s->queue[i].wake_fd, mine);
 }
 
 void session_forget_ring(VuVirtq *vq)

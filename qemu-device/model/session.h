@@ -24,6 +24,7 @@ struct guest;
 struct loop;
 struct port;
 struct session;
+struct worker;
 struct VuDev; /* the library's */
 struct VuVirtq;
 
@@ -42,6 +43,8 @@ void port_close(struct port *p);
 /* The queue when it may be used now: set up, started, enabled, not broken */
 struct VuVirtq *session_queue(struct session *s, unsigned int qidx);
 struct VuDev *session_dev(struct session *s);
+/* w is woken by the wake-up queues' kicks (mine), or no more */
+void session_set_kicks(struct session *s, struct worker *w, bool mine);
 /* The status tail changed: tell the front end, without waiting for it */
 void session_config_changed(struct session *s);
 

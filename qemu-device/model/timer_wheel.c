@@ -42,6 +42,26 @@ void wheel_set(struct timer_wheel *w, struct wheel_timer *t,
 	w->count++;
 }
 
+void wheel_take(struct timer_wheel *w, struct wheel_timer *t,
+		struct list_head *list)
+{
+	if (list_empty(&t->link))
+		return;
+	list_move_tail(&t->link, list);
+	w->count--;
+}
+
+void wheel_give(struct timer_wheel *w, struct list_head *list)
+{
+	while (!list_empty(list)) {
+		struct wheel_timer *t = list_first(list, struct wheel_timer,
+						   link);
+
+		list_del(&t->link);
+		wheel_set(w, t, t->tick * w->tick_ns);
+	}
+}
+
 static void fire_slot(struct timer_wheel *w, struct list_head *slot,
 		      uint64_t tick, void (*fire)(struct wheel_timer *t))
 {

@@ -35,6 +35,11 @@ void wheel_timer_init(struct wheel_timer *t);
 void wheel_set(struct timer_wheel *w, struct wheel_timer *t,
 	       uint64_t deadline_ns);
 void wheel_clear(struct timer_wheel *w, struct wheel_timer *t);
+/* The same, and if there was one, t is in list until... */
+void wheel_take(struct timer_wheel *w, struct wheel_timer *t,
+		struct list_head *list);
+/* ...all that are there have their deadlines again, in w, whose ticks are as long */
+void wheel_give(struct timer_wheel *w, struct list_head *list);
 /* Calls fire for each timer whose time has come; fire may set it again */
 void wheel_advance(struct timer_wheel *w, uint64_t now_ns,
 		   void (*fire)(struct wheel_timer *t));

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * worker.c - the thread that moves bytes: its loop and its sleep
+ * worker.c - a thread that moves bytes: its loop and its sleep
  *
  * DOC: A pass takes messages, looks for doorbells, gives each guest that has
- * work a few turns, and lets deadlines fire.  Guests take turns, and within a
- * guest its queue pairs do, so nobody gets more than a share by having more
- * queue pairs or larger requests.
+ * work a few turns by its weight, and lets deadlines fire.  Guests take turns, and
+ * within a guest its queue pairs do, and what a turn does is bounded, so nobody
+ * gets more than a share by having more queue pairs or larger requests.
  *
  * Sleep has three phases, as the ABI header says of the driver's side: tell
  * (ASLEEP in each context page, and the flag for worker_call), look once more
@@ -33,7 +33,6 @@
 #include "watch.h"
 #include "worker.h"
 
-#define TURNS_PER_GUEST		4	/* queue pairs in one pass */
 #define BELLS_PER_ROUND		64	/* words and doorbells of one guest */
 #define IDLE_PASSES_PER_LOOK	32	/* the clock costs as much as some passes */
 #define SPIN_FOR_ANSWER		2000	/* worker_call: some 10 us, then sleep */
@@ -52,7 +51,7 @@ struct call {
 	sem_t done;
 };
 
-#define MAX_BACKENDS	8
+#define MAX_BACKENDS	CONF_MAX_GUESTS
 
 struct worker {
 	/* constant after start */
@@ -331,13 +330,16 @@ static void run_one(struct worker *w, struct guest_data *d)
 	settle(w);
 }
 
-/* At most turns of the first guest; it goes back if it has more to do */
-static void run_guest(struct worker *w, struct list_head *round, int turns)
+static struct guest_data *first_guest(struct list_head *round)
 {
-	struct guest_data *d = list_first(round, struct guest_data, runnable);
+	return list_first(round, struct guest_data, runnable);
+}
 
+/* At most turns of d, which goes back if it has more to do */
+static void run_guest(struct worker *w, struct guest_data *d, uint32_t turns)
+{
 	list_del(&d->runnable);
-	for (int i = 0; i < turns && !list_empty(&d->run); i++)
+	for (; turns && !list_empty(&d->run); turns--)
 		run_one(w, d);
 	if (!list_empty(&d->run) && list_empty(&d->runnable))
 		list_add_tail(&d->runnable, &w->runnable);
@@ -353,8 +355,11 @@ static bool run_guests(struct worker *w)
 	list_init(&round);
 	list_for_each_safe(pos, tmp, &w->runnable)
 		list_move_tail(pos, &round);
-	while (!list_empty(&round))
-		run_guest(w, &round, TURNS_PER_GUEST);
+	while (!list_empty(&round)) {
+		struct guest_data *d = first_guest(&round);
+
+		run_guest(w, d, d->weight * TURNS_PER_WEIGHT);
+	}
 	return true;
 }
 
@@ -557,27 +562,33 @@ static void del_backend(void *arg)
 
 int worker_add_backend(struct worker *w, struct backend *be)
 {
-	struct backend_args a = { w, be };
-	int ret;
-
-	if (!be->poll)
-		return 0;
-	if (w->backends == MAX_BACKENDS)
-		return -ENOSPC;
-	ret = worker_add_kick(w, be->poll_fd(be));
-	if (!ret)
-		worker_call(w, add_backend, &a);
-	return ret;
+	return be->poll ? worker_add_kick(w, be->poll_fd(be), false) : 0;
 }
 
-void worker_del_backend(struct worker *w, struct backend *be)
+void worker_begin_polls(struct worker *w, struct backend *be)
+{
+	struct backend_args a = { w, be };
+
+	if (!be->poll)
+		return;
+	worker_set_kick(w, be->poll_fd(be), true);
+	worker_call(w, add_backend, &a);
+}
+
+void worker_end_polls(struct worker *w, struct backend *be)
 {
 	struct backend_args a = { w, be };
 
 	if (!be->poll)
 		return;
 	worker_call(w, del_backend, &a);
-	worker_del_kick(w, be->poll_fd(be));
+	worker_set_kick(w, be->poll_fd(be), false);
+}
+
+void worker_del_backend(struct worker *w, struct backend *be)
+{
+	if (be->poll)
+		worker_del_kick(w, be->poll_fd(be));
 }
 
 /* -------------------------------------------------------------------- sleep */
@@ -730,7 +741,16 @@ void worker_step(struct worker *w)
 	ring_all(w);
 	offer_receives(w);
 	if (!list_empty(&w->runnable))
-		run_guest(w, &w->runnable, 1);
+		run_guest(w, first_guest(&w->runnable), 1);
+	settle(w);
+	run_timers(w);
+}
+
+void worker_round(struct worker *w)
+{
+	ring_all(w);
+	offer_receives(w);
+	run_guests(w);
 	settle(w);
 	run_timers(w);
 }
@@ -747,17 +767,24 @@ static void *worker_main(void *arg)
 
 /* ------------------------------------------------------------ start and end */
 
-static int watch(struct worker *w, int fd)
+static int watch(struct worker *w, int op, int fd, bool mine)
 {
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.fd = fd };
+	struct epoll_event ev = { .events = mine ? EPOLLIN | EPOLLET : EPOLLET,
+				  .data.fd = fd };
 
-	return epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
+	return epoll_ctl(w->epoll, op, fd, &ev) ? -errno : 0;
 }
 
 /* epoll is safe to change while the worker waits in it */
-int worker_add_kick(struct worker *w, int fd)
+int worker_add_kick(struct worker *w, int fd, bool mine)
 {
-	return watch(w, fd);
+	return watch(w, EPOLL_CTL_ADD, fd, mine);
+}
+
+/* Of one that is there this takes no memory, so it does not fail */
+void worker_set_kick(struct worker *w, int fd, bool mine)
+{
+	(void)watch(w, EPOLL_CTL_MOD, fd, mine);
 }
 
 void worker_del_kick(struct worker *w, int fd)
@@ -777,7 +804,7 @@ static int open_fds(struct worker *w)
 		ret = -errno;
 		goto err_epoll;
 	}
-	ret = watch(w, w->wake);
+	ret = watch(w, EPOLL_CTL_ADD, w->wake, true);
 	if (ret)
 		goto err_wake;
 	return 0;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * worker.h - the thread that moves bytes
+ * worker.h - a thread that moves bytes
  *
- * DOC: One worker owns every object of the data path: contexts, queue pairs,
- * completion queues, memory regions.  The control thread creates them, hands
- * them over and takes them back, all by worker_call(): fn runs in the worker
- * while the control thread waits.  The worker never waits for the control
+ * DOC: A guest belongs to one worker, with every object of its data path:
+ * contexts, queue pairs, completion queues, memory regions.  Which one is
+ * place.h's to say.  The control thread creates them, hands them over and takes
+ * them back, all by worker_call(): fn runs in the worker while the control thread
+ * waits.  The worker never waits for the control
  * thread; it speaks to it with loop_post(), whose order is that of the calls.
  * So a structure that was taken back is freed by one more loop_post(): each
  * message that names it was delivered before.
@@ -30,6 +31,8 @@ struct vr_qp;
 struct vr_srq;
 struct worker;
 
+#define TURNS_PER_WEIGHT 4	/* queue pairs of a guest in one pass */
+
 struct worker_conf {
 	uint32_t poll_us;	/* spin so long without work before sleeping */
 };
@@ -51,11 +54,15 @@ void worker_stop(struct worker *w);
 void worker_call(struct worker *w, void (*fn)(void *arg), void *arg);
 /* Runs fn(arg) in the worker, now and after each pass, until it says true */
 void worker_call_until(struct worker *w, bool (*fn)(void *arg), void *arg);
-/* be->poll(), arm() and poll_fd() are called from now on; nothing to do for a
- * backend without them.  0 or -errno */
+/* One of the workers calls be->poll() and arm() and is woken by its poll_fd();
+ * the others know of it, so that it can become one of them's without anything
+ * that could fail.  0 or -errno.  Nothing to do in any of these for a backend
+ * without poll(). */
 int worker_add_backend(struct worker *w, struct backend *be);
-/* ...and no more when it returns */
 void worker_del_backend(struct worker *w, struct backend *be);
+/* From now on w calls them; and no more when it returns */
+void worker_begin_polls(struct worker *w, struct backend *be);
+void worker_end_polls(struct worker *w, struct backend *be);
 void worker_stats(struct worker *w, struct worker_stats *out);
 struct loop *worker_loop(struct worker *w);
 
@@ -70,10 +77,15 @@ int worker_create(const struct worker_conf *conf, struct loop *loop,
 /* A doorbell was rung, a queue pair waits for its turn, a deadline passed */
 bool worker_has_work(struct worker *w);
 void worker_step(struct worker *w);
+/* The same with as many turns as a pass gives: TURNS_PER_WEIGHT times its weight
+ * to each guest that has work */
+void worker_round(struct worker *w);
 
-/* Kick descriptors of the wake-up queues.  The worker reads fd and keeps no
- * duplicate: close it after worker_del_kick() returned. */
-int worker_add_kick(struct worker *w, int fd);
+/* Kick descriptors of the wake-up queues.  Each worker knows them all, for the
+ * reason above, and is woken by those of its guests (mine).  The worker reads fd
+ * and keeps no duplicate: close it after worker_del_kick() returned. */
+int worker_add_kick(struct worker *w, int fd, bool mine);
+void worker_set_kick(struct worker *w, int fd, bool mine);
 void worker_del_kick(struct worker *w, int fd);
 
 /*
@@ -81,13 +93,19 @@ void worker_del_kick(struct worker *w, int fd);
  * guest_data_init/fini: control thread, at the start and the end of a guest.
  */
 struct guest_data {
-	/* constant after init */
+	/* changed by move.c while no worker has the guest */
 	struct worker *worker;
+
+	/* constant after init */
 	uint32_t max_mr;
 	uint32_t max_mw;
 	uint32_t max_transfer;
 	uint32_t max_read_sge;
 	uint32_t rnr_timeout_ms;	/* 0: wait for a receive without end */
+	uint32_t weight;		/* turns of TURNS_PER_WEIGHT in a round */
+
+	/* control thread only */
+	struct list_head qps;		/* vr_qp.of_guest: until they are freed */
 
 	/* worker only */
 	struct gmem_map *map;		/* for the privileged token; a reference */

@@ -67,6 +67,8 @@ HEAD: List[Source] = [
     local("write 1048576 1 polled contiguous"),
     local("connect"), local("register 2m"), local("register 4k"),
     local("idle 1000"),
+    *[Program(f"{w} workers, {p} pairs", "workers", f"{w} {p}", HEAD_MS,
+              ours=True) for w, p in ((1, 2), (2, 2), (1, 4), (2, 4))],
 ]
 
 # And what only the curves have
@@ -158,6 +160,10 @@ ROWS: Tuple[Row, ...] = (
         peer_name="goal, 1000 idle queue pairs"),
     row("write64_latency_beside_1000_idle", "us", "local idle 1000", "p50",
         W64, peer_name="alone"),
+    *[row(f"two_workers_{pairs}_pairs_{key}_vs_one", unit,
+          f"2 workers, {pairs} pairs", key, f"1 workers, {pairs} pairs")
+      for pairs in (2, 4)
+      for key, unit in (("rate", "M/s"), ("by_cpu", "M/s"), ("cpu_ns", "ns"))],
 )
 
 

@@ -464,7 +464,7 @@ static void transport_fails(struct side *s)
 	if (qp->state != QP_CONNECTED || qp->failing)
 		return;
 	s->broken = true;
-	worker_call(s->guest->worker, break_qp, qp);
+	worker_call(s->guest->data.worker, break_qp, qp);
 }
 
 /* The driver, or QEMU, resets the device; whoever drives it learns of it with

@@ -115,7 +115,7 @@ uint32_t events_ready(void)
 	mask |= side_ready(&world.side[0]) | side_ready(&world.side[1]);
 	if (loop_has_message(world.model.loop))
 		mask |= 1u << EV_MESSAGE;
-	if (worker_has_work(world.model.worker))
+	if (worker_has_work(world.model.worker[0]))
 		mask |= 1u << EV_WORKER;
 	if (ticks < scenario->ticks &&
 	    loop_next_deadline(world.model.loop) != UINT64_MAX)
@@ -171,7 +171,7 @@ void event_run(int ev)
 	else if (ev == EV_MESSAGE)
 		loop_run_message(world.model.loop);
 	else if (ev == EV_WORKER)
-		worker_step(world.model.worker);
+		worker_step(world.model.worker[0]);
 	else {
 		ticks++;
 		run_timer();

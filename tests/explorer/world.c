@@ -232,8 +232,8 @@ static bool settle_once(void)
 		loop_run_message(world.model.loop);
 		any = true;
 	}
-	if (worker_has_work(world.model.worker)) {
-		worker_step(world.model.worker);
+	if (worker_has_work(world.model.worker[0])) {
+		worker_step(world.model.worker[0]);
 		any = true;
 	}
 	return any;
@@ -486,8 +486,9 @@ void world_start(void)
 	local_data_set_turn(64, 1);
 	world.now = 1000000000u;
 	must(!loop_create(&world.model.loop), "loop");
-	must(!worker_create(&wc, world.model.loop, &world.model.worker),
+	must(!worker_create(&wc, world.model.loop, &world.model.worker[0]),
 	     "worker");
+	world.model.worker_count = 1;
 	be_control_set_loop(world.model.loop);
 	must(!fabric_start_local(&world.model), "connection management");
 	for (int i = 0; i < 2; i++)

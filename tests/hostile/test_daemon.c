@@ -112,6 +112,9 @@ static const struct {
 	{{S, "-o", "allow-unsealed-memory=1"}, "give yes or no"},
 	{{S, "-o", "log-level=loud"}, "log-level = loud: give error"},
 	{{S, "-o", "poll-us=1000001"}, "poll-us = 1000001: out of range"},
+	{{S, "-o", "workers=0"}, "workers = 0: out of range"},
+	{{S, "-o", "workers=65"}, "workers = 65: out of range"},
+	{{S, "-o", "weight=65"}, "weight = 65: out of range"},
 };
 #define WRONG (int)(sizeof(wrong) / sizeof(wrong[0]))
 

@@ -39,7 +39,7 @@ void fx_setup(void)
 /* A test that passed has given everything back, the daemon too */
 void fx_teardown(void)
 {
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < DAEMON_MAX_GUESTS; i++) {
 		if (!fx.g[i])
 			continue;
 		ck_assert_uint_eq(vrdma_core_object_count(tguest_core(fx.g[i])),

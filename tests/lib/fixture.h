@@ -19,7 +19,8 @@
 
 struct fixture {
 	struct daemon daemon;
-	struct tguest *g[2];
+	struct tguest *g[DAEMON_MAX_GUESTS];	/* of further ones than two those
+						 * that fx_new_guest() started */
 	size_t mem;			/* of a guest */
 };
 extern struct fixture fx;

@@ -32,11 +32,16 @@ const char *daemon_binary(void)
 
 static bool write_config(struct daemon *d, const struct daemon_opts *o)
 {
+	const char *workers = getenv("VRDMA_WORKERS");
 	FILE *f = fopen(d->config, "w");
 
 	if (!f)
 		return false;
-	fprintf(f, "[vrdmad]\n%s\n", o->vrdmad_section ? o->vrdmad_section : "");
+	/* a section of the test's own may say it again, and then is right */
+	fprintf(f, "[vrdmad]\n");
+	if (workers)
+		fprintf(f, "workers = %s\n", workers);
+	fprintf(f, "%s\n", o->vrdmad_section ? o->vrdmad_section : "");
 	for (int i = d->first; i < d->first + d->guests; i++)
 		fprintf(f, "[guest g%d]\nsocket = %s\naddress = 10.0.0.%d\n"
 			"address = fd00::%d\n%s\n%s\n", i, d->socket[i], 1 + i,

@@ -32,8 +32,8 @@ struct daemon {
 #define DAEMON_IPV6(i) \
 	{ 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (uint8_t)(1 + (i)) }
 
-/* Writes the configuration, starts it and waits until each socket listens.
- * false: stderr has the daemon's log */
+/* Writes the configuration ($VRDMA_WORKERS: with so many workers), starts it and
+ * waits until each socket listens.  false: stderr has the daemon's log */
 bool daemon_start(struct daemon *d, const struct daemon_opts *opts);
 /* After a kill: the same configuration again */
 bool daemon_restart(struct daemon *d);

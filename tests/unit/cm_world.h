@@ -21,6 +21,7 @@
 #include "../../qemu-device/model/addr.h"
 #include "../../qemu-device/model/connector_int.h"
 #include "../../qemu-device/model/listener.h"
+#include "../../qemu-device/model/place.h"
 #include "../../qemu-device/model/qp.h"
 #include "../../qemu-device/model/shared_ep.h"
 
@@ -95,6 +96,8 @@ static struct {
 	unsigned int events;
 	unsigned int dropped; /* guest_drop_events() */
 	unsigned int pipes;
+	unsigned int placed; /* place_connected() */
+	unsigned int attached; /* qp_connect() */
 } world;
 
 static void world_say(const char *sep, const char *what)
@@ -146,6 +149,25 @@ struct guest *guest_by_addr(const struct model *m, const struct be_addr *a)
 	return NULL;
 }
 
+/* ----------------------------------------------------------------- workers
+ */
+
+/* Before the queue pair is connected... */
+void place_connected(struct guest *g, struct guest *peer)
+{
+	ck_assert(!peer || peer == world.model.guest[peer->index]);
+	g->connections++;
+	world.placed++;
+}
+
+/* ...and after it was stopped, once for each */
+void place_disconnected(struct guest *g, struct guest *peer)
+{
+	ck_assert(!peer || peer == world.model.guest[peer->index]);
+	ck_assert_uint_ne(g->connections, 0);
+	g->connections--;
+}
+
 /* --------------------------------------------------------------- queue pairs
  */
 
@@ -188,6 +210,7 @@ void qp_connect(struct vr_qp *qp, const struct backend *be,
 
 	(void)be;
 	ck_assert(q->reserved && !q->connected && conn);
+	ck_assert_uint_eq(world.placed, ++world.attached);
 	q->connected = true;
 }
 
@@ -382,6 +405,7 @@ static void world_guest(unsigned int i, const char *name, const char *v4,
 	conf->connect_timeout_ms = 1000;
 	g->name = name;
 	g->conf = conf;
+	g->index = i;
 	g->model = &world.model;
 	log_limit_init(&g->log_limit, 10);
 	ck_assert_int_eq(handle_table_init(&g->connectors, 16), 0);
@@ -419,6 +443,7 @@ static void world_teardown(void)
 		;
 	for (unsigned int i = 0; i < 2; i++) {
 		ck_assert_uint_eq(world.guest[i].connectors.used, 0);
+		ck_assert_uint_eq(world.guest[i].connections, 0);
 		ck_assert_uint_eq(world.guest[i].listeners.used, 0);
 		ck_assert_uint_eq(world.guest[i].endpoints.used, 0);
 		ck_assert_uint_eq(guest_ports(&world.guest[i])->count, 0);

@@ -529,7 +529,6 @@ static inline void rig_guest_start(struct rig *r, struct rig_guest *x,
 	x->g.conf = &x->conf;
 	x->g.model = &r->model;
 	x->g.loop = r->loop;
-	x->g.worker = r->worker;
 	x->g.gmem_account.max = 1u << 20;
 	log_limit_init(&x->g.log_limit, 10);
 	rig_tables(&x->g);

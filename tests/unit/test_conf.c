@@ -36,16 +36,17 @@ START_TEST(two_guests)
 
 	ck_assert_int_eq(
 		read_text("# a comment\n; another\n\n"
-			  "[vrdmad]\npoll-us = 7\nlog-level=warn\n"
+			  "[vrdmad]\npoll-us = 7\nlog-level=warn\nworkers = 3\n"
 			  "socket-mode = 660\nsocket-group = 4294967294\n"
 			  "[guest a]\r\nsocket = /run/a b.sock\r\naddress = "
 			  "10.0.0.1, fd00::1\n"
 			  "address=10.0.0.3\nmax-qp = "
-			  "0x10\nallow-unsealed-memory = yes\n"
+			  "0x10\nallow-unsealed-memory = yes\nweight = 5\n"
 			  "[guest  b-2.x]\nsocket=/run/b\naddress=10.0.0.2"),
 		0);
 	ck_assert_str_eq(err, "");
 	ck_assert_uint_eq(conf.poll_us, 7);
+	ck_assert_uint_eq(conf.workers, 3);
 	ck_assert_int_eq(conf.log_level, VL_WARN);
 	ck_assert_uint_eq(conf.socket_mode, 0660);
 	ck_assert_uint_eq(conf.socket_gid, 4294967294u);
@@ -58,6 +59,8 @@ START_TEST(two_guests)
 	ck_assert(conf.guest[0].allow_unsealed_memory);
 	ck_assert_str_eq(conf.guest[1].name, "b-2.x");
 	ck_assert_uint_eq(conf.guest[1].max_qp, 16384);
+	ck_assert_uint_eq(conf.guest[0].weight, 5);
+	ck_assert_uint_eq(conf.guest[1].weight, 1);
 	ck_assert(!conf.guest[1].allow_unsealed_memory);
 }
 END_TEST
@@ -92,6 +95,13 @@ static const struct { const char *text, *line, *says; } bad[] = {
 	{ G "max-send-depth = 48\n", ":4:", "power of two" },
 	{ G "disconnect-timeout-ms = 0\n", ":4:", "out of range" },
 	{ G "allow-unsealed-memory = maybe\n", ":4:", "yes or no" },
+	{ "[vrdmad]\nworkers = 0\n", ":2:", "from 1 to 64" },
+	{ "[vrdmad]\nworkers = 65\n", ":2:", "out of range" },
+	{ "[vrdmad]\nworkers = two\n", ":2:", "not a number" },
+	{ G "workers = 2\n", ":4:", "[vrdmad] section" },
+	{ G "weight = 0\n", ":4:", "from 1 to 64" },
+	{ G "weight = 65\n", ":4:", "out of range" },
+	{ "[vrdmad]\nweight = 2\n", ":2:", "[guest NAME] section" },
 	{ "[vrdmad]\nlog-level = loud\n", ":2:", "error, warn, info or debug" },
 	{ "[vrdmad]\nsocket-mode = 0669\n", ":2:", "octal permissions" },
 	{ "[vrdmad]\nsocket-mode = 0066\n", ":2:", "from 0600 to 0777" },
