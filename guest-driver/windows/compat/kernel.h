@@ -22,6 +22,7 @@
 #include <linux/types.h>
 
 #define VRW_TAG			0x616d6472u	/* "rdma" */
+#define VRW_POOL		((POOL_TYPE)512)	/* NonPagedPoolNx */
 
 #define U32_MAX			UINT32_MAX
 #define U64_MAX			UINT64_MAX
@@ -49,7 +50,7 @@ extern LONG vrw_pool_blocks;
 
 static inline void *kmalloc(size_t size, int gfp)
 {
-	void *p = ExAllocatePoolWithTag(NonPagedPool, size, VRW_TAG);
+	void *p = ExAllocatePoolWithTag(VRW_POOL, size, VRW_TAG);
 
 	(void)gfp;
 	if (p)
@@ -166,6 +167,18 @@ static inline int kref_put(struct kref *k, void (*last)(struct kref *k))
 		return 0;
 	last(k);
 	return 1;
+}
+
+/* false: nobody holds it any more */
+static inline bool vrw_kref_get_unless_zero(struct kref *k)
+{
+	int refs = __atomic_load_n(&k->refs, __ATOMIC_RELAXED);
+
+	while (refs && !__atomic_compare_exchange_n(&k->refs, &refs, refs + 1,
+						    false, __ATOMIC_ACQUIRE,
+						    __ATOMIC_RELAXED))
+		;
+	return refs != 0;
 }
 
 typedef struct {
