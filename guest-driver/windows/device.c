@@ -141,6 +141,11 @@ static void free_work(struct work_struct *work)
 	dev_free(container_of(work, struct vrl_dev, free_work));
 }
 
+static void dev_unused_here(struct kref *users)
+{
+	dev_free(container_of(users, struct vrl_dev, users));
+}
+
 static void dev_unused(struct kref *users)
 {
 	struct vrl_dev *dev = container_of(users, struct vrl_dev, users);
@@ -407,5 +412,6 @@ void vrw_device_stop(struct vrl_dev *dev)
 		vrw_thread_join(dev->thread);
 	}
 	dev->bottom->release(dev);
-	vrl_dev_put(dev);
+	/* nothing open: its number is free when this returns */
+	kref_put(&dev->users, dev_unused_here);
 }

@@ -148,12 +148,14 @@ START_TEST(initialize_fails_at_each_step)
 {
 	uint32_t n, steps;
 
+	ndis.failable = 0;
 	start();
 	steps = ndis.failable;
 	standin_halt(NdisHaltDeviceDisabled);
 	ck_assert_uint_ge(steps, 6);
 	for (n = 1; n <= steps; n++) {
 		ndis.fail_at = n;
+		ndis.failable = 0;
 		ck_assert_int_ne(standin_start(), NDIS_STATUS_SUCCESS);
 		ndis.context = NULL;
 		ck_assert_int_eq(ndis.work_items, 0);
