@@ -231,7 +231,8 @@ struct nt_io *nt_begin(struct nt_file *f, ULONG code, void *buf, ULONG size)
 	irp->stack.Parameters.DeviceIoControl.InputBufferLength = size;
 	irp->stack.Parameters.DeviceIoControl.OutputBufferLength = size;
 	irp->AssociatedIrp.SystemBuffer = malloc(size ? size : 1);
-	memcpy(irp->AssociatedIrp.SystemBuffer, buf, size);
+	if (size)
+		memcpy(irp->AssociatedIrp.SystemBuffer, buf, size);
 	call(f, irp, io);
 	return io;
 }
