@@ -115,8 +115,18 @@ typedef struct {
 typedef struct {
 	ULONG64 Counter[30];
 } NDIS_NDK_PERFORMANCE_COUNTERS;
-/* those that are defined: all that a provider may leave out */
-#define NDIS_NDK_ALL_COUNTERS	0x3e00001full
+enum {
+	NDIS_NDK_CONNECT = 0,
+	NDIS_NDK_ACCEPT = 1,
+	NDIS_NDK_CONNECT_FAILURE = 2,
+	NDIS_NDK_CONNECTION_ERROR = 3,
+	NDIS_NDK_ACTIVE_CONNECTION = 4,
+	NDIS_NDK_CQ_ERROR = 25,
+	NDIS_NDK_IN_OCTETS = 26,
+	NDIS_NDK_OUT_OCTETS = 27,
+	NDIS_NDK_IN_FRAMES = 28,
+	NDIS_NDK_OUT_FRAMES = 29,
+};
 
 typedef struct {
 	NDIS_OBJECT_HEADER Header;
