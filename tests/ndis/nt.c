@@ -28,7 +28,7 @@ void nt_stop(const char *what)
 	abort();
 }
 
-/* --- what may fail -------------------------------------------------------------------- */
+/* --- what may fail --------------------------------------------------- */
 
 static uint32_t failable, fail_at;	/* atomic */
 
@@ -50,7 +50,7 @@ bool nt_fails(void)
 	return n == __atomic_load_n(&fail_at, __ATOMIC_SEQ_CST);
 }
 
-/* --- levels ---------------------------------------------------------------------------- */
+/* --- levels --------------------------------------------------- */
 
 KIRQL nt_irql(void)
 {
@@ -77,7 +77,7 @@ void nt_at(KIRQL level, void (*fn)(void *arg), void *arg)
 	irql = was;
 }
 
-/* --- locks ----------------------------------------------------------------------------- */
+/* --- locks --------------------------------------------------- */
 
 _Static_assert(sizeof(pthread_mutex_t) <= sizeof(KSPIN_LOCK), "lock");
 
@@ -123,7 +123,7 @@ VOID ExReleaseFastMutex(FAST_MUTEX *m)
 	irql = was;
 }
 
-/* --- waiting ---------------------------------------------------------------------------- */
+/* --- waiting --------------------------------------------------- */
 
 enum {
 	NOTIFICATION = 1,
@@ -248,7 +248,7 @@ VOID KeStallExecutionProcessor(ULONG us)
 	sched_yield();
 }
 
-/* --- threads and objects ------------------------------------------------------------------ */
+/* --- threads and objects --------------------------------------------------- */
 
 struct thread {
 	struct nt_object object;
@@ -349,7 +349,7 @@ NTSTATUS ZwClose(HANDLE h)
 	return STATUS_SUCCESS;
 }
 
-/* --- the machine's memory ----------------------------------------------------------------- */
+/* --- the machine's memory --------------------------------------------------- */
 
 struct piece {				/* of whole pages, nt_lock */
 	struct piece *next;
@@ -431,7 +431,7 @@ PHYSICAL_ADDRESS MmGetPhysicalAddress(PVOID va)
 	return (PHYSICAL_ADDRESS){ .QuadPart = (int64_t)fe_gpa(ram, va) };
 }
 
-/* --- MDLs --------------------------------------------------------------------------------- */
+/* --- MDLs --------------------------------------------------- */
 
 struct mdl {
 	MDL mdl;
@@ -597,7 +597,7 @@ VOID MmUnmapLockedPages(PVOID va, MDL *mdl)
 	to_mdl(mdl)->mapped = false;
 }
 
-/* --- processes ------------------------------------------------------------------------------- */
+/* --- processes --------------------------------------------------- */
 
 PEPROCESS IoGetCurrentProcess(VOID)
 {
@@ -698,7 +698,7 @@ void nt_process_exit(struct nt_process *p)
 	put_object(&p->object);
 }
 
-/* --- the machine ------------------------------------------------------------------------------- */
+/* --- the machine --------------------------------------------------- */
 
 void nt_boot(struct fe *fe)
 {

@@ -39,7 +39,7 @@ static struct device *devices;		/* nt_lock */
 static struct nt_file *files;		/* nt_lock */
 static KSPIN_LOCK cancel_lock = { { 0 } };
 
-/* --- devices ------------------------------------------------------------------------------ */
+/* --- devices --------------------------------------------------- */
 
 static void to_ascii(const UNICODE_STRING *s, char out[32])
 {
@@ -138,7 +138,7 @@ static void put_device(struct device *d)
 	pthread_mutex_unlock(&nt_lock);
 }
 
-/* --- requests -------------------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------- */
 
 VOID IoCompleteRequest(IRP *irp, int increment)
 {
@@ -292,7 +292,7 @@ void nt_io_cancel(struct nt_io *io)
 	fn(device, irp);
 }
 
-/* --- files ----------------------------------------------------------------------------------- */
+/* --- files --------------------------------------------------- */
 
 struct nt_file *nt_open(uint32_t number, NTSTATUS *status)
 {

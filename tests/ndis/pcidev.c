@@ -62,7 +62,7 @@ static __attribute__((noreturn)) void stop(const char *what)
 	abort();
 }
 
-/* --- interrupts --------------------------------------------------------------------------- */
+/* --- interrupts --------------------------------------------------- */
 
 struct message {
 	ULONG id;
@@ -163,7 +163,7 @@ static const struct fe_events events = {
 	.needs_reset = on_needs_reset,
 };
 
-/* --- what the driver writes into the status ------------------------------------------------- */
+/* --- what the driver writes into the status --------------------------------------------------- */
 
 static void do_reset(void)
 {
@@ -219,7 +219,7 @@ static void set_status(uint32_t v)
 		start_queues();
 }
 
-/* --- registers --------------------------------------------------------------------------------- */
+/* --- registers --------------------------------------------------- */
 
 static uint32_t common_read(uint32_t reg)
 {
@@ -360,7 +360,7 @@ VOID WRITE_REGISTER_ULONG(PVOID at, ULONG v)
 	reg_write(at, 4, v);
 }
 
-/* --- what NDIS gives of a function --------------------------------------------------------------- */
+/* --- what NDIS gives of a function --------------------------------------------------- */
 
 NDIS_STATUS NdisMMapIoSpace(PVOID *va, NDIS_HANDLE miniport, PHYSICAL_ADDRESS at,
 			    UINT length)
@@ -409,7 +409,7 @@ ULONG NdisMSetBusData(NDIS_HANDLE miniport, ULONG space, ULONG offset, PVOID buf
 	return length;
 }
 
-/* --- the control device ----------------------------------------------------------------------------- */
+/* --- the control device --------------------------------------------------- */
 
 NDIS_STATUS NdisRegisterDeviceEx(NDIS_HANDLE driver,
 				 NDIS_DEVICE_OBJECT_ATTRIBUTES *a,
@@ -432,7 +432,7 @@ VOID NdisDeregisterDeviceEx(NDIS_HANDLE handle)
 	nt_device_delete(handle);
 }
 
-/* --- the machine ------------------------------------------------------------------------------------ */
+/* --- the machine --------------------------------------------------- */
 
 static void put32(uint32_t at, uint32_t v)
 {

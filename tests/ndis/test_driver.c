@@ -66,7 +66,7 @@ static void start(void)
 	ck_assert_uint_eq(nt_devices(), 1);
 }
 
-/* --- a program ------------------------------------------------------------------------ */
+/* --- a program --------------------------------------------------- */
 
 struct program {
 	struct nt_process *p;
@@ -182,7 +182,7 @@ static void program_exit(struct program *g)
 	nt_enter(NULL);
 }
 
-/* --- its peer -------------------------------------------------------------------------- */
+/* --- its peer --------------------------------------------------- */
 
 static struct ep peer;
 static struct listener listener;
@@ -321,7 +321,20 @@ static struct nt_io *begin_disconnect(struct program *g)
 	return BEGIN(g, VRDMA_IOC_DISCONNECT, r);
 }
 
-/* --- it comes and goes ------------------------------------------------------------------ */
+/* --- it comes and goes --------------------------------------------------- */
+
+/* A direct OID request may come at this level */
+static void ask_statistics(void *arg)
+{
+	NDIS_NDK_STATISTICS_INFO s;
+	NDIS_OID_REQUEST r;
+
+	(void)arg;
+	ck_assert_int_eq(standin_oid(NdisRequestQueryStatistics,
+				     OID_NDK_STATISTICS, &s, sizeof(s), &r),
+			 NDIS_STATUS_SUCCESS);
+	ck_assert_uint_eq(s.CounterSet.Counter[NDIS_NDK_CONNECT], 0);
+}
 
 START_TEST(comes_and_goes)
 {
@@ -329,6 +342,7 @@ START_TEST(comes_and_goes)
 
 	for (int i = 0; i < 3; i++) {
 		start();
+		nt_at(DISPATCH_LEVEL, ask_statistics, NULL);
 		OK(standin_open(version, &a));
 		standin_close(a);
 		ck_assert_uint_eq(ndis.general.PermanentMacAddress[0], 2);
@@ -404,7 +418,7 @@ START_TEST(a_line_is_not_enough)
 }
 END_TEST
 
-/* --- a program's way ------------------------------------------------------------------------ */
+/* --- a program's way --------------------------------------------------- */
 
 static void one_connection(uint32_t messages_of_interrupts)
 {
@@ -598,7 +612,7 @@ START_TEST(requests_are_cancelled)
 }
 END_TEST
 
-/* --- the device goes ------------------------------------------------------------------------- */
+/* --- the device goes --------------------------------------------------- */
 
 static void surprise(void)
 {

@@ -9,7 +9,7 @@ _Static_assert(offsetof(struct vrw_vq_ring, avail_flags) == PAGE_SIZE &&
 	       "no part of a virtqueue crosses a page");
 #define RING_PAGES	2u
 
-/* --- the gate ------------------------------------------------------------------------ */
+/* --- the gate --------------------------------------------------- */
 
 bool sys_enter(struct sys_bottom *b)
 {
@@ -56,7 +56,7 @@ static void shut_gate(struct sys_bottom *b)
 	wait_for_completion(&b->empty);
 }
 
-/* --- queues -------------------------------------------------------------------------- */
+/* --- queues --------------------------------------------------- */
 
 static u64 phys(void *ctx, const void *va)
 {
@@ -113,7 +113,7 @@ static void sys_queue_kick(struct vrl_dev *dev, u32 queue)
 	sys_leave(b);
 }
 
-/* --- up and down --------------------------------------------------------------------- */
+/* --- up and down --------------------------------------------------- */
 
 static int sys_reach(struct vrl_dev *dev)
 {
@@ -205,7 +205,7 @@ static void sys_config_read(struct vrl_dev *dev, u32 offset, void *buf, u32 len)
 		memset(buf, 0, len);
 }
 
-/* --- the control device -------------------------------------------------------------- */
+/* --- the control device --------------------------------------------------- */
 
 /* Everybody may open it, as everybody may open a socket */
 static const char everybody[] =
@@ -252,7 +252,7 @@ static void sys_device_delete(struct vrl_dev *dev)
 	NdisDeregisterDeviceEx(sys_of(dev)->control);
 }
 
-/* --- life ------------------------------------------------------------------------------ */
+/* --- life --------------------------------------------------- */
 
 static void sys_release(struct vrl_dev *dev)
 {

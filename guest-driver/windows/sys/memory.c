@@ -4,7 +4,7 @@
  */
 #include "sys.h"
 
-/* --- the core's ------------------------------------------------------------------------- */
+/* --- the core's --------------------------------------------------- */
 
 /* Pool of a page or more begins on a page, and of whole pages nothing else is in them */
 bool sys_dma_alloc(struct vrl_dev *dev, struct vrw_dma *dma)
@@ -28,7 +28,7 @@ void sys_dma_free(struct vrl_dev *dev, struct vrw_dma *dma)
 	kfree(dma->va);
 }
 
-/* --- rings in a program -------------------------------------------------------------------- */
+/* --- rings in a program --------------------------------------------------- */
 
 #define MAP_PAGES_MAX	(1u << 19)	/* what an MDL describes */
 #define MAP_PRIORITY	(NormalPagePriority | 0x40000000) /* MdlMappingNoExecute */
@@ -91,7 +91,7 @@ void sys_unmap(struct vrw_map *map, HANDLE pid)
 	IoFreeMdl(map->bottom[0]);
 }
 
-/* --- a program's buffers ------------------------------------------------------------------- */
+/* --- a program's buffers --------------------------------------------------- */
 
 #define MDL_BYTES	(1u << 30)
 
@@ -172,7 +172,7 @@ void sys_unpin(struct vrl_pin *pin)
 	unlock_chain(pin->mdl);
 }
 
-/* --- what the device does not let go of ------------------------------------------------------ */
+/* --- what the device does not let go of --------------------------------------------------- */
 
 /* A process must not end with locked pages, nor may they be anybody's that the device
  * still writes to: it is reset, and what its other users lose is the price */

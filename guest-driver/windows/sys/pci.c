@@ -12,7 +12,7 @@
 #define PCI_CONFIG_SPACE	0	/* PCI_WHICHSPACE_CONFIG */
 #define MAX_BAR			(16u << 20)
 
-/* --- what virtio_pci.c asks for --------------------------------------------------------- */
+/* --- what virtio_pci.c asks for --------------------------------------------------- */
 
 /* A read that fails gives ones, as one of a function that is not there */
 static u8 config8(void *ctx, u32 offset)
@@ -110,7 +110,7 @@ void sys_pci_bus_master(struct sys_bottom *b, bool on)
 			sizeof(command));
 }
 
-/* --- resources -------------------------------------------------------------------------- */
+/* --- resources --------------------------------------------------- */
 
 /* Which BAR begins there; VRP_BARS: none */
 static u32 bar_at(struct sys_bottom *b, u64 start)

@@ -48,7 +48,7 @@ typedef struct {
 #define APC_LEVEL		1
 #define DISPATCH_LEVEL		2
 
-/* --- memory ------------------------------------------------------------------------ */
+/* --- memory --------------------------------------------------- */
 
 typedef int POOL_TYPE;
 /* Whole pages are of the machine's memory, all else is the heap's */
@@ -79,7 +79,7 @@ VOID WRITE_REGISTER_UCHAR(PVOID at, UCHAR v);
 VOID WRITE_REGISTER_USHORT(PVOID at, USHORT v);
 VOID WRITE_REGISTER_ULONG(PVOID at, ULONG v);
 
-/* --- locks, events, threads ------------------------------------------------------------ */
+/* --- locks, events, threads --------------------------------------------------- */
 
 #define InterlockedIncrement(p)	__atomic_add_fetch((p), 1, __ATOMIC_SEQ_CST)
 #define InterlockedDecrement(p)	__atomic_sub_fetch((p), 1, __ATOMIC_SEQ_CST)
@@ -142,7 +142,7 @@ VOID ObReferenceObject(PVOID object);
 VOID ObDereferenceObject(PVOID object);
 NTSTATUS ZwClose(HANDLE h);
 
-/* --- processes ------------------------------------------------------------------------- */
+/* --- processes --------------------------------------------------- */
 
 PEPROCESS IoGetCurrentProcess(VOID);
 HANDLE PsGetProcessId(PEPROCESS process);
@@ -151,7 +151,7 @@ typedef VOID (*PCREATE_PROCESS_NOTIFY_ROUTINE)(HANDLE parent, HANDLE pid,
 NTSTATUS PsSetCreateProcessNotifyRoutine(PCREATE_PROCESS_NOTIFY_ROUTINE fn,
 					 BOOLEAN remove);
 
-/* --- devices, files and requests --------------------------------------------------------- */
+/* --- devices, files and requests --------------------------------------------------- */
 
 #define IRP_MJ_CREATE			0x00
 #define IRP_MJ_CLOSE			0x02
@@ -224,7 +224,7 @@ VOID IoAcquireCancelSpinLock(KIRQL *irql);
 VOID IoReleaseCancelSpinLock(KIRQL irql);
 NTSTATUS IoDeleteSymbolicLink(UNICODE_STRING *name);
 
-/* --- resources ------------------------------------------------------------------------ */
+/* --- resources --------------------------------------------------- */
 
 #define CmResourceTypeMemory	3
 typedef struct {
