@@ -96,6 +96,12 @@ $(O)/windows/wine/nd_wrong.exe: $(O)/windows/user/tests/wine/nd_wrong.o
 	@mkdir -p $(@D)
 	$(Q)$(WIN_CC) -static-libgcc -o $@ $^ -lntdll
 
+# the driver's own object, with a program's exceptions
+$(O)/windows/wine/nd_seh.exe: $(O)/windows/user/tests/wine/nd_seh.o \
+		$(O)/windows/sys/$(WIN_DIR)/sys/seh.o
+	@mkdir -p $(@D)
+	$(Q)$(WIN_CC) -static-libgcc -o $@ $^
+
 $(O)/windows/wine/vrdma_load.exe: $(O)/windows/user/$(WIN_DIR)/wine/tools/vrdma_load.o
 	@mkdir -p $(@D)
 	$(Q)$(WIN_CC) -static-libgcc -o $@ $^ -ladvapi32
@@ -104,9 +110,10 @@ $(O)/windows/vrdma.inf: $(WIN_DIR)/vrdma.inf
 	@mkdir -p $(@D)
 	$(Q)cp $< $@
 
-WINDOWS := $(addprefix $(O)/windows/,vrdma.sys vrdma.inf vrdmand.dll nd_info.exe nd_ping.exe nd_install.exe \
+WINDOWS := $(addprefix $(O)/windows/,vrdma.sys vrdma.inf vrdmand.dll nd_info.exe nd_ping.exe \
+	nd_install.exe \
 	wine/vrdma.sys wine/vrdma_load.exe \
-	$(addprefix wine/,nd_conform.exe nd_irp.exe nd_wrong.exe))
+	$(addprefix wine/,nd_conform.exe nd_irp.exe nd_wrong.exe nd_seh.exe))
 
 windows-bin: $(WINDOWS)
 

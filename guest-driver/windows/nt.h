@@ -9,6 +9,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 
+#include "seh.h"
+
 NTKERNELAPI PEPROCESS NTAPI IoGetRequestorProcess(IRP *irp);
 NTSTATUS NTAPI DriverEntry(DRIVER_OBJECT *driver, UNICODE_STRING *path);
 int __cdecl _vsnprintf(char *out, size_t size, const char *fmt, va_list args);
@@ -22,14 +24,5 @@ struct vrw_apc_state {
 NTKERNELAPI VOID NTAPI KeStackAttachProcess(PEPROCESS process,
 					    struct vrw_apc_state *state);
 NTKERNELAPI VOID NTAPI KeUnstackDetachProcess(struct vrw_apc_state *state);
-
-/* sys/seh.S.  fn(arg[0] to arg[5]) into result: STATUS_SUCCESS, or the code of the
- * exception that it raised */
-struct vrw_call {
-	void *fn;
-	ULONG_PTR arg[6];
-	ULONG_PTR result;
-};
-NTSTATUS vrw_guarded(struct vrw_call *call);
 
 #endif /* VRW_NT_H */

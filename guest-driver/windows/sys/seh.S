@@ -13,7 +13,7 @@
 	.globl	vrw_guarded
 	.def	vrw_guarded; .scl 2; .type 32; .endef
 	.seh_proc vrw_guarded
-/* NTSTATUS vrw_guarded(struct vrw_call *c): see nt.h */
+/* NTSTATUS vrw_guarded(struct vrw_call *c): see seh.h */
 vrw_guarded:
 	pushq	%rbx
 	.seh_pushreg %rbx

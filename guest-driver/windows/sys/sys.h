@@ -11,7 +11,8 @@
  * they are: the device is refused where it asks for more (VIRTIO_F_ACCESS_PLATFORM).
  *
  * A program's buffer is a chain of MDLs, locked.  Rings are mapped into a program by an
- * MDL over the pool.  The two calls that raise exceptions are made by vrw_guarded().
+ * MDL over the pool.  The two calls that raise exceptions are made by vrw_guarded()
+ * (seh.h).
  *
  * DOC: The gate
  *
