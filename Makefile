@@ -38,7 +38,7 @@ OPT ?= -O2
 endif
 CFLAGS_COMMON = -std=gnu11 $(OPT) -g -D_GNU_SOURCE -pthread -fPIC -MMD -MP \
 	$(WARNINGS) $(HARDENING) $(SAN_FLAGS)
-LDFLAGS_COMMON = -pthread $(SAN_FLAGS) -Wl,-z,relro,-z,now
+LDFLAGS_COMMON = -pthread $(SAN_FLAGS) -Wl,-z,relro,-z,now -fno-lto
 
 # Named by hand, in the order of dependence, so that a missing part is an error.
 include qemu-device/model/build.mk

@@ -42,8 +42,8 @@ link_sources() {
 
 # What ndk_test.ko has of the user-space tests and their library, and the headers
 # of the C library for which posix.h stands.
-suites=(e2e/test_{calls,close,connect,cq,data,endpoints,fast,lifetime,posts}
-	e2e/test_{property,regions,srq,windows}
+suites=(e2e/test_{calls,close,connect,cq,cq_moderation,cq_resize,data,endpoints}
+	e2e/test_{fast,lifetime,posts,property,regions,srq,windows}
 	conformance/test_{misuse,quiesce,scheme})
 lib=(fixture.h ndk_ep.c ndk_util.c ndk_util.h pair.c pattern.h)
 posix=(arpa/inet.h check.h netinet/in.h poll.h pthread.h sched.h stdatomic.h stddef.h

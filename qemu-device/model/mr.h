@@ -216,6 +216,11 @@ void mr_put(struct vr_mr *mr);
  * and their number, or NULL when the region is dead.  off was checked. */
 void *mr_piece(const struct vr_mr *mr, uint64_t off, uint64_t max,
 	       uint64_t *len);
+/* It is there, and its bytes are those of pages.page[] */
+static inline bool mr_is_paged(const struct vr_mr *mr)
+{
+	return !mr->dead && !mr->physical && !mr->fast && mr->pages.page;
+}
 /* The same for the guest's fabric: 1, or -EACCES */
 int mr_key(const struct vr_mr *mr, uint64_t off, uint64_t max,
 	   struct be_key *out);

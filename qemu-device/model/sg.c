@@ -49,8 +49,7 @@ void sg_put_all(struct be_sg *sg)
 	sg_reset(sg);
 }
 
-/* The piece that comes next, without going on */
-static void *sg_peek(const struct be_sg *sg, uint64_t max, uint64_t *len)
+void *sg_peek(const struct be_sg *sg, uint64_t max, uint64_t *len)
 {
 	const struct sg_seg *seg = &sg->seg[sg->cur];
 	uint64_t rest = seg->len - sg->pos;
@@ -63,7 +62,7 @@ static void *sg_peek(const struct be_sg *sg, uint64_t max, uint64_t *len)
 	return seg->base ? seg->base + sg->pos : NULL;
 }
 
-static void sg_advance(struct be_sg *sg, uint64_t n)
+void sg_advance(struct be_sg *sg, uint64_t n)
 {
 	sg->pos += n;
 	sg->left -= n;
@@ -129,40 +128,6 @@ void be_sg_back(struct be_sg *sg, uint64_t bytes)
 		sg->pos = sg->seg[sg->cur].len;
 	}
 	sg->pos -= bytes;
-}
-
-int64_t be_sg_copy(struct be_sg *dst, struct be_sg *src, uint64_t max,
-		   bool *dst_bad)
-{
-	uint64_t done = 0;
-
-	sg_advance(dst, 0);
-	sg_advance(src, 0);
-	if (max > dst->left)
-		max = dst->left;
-	if (max > src->left)
-		max = src->left;
-	while (done < max) {
-		uint64_t n, m;
-		void *to, *from;
-
-		to = sg_peek(dst, max - done, &n);
-		if (!to) {
-			*dst_bad = true;
-			return -EACCES;
-		}
-		from = sg_peek(src, n, &m);
-		if (!from) {
-			*dst_bad = false;
-			return -EACCES;
-		}
-		/* both may be the same guest's memory, and overlap */
-		memmove(to, from, m);
-		sg_advance(dst, m);
-		sg_advance(src, m);
-		done += m;
-	}
-	return (int64_t)done;
 }
 
 /* ---------------------------------------------------- the peer's accesses */

@@ -45,6 +45,11 @@ struct remote_sg {
 void sg_reset(struct be_sg *sg);
 void sg_add(struct be_sg *sg, struct vr_mr *mr, uint64_t off, uint64_t len);
 void sg_add_bytes(struct be_sg *sg, void *base, uint64_t len);
+/* The piece that comes next, of at most max bytes, without going on; NULL: it is
+ * not there any more.  There are bytes left, and none of cur's segment before pos */
+void *sg_peek(const struct be_sg *sg, uint64_t max, uint64_t *len);
+/* n: not past the end of cur's segment.  Goes past its end, if that is reached */
+void sg_advance(struct be_sg *sg, uint64_t n);
 /* Gives the regions back */
 void sg_put_all(struct be_sg *sg);
 /* Accesses of qp's peer by this grant find no memory any more */

@@ -173,24 +173,6 @@ static const struct cause {
 };
 #define CAUSES (int)(sizeof(causes) / sizeof(causes[0]))
 
-/* The row's word, or, where the wire has one word for all ends of the peer, that
- * one.  Whichever it is, Disconnect goes with it. */
-static bool is_word(uint32_t told, uint32_t reason)
-{
-	bool of_peer = reason == VIRTIO_RDMA_R_RESET ||
-		       reason == VIRTIO_RDMA_R_PEER_GONE;
-
-	return told == reason || (!test_backend()->tells_aborts && of_peer &&
-				  told == VIRTIO_RDMA_R_GRACEFUL);
-}
-
-static NTSTATUS then(const struct ep *e, uint32_t reason, NTSTATUS want)
-{
-	bool other = e->indications && e->reason != reason;
-
-	return other ? STATUS_SUCCESS : want;
-}
-
 static void check_told(const struct cause *c, const char *who, struct ep *e,
 		       uint32_t reason)
 {
@@ -200,9 +182,8 @@ static void check_told(const struct cause *c, const char *who, struct ep *e,
 		      "%s: %s is not told", c->name, who);
 	ck_assert_msg(e->indications == n, "%s: %s is told %u times", c->name,
 		      who, e->indications);
-	ck_assert_msg(!n || is_word(e->reason, reason),
-		      "%s: %s is told %u, not %u", c->name, who, e->reason,
-		      reason);
+	ck_assert_msg(!n || ep_was_told(e, reason), "%s: %s is told %u, not %u",
+		      c->name, who, e->reason, reason);
 }
 
 static void check_disconnect(const struct cause *c, const char *who,
@@ -280,12 +261,13 @@ START_TEST(every_cause)
 	c->happens(&s);
 	check_told(c, "A", &s.p.a, c->told[0]);
 	check_told(c, "B", &s.p.b, c->told[1]);
-	check_disconnect(c, "A", &s.p.a, then(&s.p.a, c->told[0], c->then[0]));
+	check_disconnect(c, "A", &s.p.a,
+			 ep_end_of(&s.p.a, c->told[0], c->then[0]));
 	if (s.b_called)
 		assert_status(op_wait(&s.b_op, s.b_st), c->then[1]);
 	else
 		check_disconnect(c, "B", &s.p.b,
-				 then(&s.p.b, c->told[1], c->then[1]));
+				 ep_end_of(&s.p.b, c->told[1], c->then[1]));
 	if (!c->overrun) {
 		check_work(c, &s.p.a, c->a_posts);
 		check_work(c, &s.p.b, 0);

@@ -104,6 +104,14 @@ static NTSTATUS next_of(struct run *r, struct ep *other)
 	return op_wait(&op, ep_disconnect_start(other, &op));
 }
 
+/* A's CompleteConnect and the word that B is gone cross, where the wire has no answer
+ * to the former: then the latter is an end like any other */
+static bool may_cross(int row)
+{
+	return rows[row].stage == REPLIED && rows[row].b_closes &&
+	       !test_backend()->tells_aborts;
+}
+
 START_TEST(connector_in_each_state)
 {
 	struct run r;
@@ -119,14 +127,19 @@ START_TEST(connector_in_each_state)
 		assert_status(pending_of(&r), rows[_i].pending);
 	if (rows[_i].told != NOBODY) {
 		ck_assert(wait_count(&other->indications, 1, TEST_TIMEOUT_MS));
-		ck_assert_uint_eq(other->reason, rows[_i].told);
+		ck_assert(ep_was_told(other, rows[_i].told));
 	}
-	if (rows[_i].next != NOTHING)
-		assert_status(next_of(&r, other), rows[_i].next);
+	if (may_cross(_i))
+		next_of(&r, other);
+	else if (rows[_i].next != NOTHING)
+		assert_status(next_of(&r, other),
+			      ep_end_of(other, rows[_i].told, rows[_i].next));
 	if (other->conn)
 		nd_close(other->conn);
 	other->conn = NULL;
-	ck_assert_uint_eq(other->indications, rows[_i].told != NOBODY);
+	if (!may_cross(_i))
+		ck_assert_uint_eq(other->indications, rows[_i].told != NOBODY);
+	ck_assert_uint_le(other->indications, 1);
 	ck_assert_uint_eq(one->indications,
 			  rows[_i].b_closes && rows[_i].stage >= A_DISCONNECTS);
 	/* nothing holds the address any more */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fixture.h"
+#include "transport.h"
 
 /* One message from a to b, seen to have ended on both sides */
 static void message(struct pair *p, uint64_t id, uint32_t flags)
@@ -56,9 +57,11 @@ START_TEST(solicited_beats_errors)
 	pair_open(&p, 0, 1, NULL);
 	ep_arm(&p.b, _i ? NDK_CQ_NOTIFY_SOLICITED : NDK_CQ_NOTIFY_ERRORS);
 	ep_arm(&p.b, _i ? NDK_CQ_NOTIFY_ERRORS : NDK_CQ_NOTIFY_SOLICITED);
-	message(&p, 1, 0);
-	message(&p, 2, 0);
-	ck_assert_uint_eq(p.b.cq_events, 0);
+	if (test_backend()->tells_solicited) {
+		message(&p, 1, 0);
+		message(&p, 2, 0);
+		ck_assert_uint_eq(p.b.cq_events, 0);
+	}
 	message(&p, 3, NDK_OP_FLAG_SEND_AND_SOLICIT_EVENT);
 	ep_expect_events(&p.b, 1);
 	ep_disconnect_both(&p.a, &p.b);

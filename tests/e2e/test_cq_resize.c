@@ -23,21 +23,18 @@ static NTSTATUS resize(struct ep *e, ULONG depth)
 	return op_wait(&op, resize_start(e, depth, &op));
 }
 
-/* n writes from a to b, numbered from first, all ended, none polled for */
+/* n writes from a to b, numbered from first, all ended, none polled for; behind them
+ * comes a message */
 static void write_some(struct pair *p, uint64_t first, uint64_t n)
 {
-	struct virtio_rdma_qp_record *rec;
-	struct vrdma_qp_layout l;
-	uint32_t end;
-
-	vrdma_qp_layout(p->a.qp, &l);
-	rec = l.buffer->va;
 	for (uint64_t i = first; i < first + n; i++)
 		assert_status(ep_post_write(&p->a, i, 0, 64, &p->b, 0, 0),
 			      STATUS_SUCCESS);
-	end = __atomic_load_n(&rec->sq_tail, __ATOMIC_ACQUIRE);
-	for (int ms = 0; __atomic_load_n(&rec->sq_head, __ATOMIC_ACQUIRE) != end;
-	     ms++) {
+	assert_status(ep_post_recv(&p->b, 0, 0, 64), STATUS_SUCCESS);
+	assert_status(ep_post_send(&p->a, 0, 0, 64, NDK_OP_FLAG_SILENT_SUCCESS),
+		      STATUS_SUCCESS);
+	assert_status(ep_next(&p->b).Status, STATUS_SUCCESS);
+	for (int ms = 0; tguest_sends_left(p->a.qp); ms++) {
 		ck_assert_int_lt(ms, TEST_TIMEOUT_MS);
 		poll(NULL, 0, 1);
 	}

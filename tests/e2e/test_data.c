@@ -2,10 +2,12 @@
 /*
  * test_data.c - send, receive, write, read: sizes, shapes, contents, limits
  */
+#include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "fixture.h"
+#include "transport.h"
 
 static const uint32_t sizes[] = { 0, 1, 63, 64, 65, 4095, 4096, 4097, 65536,
 				  1u << 20, 16u << 20 };
@@ -280,6 +282,26 @@ START_TEST(local_token_that_is_not_ours)
 }
 END_TEST
 
+/* The answer to a request that its peer ended the connection for.  On a wire with one
+ * word for all ends that may overtake the answer; then it is for the consumer to
+ * end the request. */
+static NTSTATUS answer_or_end(struct ep *e, NTSTATUS want)
+{
+	NDK_RESULT_EX r;
+	bool told = false;
+
+	for (int ms = 0; ms < TEST_TIMEOUT_MS && !told; ms++) {
+		told = !test_backend()->tells_aborts && e->indications;
+		if (e->cq->Dispatch->NdkGetCqResultsEx(e->cq, &r, 1))
+			return r.Status;
+		poll(NULL, 0, 1);
+	}
+	ck_assert_msg(told, "neither an answer nor an end");
+	e->qp->Dispatch->NdkFlush(e->qp);
+	assert_status(ep_next(e).Status, STATUS_CANCELLED);
+	return want;
+}
+
 START_TEST(message_longer_than_the_receive)
 {
 	struct pair p;
@@ -290,7 +312,8 @@ START_TEST(message_longer_than_the_receive)
 	assert_status(ep_post_send(&p.a, 2, 0, 64, 0), STATUS_SUCCESS);
 	r = ep_next(&p.b);
 	assert_status(r.Status, STATUS_DATA_OVERRUN);
-	assert_status(ep_next(&p.a).Status, STATUS_DATA_ERROR);
+	assert_status(answer_or_end(&p.a, STATUS_DATA_ERROR),
+		      STATUS_DATA_ERROR);
 	pair_close(&p);
 }
 END_TEST
@@ -485,10 +508,15 @@ START_TEST(a_gigabyte_of_scattered_pages_registers)
 	op_init(&op);
 	st = mr->Dispatch->NdkRegisterMr(mr, &mdl, mdl.length, MEM_ALL,
 					 op_ended, &op);
+	if (test_backend()->limits_pieces) {
+		assert_status(op_wait(&op, st), STATUS_INSUFFICIENT_RESOURCES);
+		goto end;
+	}
 	assert_status(op_wait(&op, st), STATUS_SUCCESS);
 	op_init(&op);
 	st = mr->Dispatch->NdkDeregisterMr(mr, op_ended, &op);
 	assert_status(op_wait(&op, st), STATUS_SUCCESS);
+end:
 	nd_close(mr);
 	nd_close(pd);
 	vrdma_close_adapter(a);

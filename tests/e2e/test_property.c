@@ -328,7 +328,8 @@ static void run(bool rest_first)
 		p.b.conn = NULL;
 		ck_assert(wait_count(&p.a.indications, 1, TEST_TIMEOUT_MS));
 		assert_status(op_wait(&op, ep_disconnect_start(&p.a, &op)),
-			      STATUS_CONNECTION_ABORTED);
+			      ep_end_of(&p.a, VIRTIO_RDMA_R_RESET,
+					STATUS_CONNECTION_ABORTED));
 	}
 	check_rest(&left);
 	check_rest(&right);

@@ -16,9 +16,10 @@ START_TEST(peer_guest_is_killed)
 	pair_open(&p, 0, 1, NULL);
 	tguest_kill(fx.g[1]);
 	ck_assert(wait_count(&p.a.indications, 1, TEST_TIMEOUT_MS));
-	ck_assert_uint_eq(p.a.reason, VIRTIO_RDMA_R_PEER_GONE);
+	ck_assert(ep_was_told(&p.a, VIRTIO_RDMA_R_PEER_GONE));
 	sa = ep_disconnect_start(&p.a, &oa);
-	assert_status(op_wait(&oa, sa), STATUS_CONNECTION_ABORTED);
+	assert_status(op_wait(&oa, sa), ep_end_of(&p.a, VIRTIO_RDMA_R_PEER_GONE,
+						  STATUS_CONNECTION_ABORTED));
 	ck_assert_uint_eq(p.a.indications, 1);
 	/* B's own objects learned it from their lost device, and close */
 	ck_assert_uint_eq(p.b.reason, VIRTIO_RDMA_R_DEVICE_RESET);
@@ -43,7 +44,10 @@ START_TEST(peer_dies_while_our_disconnect_pends)
 	sa = ep_disconnect_start(&p.a, &oa);
 	ck_assert(wait_count(&p.b.indications, 1, TEST_TIMEOUT_MS));
 	tguest_kill(fx.g[1]);
-	assert_status(op_wait(&oa, sa), STATUS_CONNECTION_ABORTED);
+	/* the end of a dead peer may look like its answer */
+	assert_status(op_wait(&oa, sa), test_backend()->tells_aborts
+						? STATUS_CONNECTION_ABORTED
+						: STATUS_SUCCESS);
 	pair_close(&p);
 }
 END_TEST
@@ -76,7 +80,7 @@ START_TEST(guest_resets_its_device)
 	pair_open(&p, 0, 1, NULL);
 	tguest_reset(fx.g[1]);
 	ck_assert(wait_count(&p.a.indications, 1, TEST_TIMEOUT_MS));
-	ck_assert_uint_eq(p.a.reason, VIRTIO_RDMA_R_PEER_GONE);
+	ck_assert(ep_was_told(&p.a, VIRTIO_RDMA_R_PEER_GONE));
 	ck_assert(tguest_wait_recoveries(fx.g[1], 1));
 	pair_close(&p);
 	pair_open(&p, 0, 1, NULL);

@@ -27,8 +27,9 @@ module_param_named(suites, chosen, charp, 0);
 MODULE_PARM_DESC(suites, "names of suites, with commas (all)");
 
 #define SUITES(X) \
-	X(calls) X(close) X(connect) X(cq) X(data) X(endpoints) X(fast) \
-	X(lifetime) X(misuse) X(posts) X(property) X(quiesce) X(regions) X(scheme) \
+	X(calls) X(close) X(connect) X(cq) X(cq_moderation) X(cq_resize) X(data) \
+	X(endpoints) X(fast) X(lifetime) X(misuse) X(posts) X(property) X(quiesce) \
+	X(regions) X(scheme) \
 	X(srq) X(windows)
 
 #define DECLARE(name) int ndk_suite_##name(void);
@@ -49,6 +50,10 @@ static const struct {
 
 const struct kc_elsewhere kc_elsewhere[] = {
 	{"close", "daemon_in_each_state", DEATH},
+	{"cq moderation", "device_lost", DEATH},
+	{"cq moderation", "not_negotiated", RESET},
+	{"cq resize", "device_lost", DEATH},
+	{"cq resize", "not_negotiated", RESET},
 	{"data", "a_gigabyte_of_scattered_pages_registers",
 	 "more memory than a guest has"},
 	{"endpoints", "guest_is_switched_off", DEATH},

@@ -20,6 +20,10 @@ const struct vrdma_os_ops *tguest_ops(void);
 int test_timeout_ms(void);
 #define TEST_TIMEOUT_MS test_timeout_ms()
 
+/* The rings are the core's.  0: here all of a queue pair's requests have ended whose
+ * peer has a message that was posted behind them */
+uint32_t tguest_sends_left(NDK_QP *qp);
+
 /* Of tests that do not run here: they fail */
 struct fe *tguest_fe(struct tguest *g);
 void tguest_kill(struct tguest *g);

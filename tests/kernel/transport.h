@@ -14,6 +14,8 @@ struct test_backend {
 	const char *name;
 	bool one_daemon;
 	bool tells_aborts;
+	bool tells_solicited;
+	bool limits_pieces;
 };
 const struct test_backend *test_backend(void);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ndk_util.h"
+#include "transport.h"
 
 static void on_cq(PVOID ctx, NTSTATUS status)
 {
@@ -196,10 +197,28 @@ NDK_RESULT_EX ep_next(struct ep *e)
 
 	while (!e->cq->Dispatch->NdkGetCqResultsEx(e->cq, &r, 1)) {
 		ck_assert_msg(tguest_ops()->now_ms(e->g) < end,
-			      "no completion in %d ms", TEST_TIMEOUT_MS);
+			      "no completion in %d ms; told %u times, last %u",
+			      TEST_TIMEOUT_MS, e->indications, e->reason);
 		sched_yield();
 	}
 	return r;
+}
+
+bool ep_was_told(const struct ep *e, uint32_t reason)
+{
+	bool of_peer = reason == VIRTIO_RDMA_R_RESET ||
+		       reason == VIRTIO_RDMA_R_PEER_GONE;
+
+	return e->reason == reason ||
+	       (!test_backend()->tells_aborts && of_peer &&
+		e->reason == VIRTIO_RDMA_R_GRACEFUL);
+}
+
+NTSTATUS ep_end_of(const struct ep *e, uint32_t reason, NTSTATUS want)
+{
+	bool other = e->indications && e->reason != reason;
+
+	return other ? STATUS_SUCCESS : want;
 }
 
 bool ep_idle(struct ep *e)

@@ -157,6 +157,13 @@ void ep_arm(struct ep *e, ULONG kind);	/* NDK_CQ_NOTIFY_xxx */
 void ep_expect_events(struct ep *e, uint32_t n);
 /* One completion, bounded */
 NDK_RESULT_EX ep_next(struct ep *e);
+/*
+ * What e was told is this reason, or, where the wire has one word for all ends of the
+ * peer, that one; and what a Disconnect behind it then ends with: that of a graceful
+ * end, or want
+ */
+bool ep_was_told(const struct ep *e, uint32_t reason);
+NTSTATUS ep_end_of(const struct ep *e, uint32_t reason, NTSTATUS want);
 /* No completion is there */
 bool ep_idle(struct ep *e);
 NDK_SGE ep_sge(struct ep *e, size_t offset, uint32_t len);

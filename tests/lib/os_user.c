@@ -13,6 +13,8 @@
 #include <time.h>
 
 #include "os_user.h"
+#include "vrdma_ring.h"
+#include "vrdma_user.h"
 
 struct tguest {
 	struct fe *fe;
@@ -634,4 +636,14 @@ struct fe *tguest_fe(struct tguest *g)
 long tguest_allocations(struct tguest *g)
 {
 	return __atomic_load_n(&g->allocations, __ATOMIC_RELAXED);
+}
+
+uint32_t tguest_sends_left(NDK_QP *qp)
+{
+	const struct virtio_rdma_qp_record *rec;
+	struct vrdma_qp_layout l;
+
+	vrdma_qp_layout(qp, &l);
+	rec = l.buffer->va;
+	return vrdma_observe32(&rec->sq_tail) - vrdma_observe32(&rec->sq_head);
 }

@@ -39,6 +39,8 @@ const struct vrdma_os_ops *tguest_ops(void);
  * passed */
 uint32_t tguest_recoveries(struct tguest *g);
 bool tguest_wait_recoveries(struct tguest *g, uint32_t n);
+/* Sends, writes, reads of it that have not ended, by what its rings say */
+uint32_t tguest_sends_left(NDK_QP *qp);
 /* Allocations of the core that are alive, for leak checks */
 long tguest_allocations(struct tguest *g);
 

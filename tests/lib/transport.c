@@ -119,9 +119,24 @@ static bool verbs_start(const struct daemon_opts *opts)
 /* --- all of them ---------------------------------------------------------------- */
 
 static const struct test_backend backends[] = {
-	{ "local", true, true, local_start, local_daemon, local_stop },
-	{ "iwarp", false, true, iwarp_start, two_daemon, two_stop },
-	{ "verbs", false, false, verbs_start, two_daemon, two_stop },
+	{ .name = "local",
+	  .one_daemon = true,
+	  .tells_aborts = true,
+	  .tells_solicited = true,
+	  .start = local_start,
+	  .daemon = local_daemon,
+	  .stop = local_stop },
+	{ .name = "iwarp",
+	  .tells_aborts = true,
+	  .tells_solicited = true,
+	  .start = iwarp_start,
+	  .daemon = two_daemon,
+	  .stop = two_stop },
+	{ .name = "verbs",
+	  .limits_pieces = true,
+	  .start = verbs_start,
+	  .daemon = two_daemon,
+	  .stop = two_stop },
 };
 
 const struct test_backend *test_backend(void)

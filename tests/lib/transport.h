@@ -20,6 +20,10 @@ struct test_backend {
 	bool one_daemon;
 	/* The peer can tell an abort from a disconnect: see docs/verbs.md */
 	bool tells_aborts;
+	/* Its device says which messages asked for an event; else all do */
+	bool tells_solicited;
+	/* Each scattered page is a mapping of the host's: it has a limit */
+	bool limits_pieces;
 	/* False: stderr says why */
 	bool (*start)(const struct daemon_opts *opts);
 	/* The vrdmad that serves guest i */

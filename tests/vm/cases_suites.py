@@ -18,9 +18,9 @@ from case import Case
 # Programs nd_test_*, as in tests/build.mk
 PROGRAMS = ("memory", "queues", "connector", "surface")
 # As in guest-driver/linux/build.sh and tests/kernel/main.c
-SUITES = ("calls", "close", "connect", "cq", "data", "endpoints", "fast",
-          "lifetime", "misuse", "posts", "property", "quiesce", "regions",
-          "scheme", "srq", "windows")
+SUITES = ("calls", "close", "connect", "cq", "cq_moderation", "cq_resize", "data",
+          "endpoints", "fast", "lifetime", "misuse", "posts", "property",
+          "quiesce", "regions", "scheme", "srq", "windows")
 # Bounds in the guest, in times of those in user space: it may be emulated
 PATIENCE = 3
 SECONDS = 300

@@ -190,7 +190,7 @@ static void test_reserved(void)
 	struct vrdma_uapi_reject j = { 0 };
 	struct vrdma_uapi_get_request g = { .reserved = 1, .overlapped = 1 };
 	struct vrdma_uapi_request q = { 0 };
-	struct vrdma_uapi_create_qp p = { .reserved = 1 };
+	struct vrdma_uapi_create_qp p = { .handle = 1 };
 	struct vrdma_uapi_modify_srq m = { .reserved = 1 };
 
 	FAILS(ioctl(fd, VRDMA_IOC_REGISTER, &r), EINVAL);
