@@ -28,6 +28,7 @@ allowed() {
 	guest-driver/core | guest-driver/core/freestanding) echo "qemu-device/include" ;;
 	guest-driver/linux | guest-driver/linux/*) echo "qemu-device/include guest-driver/core guest-driver/user guest-driver/linux" ;;
 	guest-driver/user) echo "qemu-device/include guest-driver/core guest-driver/linux" ;;
+	guest-driver/windows/sys) echo "qemu-device/include guest-driver/core guest-driver/user guest-driver/linux guest-driver/windows guest-driver/windows/compat guest-driver/windows/ndis guest-driver/windows/pci" ;;
 	guest-driver/windows | guest-driver/windows/compat | guest-driver/windows/compat/* | guest-driver/windows/ndis | guest-driver/windows/pci | guest-driver/windows/wine) echo "qemu-device/include guest-driver/core guest-driver/user guest-driver/linux guest-driver/windows guest-driver/windows/compat guest-driver/windows/wine" ;;
 	guest-driver/windows/dll | guest-driver/windows/dll/compat | guest-driver/windows/tools | guest-driver/windows/wine/tools) echo "qemu-device/include guest-driver/core guest-driver/linux guest-driver/ndspi guest-driver/windows guest-driver/windows/compat guest-driver/windows/dll guest-driver/windows/dll/compat guest-driver/windows/tools guest-driver/windows/wine" ;;
 	guest-driver/ndspi | guest-driver/ndspi/*) echo "qemu-device/include guest-driver/core guest-driver/linux guest-driver/ndspi" ;;

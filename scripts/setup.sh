@@ -65,6 +65,7 @@ guest|libvirt-daemon-driver-qemu|-|libvirt's QEMU driver, apart since Debian 12
 guest|libvirt-clients|-|virsh
 windows|gcc-mingw-w64-x86-64|-|compiler, driver kit headers and import libraries
 windows|wine64|-|runs the driver, the provider and the tools
+windows|python3|-|checks the INF, drives the tests
 bench|libfabric-bin|-|fi_pingpong
 bench|libfabric-dev|-|its tcp and shm providers, for what streams
 bench|ucx-utils|-|ucx_perftest

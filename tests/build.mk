@@ -41,10 +41,16 @@ WIRE_TESTS := $(wildcard tests/wire/test_*.py)
 IN_NET := $(O)/tests/wire/in_net
 SOAK := $(O)/tests/soak/soak
 SLEEP := $(O)/tests/soak/sleep
-# The Windows miniport, compiled here, with a stand-in for NDIS
+# The Windows driver, compiled here, with stand-ins for NDIS, for NT's kernel and for the PCI
+# function: its miniport alone, and the whole
 NDIS := $(patsubst %.c,$(O)/%,$(wildcard tests/ndis/test_*.c))
+NDIS_WHOLE := $(O)/tests/ndis/test_driver
 NDIS_OBJ := $(patsubst %.c,$(O)/tests/obj/%.o,$(wildcard guest-driver/windows/ndis/*.c \
 	guest-driver/windows/pci/*.c))
+WHOLE_OBJ := $(NDIS_OBJ) $(patsubst %.c,$(O)/tests/obj/%.o,\
+	$(wildcard guest-driver/user/*.c guest-driver/windows/*.c \
+	guest-driver/windows/compat/*.c guest-driver/windows/sys/*.c))
+NT_OBJ := $(addprefix $(O)/tests/ndis/,nt.o nt_io.o pcidev.o)
 TEST_PROGRAMS = $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS) \
 	$(UNIT_WORK) $(E2E) $(CONFORMANCE) $(HOSTILE) $(USERDEV) $(NDIS) \
 	$(SCRIPT_TESTS) $(SOAK) $(SLEEP)
@@ -87,12 +93,21 @@ $(UNIT_VERBS): %: %.o $(UNIT_VERBS_OBJ)
 	$(Q)$(CC) $(LDFLAGS_COMMON) $(UNIT_VERBS_WRAP) -o $@ $^ $(CHECK_LIBS)
 $(E2E) $(CONFORMANCE) $(HOSTILE) $(SOAK): %: %.o $(TEST_LIB_OBJ) $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
-$(O)/tests/obj/guest-driver/windows/%.o: guest-driver/windows/%.c
+# As the driver sees it: its own headers by Linux' names before the system's
+NDIS_INC := -Itests/ndis/nt -Iguest-driver/windows/ndis -Iguest-driver/windows/pci
+WHOLE_INC := $(NDIS_INC) -Iguest-driver/windows -Iguest-driver/windows/compat \
+	-Iguest-driver/core -Iguest-driver/user -Iguest-driver/linux -Iqemu-device/include
+$(O)/tests/obj/guest-driver/%.o: guest-driver/%.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_COMMON) $(TEST_INC) -c -o $@ $<
-$(O)/tests/ndis/%.o: TEST_INC += -Iguest-driver/windows/ndis -Iguest-driver/windows/pci
-$(NDIS_OBJ): TEST_INC += -Iguest-driver/windows/ndis
-$(NDIS): %: %.o $(O)/tests/ndis/standin.o $(NDIS_OBJ) $(TEST_LIB_OBJ) \
+	$(Q)$(CC) $(CFLAGS_COMMON) $(WHOLE_INC) -c -o $@ $<
+$(O)/tests/obj/guest-driver/user/%.o: CFLAGS_COMMON += -Wno-unused-parameter
+$(O)/tests/ndis/%.o: TEST_INC += $(NDIS_INC)
+$(NDIS_WHOLE).o: TEST_INC := $(WHOLE_INC) $(TEST_INC)
+$(filter-out $(NDIS_WHOLE),$(NDIS)): %: %.o $(O)/tests/ndis/standin.o \
+		$(O)/tests/ndis/standin_guest.o $(NDIS_OBJ) $(TEST_LIB_OBJ) \
+		$(O)/libvrdmacore.a
+	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
+$(NDIS_WHOLE): %: %.o $(O)/tests/ndis/standin.o $(NT_OBJ) $(WHOLE_OBJ) $(TEST_LIB_OBJ) \
 		$(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
 

@@ -52,11 +52,44 @@ bool vrc_conn_may(enum vrc_conn_state from, enum vrc_conn_state to)
 	return next_states[from] & 1u << to;
 }
 
+/* The peer may have gone, but the consumer has not yet heard the end of it */
+bool vrc_conn_is_up(enum vrc_conn_state s)
+{
+	return s == VRC_CONN_ESTABLISHED || s == VRC_CONN_INDICATED ||
+	       s == VRC_CONN_DISCONNECTING;
+}
+
+/* INCOMING after ACCEPTING, and REPLIED after CONNECTING, are no end of an attempt */
+static bool is_attempt(enum vrc_conn_state s)
+{
+	return s == VRC_CONN_CONNECTING || s == VRC_CONN_COMPLETING ||
+	       s == VRC_CONN_ACCEPTING;
+}
+
+static void count_locked(struct vrdma_counters *n, enum vrc_conn_state from,
+			 enum vrc_conn_state to)
+{
+	bool was_up = vrc_conn_is_up(from), is_up = vrc_conn_is_up(to);
+
+	if (is_up && !was_up) {
+		n->active++;
+		n->connects += from == VRC_CONN_COMPLETING;
+		n->accepts += from == VRC_CONN_ACCEPTING;
+	} else if (was_up && !is_up) {
+		n->active--;
+	} else if (is_attempt(from) && (to == VRC_CONN_IDLE ||
+					to == VRC_CONN_OVER ||
+					to == VRC_CONN_CLOSING)) {
+		n->connect_failures++;
+	}
+}
+
 /* False, and nothing changed, when the transition is not in the table */
 bool vrc_conn_set_locked(struct vrc_connector *conn, enum vrc_conn_state next)
 {
 	if (!vrc_conn_may(conn->state, next))
 		return false;
+	count_locked(&conn->obj.core->counters, conn->state, next);
 	conn->state = next;
 	return true;
 }

@@ -39,6 +39,8 @@ void vrc_conn_disconnected(struct vrc_connector *conn, uint32_t reason)
 		conn->early_reason = reason;
 	} else if (conn->state == VRC_CONN_ESTABLISHED) {
 		deliver = vrc_conn_set_locked(conn, VRC_CONN_INDICATED);
+		conn->obj.core->counters.connection_errors +=
+			reason != VIRTIO_RDMA_R_GRACEFUL;
 	} else if (conn->state == VRC_CONN_DISCONNECTING) {
 		vrc_cmd_ends_soon_locked(conn->obj.core, &conn->disconnect);
 	} else if ((PLANTED(6) && conn->state == VRC_CONN_INDICATED) ||

@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-or-later */
 /*
- * endpoints.c - end points in use, for the system's questions
+ * endpoints.c - end points in use, and counts, for the system's questions
  */
 #include "vrc.h"
-
-static bool is_connected(enum vrc_conn_state s)
-{
-	return s == VRC_CONN_ESTABLISHED || s == VRC_CONN_INDICATED ||
-	       s == VRC_CONN_DISCONNECTING;
-}
 
 static bool of_listener(const struct vrc_listener *l, struct vrdma_endpoint *e)
 {
@@ -22,7 +16,7 @@ static bool of_connector(const struct vrc_connector *c, struct vrdma_endpoint *e
 	e->connected = true;
 	e->local = c->local;
 	e->peer = c->peer;
-	return is_connected(c->state);
+	return vrc_conn_is_up(c->state);
 }
 
 static bool of_shared(const struct vrc_shared_endpoint *s,
@@ -72,4 +66,11 @@ uint32_t vrdma_core_endpoints(struct vrdma_core *core,
 	}
 	vrc_unlock(core);
 	return n;
+}
+
+void vrdma_core_counters(struct vrdma_core *core, struct vrdma_counters *out)
+{
+	vrc_lock(core);
+	*out = core->counters;
+	vrc_unlock(core);
 }

@@ -162,9 +162,13 @@ static void on_cq_error(struct vrdma_core *c,
 		stray(c, "cq-error", handle);
 		return;
 	}
-	if (names(obj, handle))
+	if (names(obj, handle)) {
+		vrc_lock(c);
+		c->counters.cq_errors++;
+		vrc_unlock(c);
 		vrc_cq_failed(VRC_CONTAINER(obj, struct vrc_cq, obj),
 			      STATUS_BUFFER_OVERFLOW);
+	}
 	vrc_obj_put(obj);
 }
 

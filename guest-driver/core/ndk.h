@@ -80,6 +80,7 @@ struct vrdma_mdl {
 typedef struct vrdma_mdl MDL;
 
 static inline MDL *vrdma_mdl_next(const MDL *m) { return m->next; }
+static inline void vrdma_mdl_link(MDL *m, MDL *next) { m->next = next; }
 static inline uint64_t vrdma_mdl_va(const MDL *m) { return m->va; }
 static inline uint64_t vrdma_mdl_length(const MDL *m) { return m->length; }
 static inline uint64_t vrdma_mdl_page(const MDL *m, uint64_t i)

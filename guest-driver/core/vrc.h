@@ -487,6 +487,7 @@ struct vrdma_core {
 	/* under the lock */
 	bool alive;
 	uint32_t epoch;
+	struct vrdma_counters counters;
 	struct vrc_gate *gates;		/* queues 0 .. 1 + num_ceq */
 	struct vrc_cmdq cmdq;
 	struct vrc_list objects;
@@ -708,6 +709,7 @@ static inline bool vrc_srq_offered(const struct virtio_rdma_config *cfg)
 NDK_FN_CREATE_CONNECTOR vrc_create_connector;
 bool vrc_conn_set_locked(struct vrc_connector *conn, enum vrc_conn_state next);
 bool vrc_conn_may(enum vrc_conn_state from, enum vrc_conn_state to);
+bool vrc_conn_is_up(enum vrc_conn_state s);
 const char *vrc_conn_name(enum vrc_conn_state s);
 struct vrc_connector *vrc_conn_incoming(struct vrc_listener *l,
 					const struct virtio_rdma_event *ev);

@@ -138,6 +138,19 @@ struct vrdma_endpoint {
 uint32_t vrdma_core_endpoints(struct vrdma_core *core,
 			      struct vrdma_endpoint *out, uint32_t max);
 
+/* What happened since the core was made; the device's resets do not end it.  Of
+ * connections, not of their bytes, which pass the core by.  <= DISPATCH */
+struct vrdma_counters {
+	uint64_t connects;		/* established from here */
+	uint64_t accepts;		/* established from elsewhere */
+	uint64_t connect_failures;	/* attempts of both kinds */
+	uint64_t connection_errors;	/* ended otherwise than by the peer's
+					 * Disconnect, before our own */
+	uint64_t active;		/* established, now */
+	uint64_t cq_errors;
+};
+void vrdma_core_counters(struct vrdma_core *core, struct vrdma_counters *out);
+
 /* The device is in use: started and not lost */
 bool vrdma_core_alive(struct vrdma_core *core);
 

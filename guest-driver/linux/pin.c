@@ -139,6 +139,12 @@ NTSTATUS vrl_pin(struct vrl_file *f, struct vrl_pin *pin, u64 address,
 	return STATUS_SUCCESS;
 }
 
+/* A process may end under pages that are pinned: they stay so */
+void vrl_pin_keep(struct vrl_pin *pin)
+{
+	(void)pin;
+}
+
 void vrl_unpin(struct vrl_pin *pin)
 {
 	if (pin->page)

@@ -134,11 +134,13 @@ static void mr_close_work(struct work_struct *work)
 	struct vrl_mr *mr = container_of(work, struct vrl_mr, close_work);
 
 	flush_work(&mr->work);
-	if (mr->leak)
+	if (mr->leak) {
 		vrl_warn(mr->obj.file->dev, "mr: the device keeps %lu pages, so do we\n",
 			 mr->pin.count);
-	else if (mr_set_state(mr, MR_DEREGISTERING))
+		vrl_pin_keep(&mr->pin);
+	} else if (mr_set_state(mr, MR_DEREGISTERING)) {
 		vrl_unpin(&mr->pin);
+	}
 	vrl_obj_put(&mr->obj);
 }
 

@@ -130,6 +130,8 @@ NTSTATUS vrl_pin(struct vrl_file *f, struct vrl_pin *pin, u64 address,
 		 u64 length, u32 flags);
 /* May sleep, from any process; nothing pinned: nothing happens */
 void vrl_unpin(struct vrl_pin *pin);
+/* Instead: the device did not let go of the pages, so nobody else may get them */
+void vrl_pin_keep(struct vrl_pin *pin);
 MDL *vrl_pin_mdl(struct vrl_pin *pin);
 
 /* --- request.c of the kernel's shell --------------------------------------------- */

@@ -9,14 +9,21 @@ WIN_CC ?= x86_64-w64-mingw32-gcc
 WIN_O = $(O)/windows
 WIN_CFLAGS := -std=gnu11 -O2 -g -MMD -MP $(WARNINGS)
 
-# --- wine/vrdma.sys: the core, a process' objects, the WDM half, and the bottom that
-# Wine runs.  Not for Windows: it makes system calls of Linux. ---
+# --- two drivers of one source: the core, a process' objects and the WDM half.  vrdma.sys has
+# the miniport above and a PCI function below; wine/vrdma.sys has the bottom that Wine runs,
+# and is not for Windows: it makes system calls of Linux. ---
 WIN_DDK ?= /usr/share/mingw-w64/include/ddk
-WIN_SYS_INC := -I$(WIN_DDK) -Iguest-driver/core -Iguest-driver/user -I$(WIN_DIR) \
-	-I$(WIN_DIR)/compat -Iguest-driver/linux -Iqemu-device/include
-WIN_SYS_SRC := $(wildcard guest-driver/core/*.c guest-driver/user/*.c \
-	$(WIN_DIR)/*.c $(WIN_DIR)/compat/*.c $(WIN_DIR)/wine/*.c)
-WIN_SYS_OBJ = $(WIN_SYS_SRC:%.c=$(WIN_O)/sys/%.o)
+WIN_SYS_INC := -Iguest-driver/core -Iguest-driver/user -I$(WIN_DIR) \
+	-I$(WIN_DIR)/compat -I$(WIN_DIR)/ndis -I$(WIN_DIR)/pci -Iguest-driver/linux \
+	-Iqemu-device/include -I$(WIN_DDK)
+WIN_BOTH_SRC := $(wildcard guest-driver/core/*.c guest-driver/user/*.c \
+	$(WIN_DIR)/*.c $(WIN_DIR)/compat/*.c)
+WIN_BOTH_OBJ = $(WIN_BOTH_SRC:%.c=$(WIN_O)/sys/%.o)
+WIN_WINE_OBJ = $(WIN_BOTH_OBJ) \
+	$(patsubst %.c,$(WIN_O)/sys/%.o,$(wildcard $(WIN_DIR)/wine/*.c))
+WIN_SYS_OBJ = $(WIN_BOTH_OBJ) $(WIN_O)/sys/$(WIN_DIR)/sys/seh.o \
+	$(patsubst %.c,$(WIN_O)/sys/%.o,$(wildcard $(WIN_DIR)/ndis/*.c \
+	$(WIN_DIR)/pci/*.c $(WIN_DIR)/sys/*.c))
 
 # shared with Linux, whose kernel is built without this warning
 $(O)/windows/sys/guest-driver/user/%.o: WIN_CFLAGS += -Wno-unused-parameter
@@ -24,15 +31,22 @@ $(O)/windows/sys/guest-driver/user/%.o: WIN_CFLAGS += -Wno-unused-parameter
 $(O)/windows/sys/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(WIN_CC) $(WIN_CFLAGS) -ffreestanding -fno-stack-protector -mno-red-zone \
-		-fno-unwind-tables -fno-asynchronous-unwind-tables \
 		$(WIN_SYS_INC) -c -o $@ $<
 
-# No -shared, or the entry would be taken for a DllMain
-$(O)/windows/wine/vrdma.sys: $(WIN_SYS_OBJ)
+$(O)/windows/sys/%.o: %.S
 	@mkdir -p $(@D)
-	$(Q)$(WIN_CC) -nostdlib -Wl,--subsystem,native -Wl,--entry,DriverEntry \
-		-Wl,--image-base,0x140000000 -Wl,--dynamicbase -o $@ $^ \
-		-lntoskrnl -lhal
+	$(Q)$(WIN_CC) -c -o $@ $<
+
+# No -shared, or the entry would be taken for a DllMain.  Stripped: a driver's sections stay
+# in memory
+WIN_SYS_LD = $(WIN_CC) -nostdlib -s -Wl,--subsystem,native -Wl,--entry,DriverEntry \
+	-Wl,--image-base,0x140000000 -Wl,--dynamicbase -Wl,--nxcompat \
+	-Wl,--major-subsystem-version,6 -Wl,--minor-subsystem-version,2
+$(O)/windows/wine/vrdma.sys: $(WIN_WINE_OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(WIN_SYS_LD) -o $@ $^ -lntoskrnl -lhal
+$(O)/windows/vrdma.sys: $(WIN_SYS_OBJ)
+	$(Q)$(WIN_SYS_LD) -o $@ $^ -lndis -lntoskrnl -lhal
 
 # --- vrdmand.dll: the NDSPI library, with its ends for Windows ---
 # The version: where its DLLs have what is used here, Windows 8 and Server 2012
@@ -82,21 +96,27 @@ $(O)/windows/wine/nd_wrong.exe: $(O)/windows/user/tests/wine/nd_wrong.o
 	@mkdir -p $(@D)
 	$(Q)$(WIN_CC) -static-libgcc -o $@ $^ -lntdll
 
+# the driver's own object, with a program's exceptions
+$(O)/windows/wine/nd_seh.exe: $(O)/windows/user/tests/wine/nd_seh.o \
+		$(O)/windows/sys/$(WIN_DIR)/sys/seh.o
+	@mkdir -p $(@D)
+	$(Q)$(WIN_CC) -static-libgcc -o $@ $^
+
 $(O)/windows/wine/vrdma_load.exe: $(O)/windows/user/$(WIN_DIR)/wine/tools/vrdma_load.o
 	@mkdir -p $(@D)
 	$(Q)$(WIN_CC) -static-libgcc -o $@ $^ -ladvapi32
 
-# --- the NDIS miniport and the PCI transport: compiled, and run by tests/ndis; not linked, for
-# nothing joins them yet ---
-WIN_NDIS_OBJ = $(patsubst %.c,$(WIN_O)/sys/%.o,$(wildcard $(WIN_DIR)/ndis/*.c \
-	$(WIN_DIR)/pci/*.c))
+$(O)/windows/vrdma.inf: $(WIN_DIR)/vrdma.inf
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
 
-WINDOWS := $(addprefix $(O)/windows/,vrdmand.dll nd_info.exe nd_ping.exe nd_install.exe \
+WINDOWS := $(addprefix $(O)/windows/,vrdma.sys vrdma.inf vrdmand.dll nd_info.exe nd_ping.exe \
+	nd_install.exe \
 	wine/vrdma.sys wine/vrdma_load.exe \
-	$(addprefix wine/,nd_conform.exe nd_irp.exe nd_wrong.exe))
+	$(addprefix wine/,nd_conform.exe nd_irp.exe nd_wrong.exe nd_seh.exe))
 
-windows-bin: $(WINDOWS) $(WIN_NDIS_OBJ)
+windows-bin: $(WINDOWS)
 
--include $(WIN_SYS_OBJ:.o=.d) $(WIN_DLL_OBJ:.o=.d) $(WIN_TOOL_OBJ:.o=.d)
+-include $(WIN_SYS_OBJ:.o=.d) $(WIN_WINE_OBJ:.o=.d) $(WIN_DLL_OBJ:.o=.d) $(WIN_TOOL_OBJ:.o=.d)
 
 .PHONY: windows-bin

@@ -8,7 +8,8 @@
 #   DIR   where `make windows` put them
 #
 #   Every import must be in imports.txt, or be exported by our own DLL; the DLL
-#   exports what dll/provider.def names and nothing else.
+#   exports what dll/provider.def names and nothing else.  A driver has relocations
+#   and unwind codes, and imports nothing of user space; vrdma.inf goes with it.
 
 set -euo pipefail
 case ${1:-} in
@@ -56,7 +57,22 @@ $rows"
 	echo "windows: $1: $(imports "$file" | wc -l) imports"
 }
 
+# What the kernel's loader wants; with a library of user space Wine starts it as a DLL
+check_driver() {
+	local file=$dir/$1 libs=$2 rows part
+	[ -f "$file" ] || return 0
+	rows=$(imports "$file" | grep -vE "^($libs) " || true)
+	[ -z "$rows" ] || complain "$1" "imports from no library of the kernel's:
+$rows"
+	for part in .reloc .pdata; do
+		"$objdump" -h "$file" | grep -q " $part " || complain "$1" "has no $part"
+	done
+}
+
+check_one vrdma.sys 1
+check_driver vrdma.sys 'ntoskrnl\.exe|ndis\.sys|hal\.dll'
 check_one wine/vrdma.sys 1
+check_driver wine/vrdma.sys 'ntoskrnl\.exe|hal\.dll'
 check_one vrdmand.dll 3
 for exe in nd_info.exe nd_ping.exe nd_install.exe wine/vrdma_load.exe; do
 	check_one "$exe" 3
@@ -64,9 +80,6 @@ done
 rows=$(exports "$dir/vrdmand.dll" | diff - <(named) || true)
 [ -z "$rows" ] || complain vrdmand.dll "does not export what dll/provider.def names:
 $rows"
-# What a driver is linked to decides how Wine starts it: with these, as a DLL
-rows=$(imports "$dir/wine/vrdma.sys" | grep -E '^(kernel32|ntdll|msvcrt)\.dll ' || true)
-[ -z "$rows" ] || complain wine/vrdma.sys "imports from a library of user space:
-$rows"
+"$here/check_inf.py" --built "$dir" "$dir/vrdma.inf" || bad=1
 [ $bad = 0 ] && echo "windows: clean"
 exit $bad

@@ -53,13 +53,104 @@ void vrw_os_log(void *os, enum vrdma_log_level level, const char *fmt, ...)
 	va_end(args);
 }
 
-/* --- references --------------------------------------------------------------------- */
+/* --- the driver's devices ----------------------------------------------------------- */
+
+static struct mutex table_lock;
+static struct vrl_dev *table[VRW_MAX_DEVICES];	/* under table_lock */
+static struct kref alive;			/* devices, and the driver's own */
+static struct completion none_left;
+
+static void all_gone(struct kref *ref)
+{
+	(void)ref;
+	complete(&none_left);
+}
+
+NTSTATUS vrw_driver_init(void)
+{
+	mutex_init(&table_lock);
+	kref_init(&alive);
+	init_completion(&none_left);
+	vrl_teardown_wq = vrw_workqueue_new(4);
+	return vrl_teardown_wq ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
+}
+
+void vrw_driver_fini(void)
+{
+	kref_put(&alive, all_gone);
+	wait_for_completion(&none_left);
+	vrw_workqueue_free(vrl_teardown_wq);
+	vrl_teardown_wq = NULL;
+}
+
+static bool take_number(struct vrl_dev *dev)
+{
+	u32 i;
+
+	mutex_lock(&table_lock);
+	for (i = 0; i < VRW_MAX_DEVICES && table[i]; i++)
+		;
+	if (i < VRW_MAX_DEVICES) {
+		table[i] = dev;
+		dev->number = i;
+		kref_get(&alive);
+	}
+	mutex_unlock(&table_lock);
+	return i < VRW_MAX_DEVICES;
+}
+
+static void give_number(struct vrl_dev *dev)
+{
+	mutex_lock(&table_lock);
+	table[dev->number] = NULL;
+	mutex_unlock(&table_lock);
+	kref_put(&alive, all_gone);
+}
+
+/* With a reference, or NULL: it takes no files, or not any more */
+static struct vrl_dev *dev_of(const DEVICE_OBJECT *device)
+{
+	struct vrl_dev *dev = NULL;
+	u32 i;
+
+	mutex_lock(&table_lock);
+	for (i = 0; i < VRW_MAX_DEVICES; i++)
+		if (table[i] && table[i]->device == device &&
+		    !table[i]->stopped)
+			dev = table[i];
+	if (dev)
+		vrl_dev_get(dev);
+	mutex_unlock(&table_lock);
+	return dev;
+}
+
+static void dev_free(struct vrl_dev *dev)
+{
+	if (dev->device)
+		dev->bottom->device_delete(dev);
+	if (dev->core)
+		vrdma_core_destroy(dev->core);
+	vrw_workqueue_free(dev->work_wq);
+	dev->bottom->fini(dev);
+	give_number(dev);
+	kfree(dev);
+}
+
+static void free_work(struct work_struct *work)
+{
+	dev_free(container_of(work, struct vrl_dev, free_work));
+}
+
+static void dev_unused_here(struct kref *users)
+{
+	dev_free(container_of(users, struct vrl_dev, users));
+}
 
 static void dev_unused(struct kref *users)
 {
 	struct vrl_dev *dev = container_of(users, struct vrl_dev, users);
 
-	complete(&dev->unused);
+	queue_work(vrl_teardown_wq, &dev->free_work);
 }
 
 void vrl_dev_get(struct vrl_dev *dev)
@@ -70,6 +161,34 @@ void vrl_dev_get(struct vrl_dev *dev)
 void vrl_dev_put(struct vrl_dev *dev)
 {
 	kref_put(&dev->users, dev_unused);
+}
+
+/* The n-th that is there, with a reference */
+static struct vrl_dev *dev_at(u32 n)
+{
+	struct vrl_dev *dev;
+
+	mutex_lock(&table_lock);
+	dev = table[n];
+	/* one that is being freed has no reference to give */
+	if (dev && !vrw_kref_get_unless_zero(&dev->users))
+		dev = NULL;
+	mutex_unlock(&table_lock);
+	return dev;
+}
+
+void vrw_process_gone(HANDLE pid)
+{
+	struct vrl_dev *dev;
+	u32 i;
+
+	for (i = 0; i < VRW_MAX_DEVICES; i++) {
+		dev = dev_at(i);
+		if (!dev)
+			continue;
+		vrw_files_process_gone(dev, pid);
+		vrl_dev_put(dev);
+	}
 }
 
 /* --- up and down -------------------------------------------------------------------- */
@@ -118,43 +237,59 @@ static bool quits(struct vrl_dev *dev)
 	return __atomic_load_n(&dev->quit, __ATOMIC_ACQUIRE);
 }
 
-static void bring_back(struct vrl_dev *dev)
+static bool is_held(struct vrl_dev *dev)
 {
-	u32 ms = RETRY_MIN_MS;
-
-	while (!quits(dev) && !dev_up(dev)) {
-		wait_wanted(dev, ms);
-		ms = min_t(u32, ms * 2, RETRY_MAX_MS);
-	}
+	return __atomic_load_n(&dev->held, __ATOMIC_ACQUIRE);
 }
 
 static VOID NTAPI device_thread(PVOID arg)
 {
 	struct vrl_dev *dev = arg;
+	u32 ms = RETRY_MIN_MS;
 
-	dev_up(dev);
-	complete(&dev->tried);
-	if (!dev->up)
-		bring_back(dev);
-	for (;;) {
-		wait_wanted(dev, 0);
-		dev_down(dev);
-		if (quits(dev))
-			break;
-		bring_back(dev);
+	while (!quits(dev)) {
+		if (is_held(dev)) {
+			complete(&dev->rests);
+			wait_wanted(dev, 0);
+			continue;
+		}
+		if (dev_up(dev)) {
+			ms = RETRY_MIN_MS;
+			complete(&dev->tried);
+			wait_wanted(dev, 0);
+			dev_down(dev);
+		} else {
+			complete(&dev->tried);
+			wait_wanted(dev, ms);
+			ms = min_t(u32, ms * 2, RETRY_MAX_MS);
+		}
 	}
 	PsTerminateSystemThread(STATUS_SUCCESS);
+}
+
+bool vrw_device_hold(struct vrl_dev *dev, bool down)
+{
+	struct completion *c = down ? &dev->rests : &dev->tried;
+
+	KeClearEvent(&c->event);
+	__atomic_store_n(&dev->held, down, __ATOMIC_RELEASE);
+	vrw_device_lost(dev);
+	wait_for_completion(c);
+	return down || __atomic_load_n(&dev->up, __ATOMIC_ACQUIRE);
 }
 
 /* --- file objects ------------------------------------------------------------------- */
 
 static NTSTATUS NTAPI on_create(DEVICE_OBJECT *device, IRP *irp)
 {
-	struct vrl_dev *dev = device->DeviceExtension;
 	IO_STACK_LOCATION *s = IoGetCurrentIrpStackLocation(irp);
+	struct vrl_dev *dev = dev_of(device);
 	struct vrw_handle *h;
 
+	if (!dev)
+		return vrw_irp_end(irp, STATUS_DEVICE_REMOVED, 0);
 	h = vrw_handle_new(dev, PsGetProcessId(IoGetRequestorProcess(irp)));
+	vrl_dev_put(dev);
 	s->FileObject->FsContext = h;
 	return vrw_irp_end(irp, h ? STATUS_SUCCESS :
 				    STATUS_INSUFFICIENT_RESOURCES, 0);
@@ -181,7 +316,56 @@ static NTSTATUS NTAPI on_close(DEVICE_OBJECT *device, IRP *irp)
 	return vrw_irp_end(irp, STATUS_SUCCESS, 0);
 }
 
+void vrw_driver_dispatch(PDRIVER_DISPATCH *majors)
+{
+	majors[IRP_MJ_CREATE] = on_create;
+	majors[IRP_MJ_CLEANUP] = on_cleanup;
+	majors[IRP_MJ_CLOSE] = on_close;
+	majors[IRP_MJ_DEVICE_CONTROL] = vrw_device_control;
+}
+
 /* --- start and stop ------------------------------------------------------------------- */
+
+/* Prefix and number; the room is the prefix' own and one more */
+static void make_name(UNICODE_STRING *name, WCHAR *out, const char *prefix,
+		      u32 number)
+{
+	size_t n;
+
+	for (n = 0; prefix[n]; n++)
+		out[n] = (WCHAR)prefix[n];
+	out[n++] = (WCHAR)('0' + number);
+	out[n] = 0;
+	name->Buffer = out;
+	name->Length = (USHORT)(n * sizeof(WCHAR));
+	name->MaximumLength = (USHORT)((n + 1) * sizeof(WCHAR));
+}
+
+static struct vrl_dev *dev_new(const struct vrw_bottom_ops *bottom,
+			       void *context)
+{
+	struct vrl_dev *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
+
+	if (!dev || !take_number(dev)) {
+		kfree(dev);
+		return NULL;
+	}
+	dev->bottom = bottom;
+	dev->context = context;
+	memcpy(dev->name, "vrdma0", 7);
+	dev->name[5] = (char)('0' + dev->number);
+	make_name(&dev->device_name, dev->device_text, "\\Device\\vrdma",
+		  dev->number);
+	make_name(&dev->link, dev->link_text, "\\??\\vrdma", dev->number);
+	kref_init(&dev->users);
+	INIT_WORK(&dev->free_work, free_work);
+	init_completion(&dev->tried);
+	init_completion(&dev->rests);
+	KeInitializeEvent(&dev->wanted, SynchronizationEvent, FALSE);
+	mutex_init(&dev->files_lock);
+	INIT_LIST_HEAD(&dev->files);
+	return dev;
+}
 
 static bool alloc_parts(struct vrl_dev *dev)
 {
@@ -194,83 +378,19 @@ static bool alloc_parts(struct vrl_dev *dev)
 	return dev->thread != NULL;
 }
 
-static void dev_init(struct vrl_dev *dev, DEVICE_OBJECT *device,
-		     const struct vrw_bottom_ops *bottom, u32 number)
-{
-	memset(dev, 0, sizeof(*dev));
-	dev->device = device;
-	dev->bottom = bottom;
-	memcpy(dev->name, "vrdma0", 7);
-	dev->name[5] = (char)('0' + number % 10);
-	kref_init(&dev->users);
-	init_completion(&dev->unused);
-	init_completion(&dev->tried);
-	KeInitializeEvent(&dev->wanted, SynchronizationEvent, FALSE);
-	mutex_init(&dev->files_lock);
-	INIT_LIST_HEAD(&dev->files);
-}
-
-/* Prefix and number, cut where they do not fit */
-static void make_name(WCHAR *out, size_t max, const char *prefix, u32 number)
-{
-	size_t n, i;
-
-	for (n = 0; prefix[n] && n + 2 < max; n++)
-		;
-	for (i = 0; i < n; i++)
-		out[i] = (WCHAR)prefix[i];
-	out[n] = (WCHAR)('0' + number);
-	out[n + 1] = 0;
-}
-
-static NTSTATUS make_device(DRIVER_OBJECT *driver,
-			    const struct vrw_bottom_ops *bottom, u32 number,
-			    struct vrl_dev **out)
-{
-	DEVICE_OBJECT *device;
-	UNICODE_STRING name;
-	struct vrl_dev *dev;
-	NTSTATUS status;
-	WCHAR text[24];
-
-	make_name(text, ARRAY_SIZE(text), "\\Device\\vrdma", number);
-	RtlInitUnicodeString(&name, text);
-	status = IoCreateDevice(driver, sizeof(struct vrl_dev), &name,
-				FILE_DEVICE_NETWORK, FILE_DEVICE_SECURE_OPEN,
-				FALSE, &device);
-	if (!NT_SUCCESS(status))
-		return status;
-	dev = device->DeviceExtension;
-	dev_init(dev, device, bottom, number);
-	make_name(dev->link_text, ARRAY_SIZE(dev->link_text), "\\??\\vrdma",
-		  number);
-	RtlInitUnicodeString(&dev->link, dev->link_text);
-	status = IoCreateSymbolicLink(&dev->link, &name);
-	if (!NT_SUCCESS(status))
-		IoDeleteDevice(device);
-	*out = dev;
-	return status;
-}
-
-NTSTATUS vrw_device_start(DRIVER_OBJECT *driver,
-			  const struct vrw_bottom_ops *bottom, u32 number,
+NTSTATUS vrw_device_start(const struct vrw_bottom_ops *bottom, void *context,
 			  struct vrl_dev **out)
 {
-	struct vrl_dev *dev;
-	NTSTATUS status;
+	struct vrl_dev *dev = dev_new(bottom, context);
+	NTSTATUS status = STATUS_INSUFFICIENT_RESOURCES;
 
-	if (number > 9)
-		return STATUS_INVALID_PARAMETER;
-	driver->MajorFunction[IRP_MJ_CREATE] = on_create;
-	driver->MajorFunction[IRP_MJ_CLEANUP] = on_cleanup;
-	driver->MajorFunction[IRP_MJ_CLOSE] = on_close;
-	driver->MajorFunction[IRP_MJ_DEVICE_CONTROL] = vrw_device_control;
-	status = make_device(driver, bottom, number, &dev);
-	if (!NT_SUCCESS(status))
+	if (!dev)
 		return status;
-	if (!alloc_parts(dev)) {
+	if (alloc_parts(dev))
+		status = bottom->device_make(dev);
+	if (!NT_SUCCESS(status)) {
 		vrw_device_stop(dev);
-		return STATUS_INSUFFICIENT_RESOURCES;
+		return status;
 	}
 	/* a device that works is there when the driver has been started */
 	wait_for_completion(&dev->tried);
@@ -279,20 +399,19 @@ NTSTATUS vrw_device_start(DRIVER_OBJECT *driver,
 	return STATUS_SUCCESS;
 }
 
-/* No handle is open; files of dead processes may still be closing */
 void vrw_device_stop(struct vrl_dev *dev)
 {
-	IoDeleteSymbolicLink(&dev->link);
+	mutex_lock(&table_lock);
+	dev->stopped = true;
+	mutex_unlock(&table_lock);
+	if (dev->device)
+		dev->bottom->device_hide(dev);
 	if (dev->thread) {
 		__atomic_store_n(&dev->quit, true, __ATOMIC_RELEASE);
-		KeSetEvent(&dev->wanted, IO_NO_INCREMENT, FALSE);
+		vrw_device_lost(dev);
 		vrw_thread_join(dev->thread);
 	}
-	vrl_dev_put(dev);
-	wait_for_completion(&dev->unused);
-	if (dev->core)
-		vrdma_core_destroy(dev->core);
-	vrw_workqueue_free(dev->work_wq);
-	dev->bottom->fini(dev);
-	IoDeleteDevice(dev->device);
+	dev->bottom->release(dev);
+	/* nothing open: its number is free when this returns */
+	kref_put(&dev->users, dev_unused_here);
 }

@@ -10,6 +10,10 @@
  * issued through the file object and, if it is the adapter's own, take the
  * adapter away.  A request holds its handle.
  *
+ * A handle may have been duplicated into a process that lives on.  Memory of the one
+ * that registered it must be let go before that one is gone, so its end is an end of
+ * the adapter, too.
+ *
  * Calls that run when the adapter's handle goes finish first: vrl_file_close()
  * is the last of them.
  */
@@ -23,12 +27,26 @@ static void space_free(struct kref *ref)
 	kfree(s);
 }
 
+void vrw_unpinned(struct kref *pins)
+{
+	struct address_space *s =
+		container_of(pins, struct address_space, pins);
+
+	complete(&s->unpinned);
+}
+
+void vrw_space_put(struct address_space *s)
+{
+	kref_put(&s->ref, space_free);
+}
+
 static void users_gone(struct kref *users)
 {
 	struct address_space *s =
 		container_of(users, struct address_space, users);
 
 	vrl_file_close(s->file);
+	kref_put(&s->pins, vrw_unpinned);
 }
 
 static void handle_free(struct kref *ref)
@@ -77,6 +95,8 @@ static struct address_space *space_new(struct vrw_handle *h)
 	s->pid = h->pid;
 	kref_init(&s->ref);
 	kref_init(&s->users);
+	kref_init(&s->pins);
+	init_completion(&s->unpinned);
 	mutex_init(&s->lock);
 	INIT_LIST_HEAD(&s->maps);
 	return s;
@@ -143,23 +163,65 @@ void vrw_handle_leave(struct vrw_handle *h)
 	kref_put(&h->space->users, users_gone);
 }
 
+/* --- the end ------------------------------------------------------------------------- */
+
+/* The adapter's, once.  s->ref is held */
+static void space_end(struct vrl_dev *dev, struct address_space *s)
+{
+	bool first;
+
+	mutex_lock(&dev->files_lock);
+	first = !s->closing;
+	s->closing = true;
+	mutex_unlock(&dev->files_lock);
+	if (first) {
+		vrw_unmap_all(s);
+		mutex_lock(&dev->files_lock);
+		list_del_init(&s->file->node);
+		mutex_unlock(&dev->files_lock);
+		kref_put(&s->users, users_gone);
+	}
+	if (dev->bottom->waits_for_pins)
+		wait_for_completion(&s->unpinned);
+}
+
 void vrw_handle_cleanup(struct vrw_handle *h)
 {
-	bool first, ours;
+	bool first;
 
 	mutex_lock(&h->dev->files_lock);
 	first = !h->clean;
 	h->clean = true;
-	ours = first && h->space && h->owner;
-	if (ours) {
-		h->space->closing = true;
-		list_del_init(&h->space->file->node);
-	}
 	mutex_unlock(&h->dev->files_lock);
-	if (first && h->space)
-		vrw_requests_cancel(h);
-	if (!ours)
+	if (!first || !h->space)
 		return;
-	vrw_unmap_all(h->space);
-	vrw_handle_leave(h);
+	vrw_requests_cancel(h);
+	if (h->owner)
+		space_end(h->dev, h->space);
+}
+
+static struct address_space *space_of(struct vrl_dev *dev, HANDLE pid)
+{
+	struct address_space *s = NULL;
+	struct vrl_file *f;
+
+	mutex_lock(&dev->files_lock);
+	list_for_each_entry(f, &dev->files, node)
+		if (f->mapping->pid == pid)
+			s = f->mapping;
+	if (s)
+		kref_get(&s->ref);
+	mutex_unlock(&dev->files_lock);
+	return s;
+}
+
+/* One that ends already leaves the list before its end has been waited for */
+void vrw_files_process_gone(struct vrl_dev *dev, HANDLE pid)
+{
+	struct address_space *s;
+
+	while ((s = space_of(dev, pid))) {
+		space_end(dev, s);
+		vrw_space_put(s);
+	}
 }

@@ -308,17 +308,17 @@ static NTSTATUS do_bottom(struct vrl_dev *dev, HANDLE pid, IRP *irp)
 
 NTSTATUS NTAPI vrw_device_control(DEVICE_OBJECT *device, IRP *irp)
 {
-	struct vrl_dev *dev = device->DeviceExtension;
 	IO_STACK_LOCATION *s = IoGetCurrentIrpStackLocation(irp);
 	ULONG code = s->Parameters.DeviceIoControl.IoControlCode;
 	HANDLE pid = PsGetProcessId(IoGetRequestorProcess(irp));
 	struct vrw_handle *h = s->FileObject->FsContext;
 	const struct row *row;
 
+	(void)device;
 	if (code == VRDMA_IOC_KICK)
 		return vrw_irp_end(irp, do_kick(h, pid), 0);
 	if (code == VRDMA_WIN_ATTACH)
 		return do_attach(h, irp);
 	row = find_row(code);
-	return row ? run_row(h, pid, row, irp) : do_bottom(dev, pid, irp);
+	return row ? run_row(h, pid, row, irp) : do_bottom(h->dev, pid, irp);
 }

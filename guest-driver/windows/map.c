@@ -32,14 +32,16 @@ static NTSTATUS map_dma(struct address_space *s, const struct vrdma_dma *dma,
 		return STATUS_INSUFFICIENT_RESOURCES;
 	m->dma = vrw_dma_of(dma);
 	vrw_dma_get(m->dma);
-	status = m->dma->dev->bottom->map(m, s->pid);
+	mutex_lock(&s->lock);
+	status = s->sealed ? STATUS_INVALID_DEVICE_STATE :
+			     m->dma->dev->bottom->map(m, s->pid);
+	if (status == STATUS_SUCCESS)
+		list_add_tail(&m->node, &s->maps);
+	mutex_unlock(&s->lock);
 	if (status != STATUS_SUCCESS) {
 		map_free(m);
 		return status;
 	}
-	mutex_lock(&s->lock);
-	list_add_tail(&m->node, &s->maps);
-	mutex_unlock(&s->lock);
 	*out = m;
 	return STATUS_SUCCESS;
 }
@@ -68,27 +70,28 @@ int vrw_ioc_unmap(struct vrl_file *f, struct vrdma_win_unmap *a)
 	list_for_each_entry(m, &s->maps, node)
 		if ((ULONG_PTR)m->va == a->address)
 			found = m;
-	if (found)
+	if (found) {
 		list_del(&found->node);
+		found->dma->dev->bottom->unmap(found, s->pid);
+	}
 	mutex_unlock(&s->lock);
 	a->status = found ? STATUS_SUCCESS : (u32)STATUS_INVALID_ADDRESS;
-	if (!found)
-		return 0;
-	found->dma->dev->bottom->unmap(found, s->pid);
-	map_free(found);
+	if (found)
+		map_free(found);
 	return 0;
 }
 
+/* The lock is held until all are gone: a process does not end under one */
 void vrw_unmap_all(struct address_space *s)
 {
 	struct vrw_map *m, *next;
-	LIST_HEAD(maps);
 
 	mutex_lock(&s->lock);
-	list_splice_init(&s->maps, &maps);
-	mutex_unlock(&s->lock);
-	list_for_each_entry_safe(m, next, &maps, node) {
+	s->sealed = true;
+	list_for_each_entry_safe(m, next, &s->maps, node) {
+		list_del(&m->node);
 		m->dma->dev->bottom->unmap(m, s->pid);
 		map_free(m);
 	}
+	mutex_unlock(&s->lock);
 }

@@ -30,6 +30,11 @@ static inline MDL *vrdma_mdl_next(const MDL *m)
 	return m->Next;
 }
 
+static inline void vrdma_mdl_link(MDL *m, MDL *next)
+{
+	m->Next = next;
+}
+
 static inline uint64_t vrdma_mdl_va(const MDL *m)
 {
 	return (uint64_t)(ULONG_PTR)MmGetMdlVirtualAddress(m);

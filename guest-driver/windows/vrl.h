@@ -4,9 +4,10 @@
  *
  * DOC: Who holds whom
  *
- * A struct vrl_dev is the extension of a control device, \Device\vrdmaN, which
- * programs open as \\.\vrdmaN.  It lives from DriverEntry to unload; NT keeps a
- * driver loaded while it has open file objects.
+ * A struct vrl_dev has a control device, \Device\vrdmaN, which programs open as
+ * \\.\vrdmaN.  vrw_device_stop() ends what works on the hardware and lets nobody in
+ * any more; the rest lives as long as a file object does, and NT keeps a driver loaded
+ * while it has one.
  *
  * A file object is one of two things, by the first call made on it.  OPEN makes
  * it an adapter: it has a struct vrl_file, the objects of guest-driver/user/.
@@ -14,7 +15,7 @@
  * made through it end in the completion port that the consumer tied to it.
  *
  * What lies under the device, and guest memory, is behind struct vrw_bottom_ops,
- * with two implementations: wine/, and a PCI device.
+ * with two implementations: wine/, and sys/, a PCI device under NDIS.
  *
  * Contexts.  Dispatch routines run in the caller's thread and may wait for the
  * device, for as long as its commands take.  The core's callbacks never sleep.
@@ -38,6 +39,7 @@ struct vrw_map {
 	struct list_head node;		/* in address_space.maps, under its lock */
 	void *va;			/* in the process */
 	struct vrw_dma *dma;		/* reference */
+	void *bottom[2];
 };
 
 /* The core's vrdma_dma: the mappings of processes keep it alive, too */
@@ -52,6 +54,7 @@ struct vrw_dma {
 /* Memory of a process that the device may touch.  Zeroed: none */
 struct vrl_pin {
 	struct vrl_dev *dev;		/* NULL: nothing pinned */
+	struct address_space *space;	/* counted in its pins */
 	u64 address, length;		/* as asked for */
 	u32 flags;
 	MDL *mdl;			/* chain */
@@ -61,9 +64,19 @@ struct vrl_pin {
 
 struct vrw_bottom_ops {
 	const char *name;
-	/* passive: 0 or -errno; fini undoes what was done, also after a failure */
+	/* What of a process the device uses must be let go before the process is gone:
+	 * its CLEANUP waits for that */
+	bool waits_for_pins;
+	/* passive: 0 or -errno; fini undoes what was done, also after a failure.
+	 * release, in between: the hardware goes, nothing of it is touched again */
 	int (*init)(struct vrl_dev *dev);
+	void (*release)(struct vrl_dev *dev);
 	void (*fini)(struct vrl_dev *dev);
+	/* passive: the control device with its link, into dev->device; device_hide takes
+	 * the link away, for good */
+	NTSTATUS (*device_make)(struct vrl_dev *dev);
+	void (*device_hide)(struct vrl_dev *dev);
+	void (*device_delete)(struct vrl_dev *dev);
 	/* passive, one at a time: reach the device, so that its configuration can
 	 * be read; 0 or -errno.  Then on and off: DRIVER_OK and events, reset and no
 	 * event any more.  off may follow on that failed, and off. */
@@ -87,6 +100,8 @@ struct vrw_bottom_ops {
 	/* passive, in the process' context: see vrl_pin() */
 	NTSTATUS (*pin)(struct vrl_pin *pin, HANDLE pid);
 	void (*unpin)(struct vrl_pin *pin);
+	/* instead of unpin: the device did not let go of it */
+	void (*keep)(struct vrl_pin *pin);
 	/* passive: a call of the bottom's own, or STATUS_INVALID_DEVICE_REQUEST.
 	 * *size: of buf, out: of the answer */
 	NTSTATUS (*ioctl)(struct vrl_dev *dev, ULONG code, HANDLE pid,
@@ -96,21 +111,29 @@ struct vrw_bottom_ops {
 /* --- device ------------------------------------------------------------------------ */
 
 struct vrl_dev {
-	DEVICE_OBJECT *device;		/* constant */
+	/* constant after start */
+	DEVICE_OBJECT *device;
+	WCHAR device_text[sizeof("\\Device\\vrdma0")];
 	WCHAR link_text[sizeof("\\??\\vrdma0")];
-	UNICODE_STRING link;		/* constant */
+	UNICODE_STRING device_name, link;
 	char name[16];
 	const struct vrw_bottom_ops *bottom;
 	void *bottom_data;
-	struct vrdma_core *core;	/* constant after start */
+	void *context;			/* of who made it, for the bottom */
+	struct vrdma_core *core;
 	struct workqueue_struct *work_wq;
+
+	u32 number;			/* in the driver's table */
+	bool stopped;			/* under the table's lock: nobody comes in */
 	struct kref users;		/* files, and the driver's own */
-	struct completion unused;
+	struct work_struct free_work;
 
 	/* recovery's thread */
 	void *thread;
 	KEVENT wanted;			/* come back, or stop */
-	struct completion tried;	/* the first way up, whatever came of it */
+	struct completion tried;	/* a way up, whatever came of it */
+	struct completion rests;	/* it is down, because of held */
+	bool held;			/* atomic: down, until told otherwise */
 	bool quit;			/* atomic */
 	bool up;			/* atomic: as far as we know */
 
@@ -128,19 +151,35 @@ struct address_space {
 	struct kref users;		/* calls that run, and the owner: the file
 					 * is closed when nobody is in it */
 	bool closing;			/* dev->files_lock */
+	struct kref pins;		/* and one while calls may come */
+	struct completion unpinned;
 	struct mutex lock;
-	struct list_head maps;		/* struct vrw_map, under lock */
+	/* under lock */
+	struct list_head maps;		/* struct vrw_map */
+	bool sealed;			/* no more of them */
 };
 
 extern struct workqueue_struct *vrl_teardown_wq;	/* may block for long */
 
 /* device.c */
-NTSTATUS vrw_device_start(DRIVER_OBJECT *driver,
-			  const struct vrw_bottom_ops *bottom, u32 number,
+/* The driver: before any device, after all.  fini waits until their files are gone */
+NTSTATUS vrw_driver_init(void);
+void vrw_driver_fini(void);
+/* The dispatch routines, into a table of IRP_MJ_MAXIMUM_FUNCTION + 1 */
+void vrw_driver_dispatch(PDRIVER_DISPATCH *table);
+/* Its process ends, or the last of its threads does */
+void vrw_process_gone(HANDLE pid);
+
+#define VRW_MAX_DEVICES	10		/* one digit */
+/* Under the first number that is free.  A device that does not work yet is tried again
+ * later: its core tells */
+NTSTATUS vrw_device_start(const struct vrw_bottom_ops *bottom, void *context,
 			  struct vrl_dev **out);
 void vrw_device_stop(struct vrl_dev *dev);
+/* passive, one at a time: down, and it stays so; or up: false, not at the first try */
+bool vrw_device_hold(struct vrl_dev *dev, bool down);
 void vrl_dev_get(struct vrl_dev *dev);
-void vrl_dev_put(struct vrl_dev *dev);
+void vrl_dev_put(struct vrl_dev *dev);		/* any context */
 /* any: the device died or asks for a reset */
 void vrw_device_lost(struct vrl_dev *dev);
 __attribute__((format(printf, 3, 4)))
@@ -183,6 +222,10 @@ void vrw_handle_put(struct vrw_handle *h);		/* any context */
  * none, or it is being closed */
 struct vrl_file *vrw_handle_enter(struct vrw_handle *h, HANDLE pid);
 void vrw_handle_leave(struct vrw_handle *h);
+void vrw_space_put(struct address_space *s);
+void vrw_unpinned(struct kref *pins);			/* the last of s->pins */
+/* All of a process on this device ends, as if it had closed its handles */
+void vrw_files_process_gone(struct vrl_dev *dev, HANDLE pid);
 
 /* map.c */
 struct vrdma_win_map;

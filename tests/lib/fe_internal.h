@@ -41,6 +41,10 @@ struct fe_ring {	/* split virtqueue, virtio 1.2 section 2.7 */
 };
 
 struct fe_vq {
+	struct {			/* see fe_place_queue() */
+		uint16_t size;		/* 0: it is in ring */
+		uintptr_t desc, driver, device;
+	} placed;
 	uint16_t paused_at;	/* the device's index when it was paused */
 	struct fe_ring *ring;
 	uint64_t *gpa;			/* of the ring's pages */

@@ -423,6 +423,29 @@ int fe_unplug(struct fe *fe, uint64_t gpa, uint64_t size)
 	return tell(fe, VHOST_USER_REM_MEM_REG, &m, sizeof(m), NULL, 0);
 }
 
+void fe_place_queue(struct fe *fe, uint32_t queue, uint16_t size, uint64_t desc,
+		    uint64_t driver, uint64_t device)
+{
+	struct fe_vq *vq = &fe->vq[queue];
+
+	vq->placed.size = size;
+	vq->placed.desc = (uintptr_t)fe_mem_at(fe, desc);
+	vq->placed.driver = (uintptr_t)fe_mem_at(fe, driver);
+	vq->placed.device = (uintptr_t)fe_mem_at(fe, device);
+}
+
+static void use_placed(const struct fe_vq *vq,
+		       struct vhost_user_vring_state *num,
+		       struct vhost_user_vring_addr *addr)
+{
+	if (!vq->placed.size)
+		return;
+	num->num = vq->placed.size;
+	addr->desc = vq->placed.desc;
+	addr->avail = vq->placed.driver;
+	addr->used = vq->placed.device;
+}
+
 static int start_queue(struct fe *fe, uint32_t i, uint16_t base)
 {
 	struct fe_vq *vq = &fe->vq[i];
@@ -437,6 +460,7 @@ static int start_queue(struct fe *fe, uint32_t i, uint16_t base)
 	uint64_t which = i;
 	int err;
 
+	use_placed(vq, &num, &addr);
 	err = tell(fe, VHOST_USER_SET_VRING_NUM, &num, sizeof(num), NULL, 0);
 	if (!err)
 		err = tell(fe, VHOST_USER_SET_VRING_BASE, &idx, sizeof(idx),
@@ -527,6 +551,8 @@ void fe_forget(struct fe *fe)
 	for (uint32_t i = 0; i < fe->num_queues; i++)
 		fe_vq_clear(&fe->vq[i]);
 	pthread_mutex_unlock(&fe->vq_lock);
+	for (uint32_t i = 0; i < FE_MAX_QUEUES; i++)
+		fe->vq[i].placed.size = 0;
 }
 
 /* --- configuration ------------------------------------------------------- */

@@ -104,6 +104,11 @@ void *fe_mem_at(struct fe *fe, uint64_t gpa);
 /* The end of guest memory: the first address that is not there */
 uint64_t fe_gpa_end(struct fe *fe);
 
+/* The driver has this queue elsewhere: entries, guest physical addresses.  Until the
+ * next fe_reset(), for fe_start(); the front end's own calls below are not for it */
+void fe_place_queue(struct fe *fe, uint32_t queue, uint16_t size, uint64_t desc,
+		    uint64_t driver, uint64_t device);
+
 /* Virtqueues: thread-safe.  0, -ENOSPC */
 int fe_add(struct fe *fe, uint32_t queue, const struct fe_buf *out,
 	   const struct fe_buf *in, void *cookie);

@@ -3,8 +3,11 @@
  * standin.h - as much of NDIS as the miniport sees, and a device under it
  *
  * DOC: The test is NDIS: it calls the handlers in the orders that NDIS uses.  What the
- * miniport calls is recorded here and can be made to fail.  The device is a guest of
- * a real vrdmad (os_user.h), without its own recovery's help.
+ * driver calls is recorded here and can be made to fail.  Two things can be under it:
+ *
+ *	standin_guest.c		the miniport alone, with a guest of a real vrdmad
+ *				(os_user.h) as its device, without its recovery's help
+ *	pcidev.h, nt.h		the whole driver, on a PCI function and NT's kernel
  */
 #ifndef TESTS_STANDIN_H
 #define TESTS_STANDIN_H
@@ -33,7 +36,8 @@ struct standin {
 	const char *socket;
 	ULONG keyword;			/* its value */
 	bool no_keyword;
-	/* the n-th call that may fail does; 0: none */
+	CM_PARTIAL_RESOURCE_LIST *resources;
+	/* standin_guest.c: the n-th call that may fail does; 0: none */
 	uint32_t fail_at;
 	uint32_t failable;		/* such calls so far */
 	/* inside a NetEventNDKDisable, as consumers: close what is open */
@@ -41,13 +45,17 @@ struct standin {
 };
 extern struct standin ndis;
 
+/* Of what is under it: whether a call fails; the driver's entry; the guest */
+bool standin_fails(void);
+NDIS_STATUS standin_register(void);
+struct tguest *standin_guest(void);
+
 /* A fresh NDIS with the driver loaded */
 void standin_load(const char *socket);
 void standin_unload(void);
 /* initialize, and what NDIS does behind it */
 NDIS_STATUS standin_start(void);
 void standin_halt(NDIS_HALT_ACTION action);
-struct tguest *standin_guest(void);
 NDIS_STATUS standin_open(NDK_VERSION version, NDK_ADAPTER **out);
 void standin_close(NDK_ADAPTER *a);
 NDIS_STATUS standin_oid(NDIS_REQUEST_TYPE type, NDIS_OID oid, void *buf,

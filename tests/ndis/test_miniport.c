@@ -92,7 +92,8 @@ static void consumer_close(struct consumer *c)
 	nd_close(c->base.cq);
 	nd_close(c->base.pd);
 	standin_close(c->base.adapter);
-	nd_close(c->peer.conn);
+	if (c->peer.conn)
+		nd_close(c->peer.conn);
 	c->peer.conn = NULL;
 	assert_status(op_wait(&op, st), STATUS_SUCCESS);
 	ep_fini(&c->peer);
@@ -130,7 +131,7 @@ START_TEST(tells_true_numbers)
 	ck_assert_uint_eq(c->MaxQpCount, 2048);	/* FX_SMALL */
 	ck_assert_uint_eq(c->MaxCqCount, 2048);
 	ck_assert_uint_ge(c->MaxPdCount, 1);
-	ck_assert_uint_eq(c->MissingCounterMask, NDIS_NDK_ALL_COUNTERS);
+	ck_assert_uint_eq(c->MissingCounterMask, 0x3c000000);
 	a = open_adapter();
 	assert_status(a->Dispatch->NdkQueryAdapterInfo(a, &info, &size),
 		      STATUS_SUCCESS);
@@ -148,12 +149,14 @@ START_TEST(initialize_fails_at_each_step)
 {
 	uint32_t n, steps;
 
+	ndis.failable = 0;
 	start();
 	steps = ndis.failable;
 	standin_halt(NdisHaltDeviceDisabled);
 	ck_assert_uint_ge(steps, 6);
 	for (n = 1; n <= steps; n++) {
 		ndis.fail_at = n;
+		ndis.failable = 0;
 		ck_assert_int_ne(standin_start(), NDIS_STATUS_SUCCESS);
 		ndis.context = NULL;
 		ck_assert_int_eq(ndis.work_items, 0);
@@ -562,6 +565,114 @@ START_TEST(connections_and_listeners)
 }
 END_TEST
 
+/* --- counters ---------------------------------------------------------------------------- */
+
+struct counts {
+	uint64_t connects, accepts, failures, errors, active;
+};
+
+/* The others are 0, whatever happens */
+static void counts_are(struct counts want)
+{
+	const uint64_t first[] = { want.connects, want.accepts, want.failures,
+				   want.errors, want.active };
+	NDIS_NDK_STATISTICS_INFO s;
+	NDIS_OID_REQUEST r;
+
+	ck_assert_int_eq(standin_oid(NdisRequestQueryInformation,
+				     OID_NDK_STATISTICS, &s, sizeof(s), &r),
+			 NDIS_STATUS_SUCCESS);
+	for (size_t i = 0; i < 30; i++)
+		ck_assert_msg(s.CounterSet.Counter[i] ==
+				      (i < 5 ? first[i] : 0),
+			      "counter %zu is %llu", i,
+			      (unsigned long long)s.CounterSet.Counter[i]);
+}
+
+static void renew_both(struct consumer *c)
+{
+	ep_renew(&c->ep);
+	ep_renew(&c->peer);
+}
+
+/* The peer connects to us.  The listener's end is when its connectors are closed */
+static NTSTATUS accept_one(struct consumer *c, struct op *listener_ends)
+{
+	static struct listener l;
+
+	renew_both(c);
+	listener_start(&l, c->base.adapter, sa_v4(0, 0));
+	ep_connect(&c->peer, &c->ep, &l, NULL, NULL);
+	op_init(listener_ends);
+	return nd_close_start(l.obj, listener_ends);
+}
+
+static void refused_one(struct consumer *c)
+{
+	struct op op;
+	NTSTATUS st;
+
+	op_init(&op);
+	st = ep_connect_start(&c->ep, sa_v4(1, 1), NULL, &op);
+	ck_assert(op_wait(&op, st) != STATUS_SUCCESS);
+}
+
+START_TEST(counts_connections)
+{
+	static struct consumer c;
+	struct op op;
+	NTSTATUS st;
+
+	start();
+	counts_are((struct counts){ 0 });
+	consumer_open(&c);
+	counts_are((struct counts){ .connects = 1, .active = 1 });
+	ep_disconnect_both(&c.ep, &c.peer);
+	counts_are((struct counts){ .connects = 1 });
+	st = accept_one(&c, &op);
+	counts_are((struct counts){ .connects = 1, .accepts = 1, .active = 1 });
+	ep_disconnect_both(&c.ep, &c.peer);
+	renew_both(&c);
+	assert_status(op_wait(&op, st), STATUS_SUCCESS);
+	refused_one(&c);
+	counts_are((struct counts){ .connects = 1, .accepts = 1,
+				    .failures = 1 });
+	renew_both(&c);
+	ep_connect(&c.ep, &c.peer, &c.l, NULL, NULL);
+	/* the peer's consumer lets go without a word */
+	nd_close(c.peer.conn);
+	c.peer.conn = NULL;
+	ck_assert(wait_count(&c.ep.indications, 1, TEST_TIMEOUT_MS));
+	ck_assert_uint_eq(c.ep.reason, VIRTIO_RDMA_R_RESET);
+	counts_are((struct counts){ .connects = 2, .accepts = 1, .failures = 1,
+				    .errors = 1, .active = 1 });
+	consumer_close(&c);
+	counts_are((struct counts){ .connects = 2, .accepts = 1, .failures = 1,
+				    .errors = 1 });
+}
+END_TEST
+
+/* The device goes under a connection and comes back: counts go on */
+START_TEST(counts_what_a_reset_ends)
+{
+	static struct consumer c;
+	BOOLEAN addressing;
+
+	start();
+	consumer_open(&c);
+	ndis.chars.ResetHandlerEx(ndis.context, &addressing);
+	ck_assert(wait_count(&c.ep.indications, 1, TEST_TIMEOUT_MS));
+	counts_are((struct counts){ .connects = 1, .errors = 1, .active = 1 });
+	consumer_close(&c);
+	counts_are((struct counts){ .connects = 1, .errors = 1 });
+	consumer_open(&c);
+	counts_are((struct counts){ .connects = 2, .errors = 1, .active = 1 });
+	ep_disconnect_both(&c.ep, &c.peer);
+	consumer_close(&c);
+	counts_are((struct counts){ .connects = 2, .errors = 1 });
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("miniport");
@@ -589,5 +700,7 @@ int main(void)
 	CASE(each_oid_and_each_length);
 	CASE(what_is_set_is_told);
 	CASE(connections_and_listeners);
+	CASE(counts_connections);
+	CASE(counts_what_a_reset_ends);
 	return run_suite(s);
 }

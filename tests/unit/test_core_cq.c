@@ -210,6 +210,7 @@ static void overrun(struct rig *r)
 /* Each kind of arm hears of an overrun, once */
 START_TEST(error_fires_every_kind)
 {
+	struct vrdma_counters n;
 	struct rig r;
 
 	rig_init(&r, 8);
@@ -220,6 +221,8 @@ START_TEST(error_fires_every_kind)
 	overrun(&r);	/* nobody armed */
 	fake_run();
 	ck_assert_int_eq(r.w.calls, 1);
+	vrdma_core_counters(obj_of(r.cq)->core, &n);
+	ck_assert_uint_eq(n.cq_errors, 2);
 	/* what was there before can still be taken */
 	complete(&r, VIRTIO_RDMA_OP_SEND, 0);
 	ck_assert_uint_eq(take(&r, 8), 1);

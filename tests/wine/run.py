@@ -150,6 +150,13 @@ def catalog_entry(lab: Lab) -> None:
 
 
 @test
+def exceptions_are_caught(lab: Lab) -> None:
+    """Of vrdma.sys for a Windows machine: seh.S, by which it locks and maps memory"""
+    r = lab.guests[0].run("wine/nd_seh.exe")
+    check(r.returncode == 0 and r.stdout.strip() == "passed", r.stdout)
+
+
+@test
 def ping_send(lab: Lab) -> None:
     out = lab.ping("-m", "send", "-S", "4K", "-C", "1000")
     check("indication reason=graceful count=1" in out, out)

@@ -24,6 +24,7 @@
 #include "portable.h"
 
 #define VRW_TAG			0x616d6472u	/* "rdma" */
+#define VRW_POOL		((POOL_TYPE)512)	/* NonPagedPoolNx */
 #define lockdep_assert_held(l)	((void)(l))
 #define WARN_ON_ONCE(c)		(c)
 
@@ -38,7 +39,7 @@ extern LONG vrw_pool_blocks;
 
 static inline void *kmalloc(size_t size, int gfp)
 {
-	void *p = ExAllocatePoolWithTag(NonPagedPool, size, VRW_TAG);
+	void *p = ExAllocatePoolWithTag(VRW_POOL, size, VRW_TAG);
 
 	(void)gfp;
 	if (p)
@@ -61,6 +62,18 @@ static inline void kfree(const void *p)
 		return;
 	InterlockedDecrement(&vrw_pool_blocks);
 	ExFreePoolWithTag((void *)(uintptr_t)p, VRW_TAG);
+}
+
+/* false: nobody holds it any more */
+static inline bool vrw_kref_get_unless_zero(struct kref *k)
+{
+	int refs = __atomic_load_n(&k->refs, __ATOMIC_RELAXED);
+
+	while (refs && !__atomic_compare_exchange_n(&k->refs, &refs, refs + 1,
+						    false, __ATOMIC_ACQUIRE,
+						    __ATOMIC_RELAXED))
+		;
+	return refs != 0;
 }
 
 /* --- locks ------------------------------------------------------------------------ */

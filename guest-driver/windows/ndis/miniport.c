@@ -295,8 +295,14 @@ static NDIS_STATUS NTAPI set_options(NDIS_HANDLE driver, NDIS_HANDLE context)
 static VOID NTAPI unload(DRIVER_OBJECT *driver)
 {
 	(void)driver;
+	device_ops->unload();
 	NdisMDeregisterMiniportDriver(driver_handle);
 	driver_handle = NULL;
+}
+
+NDIS_HANDLE vrn_driver_handle(void)
+{
+	return driver_handle;
 }
 
 NDIS_STATUS vrn_register(DRIVER_OBJECT *driver, UNICODE_STRING *path,

@@ -66,6 +66,8 @@ struct vrn_device_ops {
 	void (*gone)(struct vrn_device *device);
 	/* false: reset, everything ends; true: started again */
 	NDIS_STATUS (*power)(struct vrn_device *device, bool on);
+	/* the last call, when the driver goes */
+	void (*unload)(void);
 	struct vrdma_core *(*core)(struct vrn_device *device);
 	void (*mac)(struct vrn_device *device, UCHAR mac[6]);
 };
@@ -112,6 +114,9 @@ struct vrn_adapter {
 /* miniport.c: from DriverEntry.  The ops outlive the driver */
 NDIS_STATUS vrn_register(DRIVER_OBJECT *driver, UNICODE_STRING *path,
 			 const struct vrn_device_ops *ops);
+
+/* What NdisMRegisterMiniportDriver() gave: inside of unload(), too */
+NDIS_HANDLE vrn_driver_handle(void);
 
 /* The device's power, if it is there */
 NDIS_STATUS vrn_power(struct vrn_adapter *a, bool on);

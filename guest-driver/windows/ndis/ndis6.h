@@ -7,11 +7,13 @@
  * documentation of NDK's structures gives sizes, they are asserted; that the rest has
  * the layout of Microsoft's headers only a build with those can show.
  *
- * Elsewhere than on Windows the types are ndk.h's, so that the miniport is compiled
- * and run against a stand-in for NDIS.
+ * Elsewhere than on Windows <ntddk.h> is a stand-in's, on ndk.h's types, so that the
+ * driver is compiled and run against it.
  */
 #ifndef VRN_NDIS6_H
 #define VRN_NDIS6_H
+
+#include <ntddk.h>
 
 #include "ndk.h"
 
@@ -19,16 +21,6 @@
 #define NDIS_API	__declspec(dllimport) NTAPI
 #else
 #define NDIS_API
-#define NTAPI
-typedef uint8_t UCHAR;
-typedef int32_t LONG;
-typedef uint64_t ULONG64;
-typedef uint16_t WCHAR;
-typedef struct {
-	USHORT Length, MaximumLength;	/* bytes */
-	WCHAR *Buffer;
-} UNICODE_STRING;
-typedef struct vrn_driver_object DRIVER_OBJECT;
 #endif
 
 typedef unsigned int UINT;
@@ -55,6 +47,8 @@ typedef struct {
 } NDIS_OBJECT_HEADER;
 
 #define NDIS_OBJECT_TYPE_DEFAULT				0x80
+#define NDIS_OBJECT_TYPE_MINIPORT_INTERRUPT			0x84
+#define NDIS_OBJECT_TYPE_DEVICE_OBJECT_ATTRIBUTES		0x85
 #define NDIS_OBJECT_TYPE_MINIPORT_DRIVER_CHARACTERISTICS	0x8a
 #define NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES 0x9e
 #define NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES	0x9f
@@ -121,8 +115,18 @@ typedef struct {
 typedef struct {
 	ULONG64 Counter[30];
 } NDIS_NDK_PERFORMANCE_COUNTERS;
-/* those that are defined: all that a provider may leave out */
-#define NDIS_NDK_ALL_COUNTERS	0x3e00001full
+enum {
+	NDIS_NDK_CONNECT = 0,
+	NDIS_NDK_ACCEPT = 1,
+	NDIS_NDK_CONNECT_FAILURE = 2,
+	NDIS_NDK_CONNECTION_ERROR = 3,
+	NDIS_NDK_ACTIVE_CONNECTION = 4,
+	NDIS_NDK_CQ_ERROR = 25,
+	NDIS_NDK_IN_OCTETS = 26,
+	NDIS_NDK_OUT_OCTETS = 27,
+	NDIS_NDK_IN_FRAMES = 28,
+	NDIS_NDK_OUT_FRAMES = 29,
+};
 
 typedef struct {
 	NDIS_OBJECT_HEADER Header;
@@ -210,7 +214,7 @@ _Static_assert(sizeof(NDIS_SOCKADDR_INET) == 28, "SOCKADDR_INET");
 typedef struct {
 	NDIS_OBJECT_HEADER Header;
 	ULONG Flags;
-	PVOID AllocatedResources;	/* NDIS_RESOURCE_LIST */
+	CM_PARTIAL_RESOURCE_LIST *AllocatedResources;
 	NDIS_HANDLE IMDeviceInstanceContext;
 	NDIS_HANDLE MiniportAddDeviceContext;
 	/* more follows that is not looked at */
@@ -418,6 +422,67 @@ typedef struct {
 	} ParameterData;
 } NDIS_CONFIGURATION_PARAMETER;
 
+/* --- interrupts ------------------------------------------------------------------------------ */
+
+/* At the device's level: only say what is to run later */
+typedef BOOLEAN NTAPI MINIPORT_ISR(NDIS_HANDLE context, BOOLEAN *queue_dpc,
+				   ULONG *processors);
+typedef VOID NTAPI MINIPORT_INTERRUPT_DPC(NDIS_HANDLE context, PVOID dpc_context,
+					  PVOID throttle, PVOID reserved);
+typedef VOID NTAPI MINIPORT_SWITCH_INTERRUPT(NDIS_HANDLE context);
+typedef BOOLEAN NTAPI MINIPORT_MESSAGE_INTERRUPT(NDIS_HANDLE context,
+						 ULONG message,
+						 BOOLEAN *queue_dpc,
+						 ULONG *processors);
+typedef VOID NTAPI MINIPORT_MESSAGE_INTERRUPT_DPC(NDIS_HANDLE context,
+						  ULONG message,
+						  PVOID dpc_context,
+						  PVOID throttle,
+						  PVOID reserved);
+typedef VOID NTAPI MINIPORT_SWITCH_MESSAGE(NDIS_HANDLE context, ULONG message);
+
+typedef enum {
+	NDIS_CONNECT_LINE_BASED = 1,
+	NDIS_CONNECT_MESSAGE_BASED = 2,
+} NDIS_INTERRUPT_TYPE;
+
+typedef struct {
+	NDIS_OBJECT_HEADER Header;
+	MINIPORT_ISR *InterruptHandler;
+	MINIPORT_INTERRUPT_DPC *InterruptDpcHandler;
+	MINIPORT_SWITCH_INTERRUPT *DisableInterruptHandler;
+	MINIPORT_SWITCH_INTERRUPT *EnableInterruptHandler;
+	BOOLEAN MsiSupported;
+	BOOLEAN MsiSyncWithAllMessages;
+	MINIPORT_MESSAGE_INTERRUPT *MessageInterruptHandler;
+	MINIPORT_MESSAGE_INTERRUPT_DPC *MessageInterruptDpcHandler;
+	MINIPORT_SWITCH_MESSAGE *DisableMessageInterruptHandler;
+	MINIPORT_SWITCH_MESSAGE *EnableMessageInterruptHandler;
+	NDIS_INTERRUPT_TYPE InterruptType;		/* out */
+	IO_INTERRUPT_MESSAGE_INFO *MessageInfoTable;	/* out */
+} NDIS_MINIPORT_INTERRUPT_CHARACTERISTICS;
+
+#if UINTPTR_MAX > 0xffffffffu || defined(_WIN64)
+_Static_assert(sizeof(NDIS_MINIPORT_INTERRUPT_CHARACTERISTICS) == 0x60,
+	       "interrupt");
+_Static_assert(offsetof(NDIS_MINIPORT_INTERRUPT_CHARACTERISTICS,
+			MessageInterruptHandler) == 0x30, "interrupt");
+_Static_assert(offsetof(NDIS_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES,
+			MacAddressLength) == 0x5c, "general attributes");
+#endif
+
+/* --- a control device ------------------------------------------------------------------------ */
+
+typedef struct {
+	NDIS_OBJECT_HEADER Header;
+	UNICODE_STRING *DeviceName;
+	UNICODE_STRING *SymbolicName;
+	PDRIVER_DISPATCH *MajorFunctions;	/* IRP_MJ_MAXIMUM_FUNCTION + 1 */
+	ULONG ExtensionSize;
+	const UNICODE_STRING *DefaultSDDLString;
+	const GUID *DeviceClassGuid;
+} NDIS_DEVICE_OBJECT_ATTRIBUTES;
+
 /* --- functions ----------------------------------------------------------------------------- */
 
 typedef VOID NTAPI NDIS_IO_WORKITEM_FUNCTION(PVOID context, NDIS_HANDLE item);
@@ -443,6 +508,24 @@ NDIS_HANDLE NDIS_API NdisAllocateIoWorkItem(NDIS_HANDLE object);
 VOID NDIS_API NdisQueueIoWorkItem(NDIS_HANDLE item,
 				  NDIS_IO_WORKITEM_FUNCTION *fn, PVOID context);
 VOID NDIS_API NdisFreeIoWorkItem(NDIS_HANDLE item);
+NDIS_STATUS NDIS_API NdisMRegisterInterruptEx(
+	NDIS_HANDLE miniport, NDIS_HANDLE context,
+	NDIS_MINIPORT_INTERRUPT_CHARACTERISTICS *chars, NDIS_HANDLE *interrupt);
+VOID NDIS_API NdisMDeregisterInterruptEx(NDIS_HANDLE interrupt);
+NDIS_STATUS NDIS_API NdisMMapIoSpace(PVOID *va, NDIS_HANDLE miniport,
+				     PHYSICAL_ADDRESS at, UINT length);
+VOID NDIS_API NdisMUnmapIoSpace(NDIS_HANDLE miniport, PVOID va, UINT length);
+/* The bytes that were moved; space 0: PCI configuration */
+ULONG NDIS_API NdisMGetBusData(NDIS_HANDLE miniport, ULONG space, ULONG offset,
+			       PVOID buf, ULONG length);
+ULONG NDIS_API NdisMSetBusData(NDIS_HANDLE miniport, ULONG space, ULONG offset,
+			       PVOID buf, ULONG length);
+/* driver: what NdisMRegisterMiniportDriver() gave */
+NDIS_STATUS NDIS_API NdisRegisterDeviceEx(NDIS_HANDLE driver,
+					  NDIS_DEVICE_OBJECT_ATTRIBUTES *attr,
+					  DEVICE_OBJECT **device,
+					  NDIS_HANDLE *handle);
+VOID NDIS_API NdisDeregisterDeviceEx(NDIS_HANDLE handle);
 VOID NDIS_API NdisMSendNetBufferListsComplete(NDIS_HANDLE miniport,
 					      NET_BUFFER_LIST *lists,
 					      ULONG flags);

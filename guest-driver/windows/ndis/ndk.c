@@ -23,8 +23,11 @@ static void fill_caps(struct vrn_adapter *a,
 		.MaxOutboundReadLimit = 0,
 		.MaxMwCount = vr_from_le32(c->max_mw),
 		.MaxSrqCount = vr_from_le32(c->max_srq),
-		/* the device counts nothing for us */
-		.MissingCounterMask = NDIS_NDK_ALL_COUNTERS,
+		/* the device does not tell us of bytes */
+		.MissingCounterMask = 1ull << NDIS_NDK_IN_OCTETS |
+				      1ull << NDIS_NDK_OUT_OCTETS |
+				      1ull << NDIS_NDK_IN_FRAMES |
+				      1ull << NDIS_NDK_OUT_FRAMES,
 		.NdkInfo = &a->info,
 	};
 }

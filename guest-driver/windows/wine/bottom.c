@@ -218,11 +218,25 @@ static void wine_queue_kick(struct vrl_dev *dev, u32 queue)
 		   0, 0, 0);
 }
 
+/* off() left nothing to release */
+static void wine_release(struct vrl_dev *dev)
+{
+	(void)dev;
+}
+
+/* The room is the file's, and stays taken */
+static void wine_keep(struct vrl_pin *pin)
+{
+	(void)pin;
+}
+
 static void wine_fini(struct vrl_dev *dev)
 {
 	struct wine_bottom *b = bottom_of(dev);
 	u32 i;
 
+	if (!b)
+		return;
 	wine_share_fini(b);
 	for (i = 0; i < WINE_MAX_QUEUES; i++) {
 		lx(LX_close, b->queue[i].kick_fd, 0, 0, 0, 0, 0);
@@ -275,6 +289,10 @@ static int wine_init(struct vrl_dev *dev)
 const struct vrw_bottom_ops wine_bottom_ops = {
 	.name = "vhost-user",
 	.init = wine_init,
+	.release = wine_release,
+	.device_make = wine_device_make,
+	.device_hide = wine_device_hide,
+	.device_delete = wine_device_delete,
 	.reach = wine_reach,
 	.on = wine_on,
 	.off = wine_off,
@@ -290,5 +308,6 @@ const struct vrw_bottom_ops wine_bottom_ops = {
 	.unmap = wine_unmap,
 	.pin = wine_pin,
 	.unpin = wine_unpin,
+	.keep = wine_keep,
 	.ioctl = wine_ioctl,
 };

@@ -103,6 +103,11 @@ u32 wine_vhost_status(struct wine_bottom *b);
 /* A message of the back end is there; true: it asks for a reset */
 bool wine_vhost_channel(struct wine_bottom *b);
 
+/* driver.c */
+NTSTATUS wine_device_make(struct vrl_dev *dev);
+void wine_device_hide(struct vrl_dev *dev);
+void wine_device_delete(struct vrl_dev *dev);
+
 /* share.c */
 NTSTATUS wine_pin(struct vrl_pin *pin, HANDLE pid);
 void wine_unpin(struct vrl_pin *pin);

@@ -81,11 +81,46 @@ static void tell_what_is_left(void)
 	ZwClose(key);
 }
 
+/* --- the control device -------------------------------------------------------------- */
+
+static DRIVER_OBJECT *the_driver;
+
+NTSTATUS wine_device_make(struct vrl_dev *dev)
+{
+	NTSTATUS status;
+
+	status = IoCreateDevice(the_driver, 0, &dev->device_name,
+				FILE_DEVICE_NETWORK, FILE_DEVICE_SECURE_OPEN,
+				FALSE, &dev->device);
+	if (!NT_SUCCESS(status)) {
+		dev->device = NULL;
+		return status;
+	}
+	status = IoCreateSymbolicLink(&dev->link, &dev->device_name);
+	if (!NT_SUCCESS(status)) {
+		IoDeleteDevice(dev->device);
+		dev->device = NULL;
+	}
+	return status;
+}
+
+void wine_device_hide(struct vrl_dev *dev)
+{
+	IoDeleteSymbolicLink(&dev->link);
+}
+
+void wine_device_delete(struct vrl_dev *dev)
+{
+	IoDeleteDevice(dev->device);
+}
+
+/* --- the driver ------------------------------------------------------------------------ */
+
 static VOID NTAPI unload(DRIVER_OBJECT *driver)
 {
 	(void)driver;
 	vrw_device_stop(the_device);
-	vrw_workqueue_free(vrl_teardown_wq);
+	vrw_driver_fini();
 	tell_what_is_left();
 }
 
@@ -95,12 +130,14 @@ NTSTATUS NTAPI DriverEntry(DRIVER_OBJECT *driver, UNICODE_STRING *path)
 
 	if (!read_socket(path))
 		return STATUS_INVALID_PARAMETER;
-	vrl_teardown_wq = vrw_workqueue_new(4);
-	if (!vrl_teardown_wq)
-		return STATUS_INSUFFICIENT_RESOURCES;
-	driver->DriverUnload = unload;
-	status = vrw_device_start(driver, &wine_bottom_ops, 0, &the_device);
+	status = vrw_driver_init();
 	if (!NT_SUCCESS(status))
-		vrw_workqueue_free(vrl_teardown_wq);
+		return status;
+	the_driver = driver;
+	driver->DriverUnload = unload;
+	vrw_driver_dispatch(driver->MajorFunction);
+	status = vrw_device_start(&wine_bottom_ops, NULL, &the_device);
+	if (!NT_SUCCESS(status))
+		vrw_driver_fini();
 	return status;
 }
