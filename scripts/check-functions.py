@@ -126,27 +126,38 @@ DEFINITION = re.compile(
     re.S | re.M)
 
 
+# A program is the text of its file and of all that its tests may go through.  What is
+# found in texts is kept by them: the next tree that is looked at has most of the same.
+Program = Tuple[str, ...]
+
+
 @functools.lru_cache(maxsize=None)
-def definitions(path: Path) -> Dict[str, Definition]:
+def definitions(text: str) -> Dict[str, Definition]:
     """Every test, function, table and macro of a file by name."""
     found: Dict[str, Definition] = {}
-    for m in DEFINITION.finditer(bare(path.read_text())):
+    for m in DEFINITION.finditer(bare(text)):
         name = m["test"] or m["macro"] or m["data"] or m["function"]
-        text = (m["test_body"] or m["macro_body"] or m["data_body"]
+        part = (m["test_body"] or m["macro_body"] or m["data_body"]
                 or (m["head"] or "") + (m["body"] or ""))
         old = found.get(name)
         if old:                         # one of several under #if
-            text = old.text + text
-        found[name] = Definition(text, set(re.findall(r"\w+", text)))
+            part = old.text + part
+        found[name] = Definition(part, set(re.findall(r"\w+", part)))
     return found
 
 
-def companions(path: Path) -> List[Path]:
-    """Files whose functions a test may go through."""
+@functools.lru_cache(maxsize=None)
+def text_of(path: Path) -> str:
+    return path.read_text()
+
+
+@functools.lru_cache(maxsize=None)
+def program(path: Path) -> Program:
     tests = path.parent.parent
     mine = [tests / path.parent.name / name
-            for name in re.findall(r'#include "([\w./]+)"', path.read_text())]
-    return ([p for p in mine if p.exists()] + sorted((tests / "lib").glob("*.[ch]")))
+            for name in re.findall(r'#include "([\w./]+)"', text_of(path))]
+    shared = sorted((tests / "lib").glob("*.[ch]"))
+    return tuple(map(text_of, [path, *filter(Path.exists, mine), *shared]))
 
 
 REGISTERED = re.compile(
@@ -156,11 +167,11 @@ REGISTERED = re.compile(
 
 
 @functools.lru_cache(maxsize=None)
-def registered(path: Path) -> Dict[str, List[str]]:
+def registered(text: str) -> Dict[str, List[str]]:
     """The tests that the program runs, with the fixtures around each."""
     around: Dict[str, List[str]] = {}
     found: Dict[str, List[str]] = {}
-    for m in REGISTERED.finditer(bare(path.read_text())):
+    for m in REGISTERED.finditer(bare(text)):
         if m["made"]:
             around[m["made"]] = []
         elif m["fixed"]:
@@ -171,24 +182,30 @@ def registered(path: Path) -> Dict[str, List[str]]:
 
 
 @functools.lru_cache(maxsize=None)
-def reach(path: Path, test: str) -> List[str]:
+def known(prog: Program) -> Dict[str, Definition]:
+    found: Dict[str, Definition] = {}
+    for text in reversed(prog):
+        found.update(definitions(text))
+    return found
+
+
+@functools.lru_cache(maxsize=None)
+def reach(prog: Program, test: str) -> List[str]:
     """The text of a test, of its fixtures, and of everything that they use."""
-    known: Dict[str, Definition] = {}
-    for file in reversed([path, *companions(path)]):
-        known.update(definitions(file))
+    there = known(prog)
     seen: Set[str] = set()
-    todo = [test] + [f for f in registered(path).get(test, []) if f in known]
+    todo = [test] + [f for f in registered(prog[0]).get(test, []) if f in there]
     while todo:
         name = todo.pop()
         if name not in seen:
             seen.add(name)
-            todo += [w for w in known[name].words if w in known]
-    return [known[name].text for name in sorted(seen)]
+            todo += [w for w in there[name].words if w in there]
+    return [there[name].text for name in sorted(seen)]
 
 
 @functools.lru_cache(maxsize=None)
-def whole(path: Path) -> str:
-    return "".join(bare(p.read_text()) for p in [path, *companions(path)])
+def whole(prog: Program) -> str:
+    return "".join(map(bare, prog))
 
 
 @functools.lru_cache(maxsize=None)
@@ -197,7 +214,8 @@ def types_of(text: str, name: str) -> Set[str]:
     return set(re.findall(r"\b(\w+)\s*\*\s*(?:\w+[^,;(){}]*,\s*\*\s*)*" + name + r"\b", text))
 
 
-def calls(path: Path, test: str, table: str, function: str, shared: bool) -> bool:
+@functools.lru_cache(maxsize=None)
+def calls(prog: Program, test: str, table: str, function: str, shared: bool) -> bool:
     """Does the test call that function of that table?
 
     Where several tables have a function of that name (shared), what it is called
@@ -205,7 +223,7 @@ def calls(path: Path, test: str, table: str, function: str, shared: bool) -> boo
     in the file.  Where it is declared nowhere (a macro's argument), the test itself
     must name the type, or its identifier.
     """
-    texts = reach(path, test)
+    texts = reach(prog, test)
     if table in (ENTRY_POINTS, "NDK_ADAPTER"):
         return any(re.search(r"\b" + function + r"\(", text) for text in texts)
     use = re.compile(r"(\w+)\s*(?:->|\.)\s*(?:(?:lpVtbl|Dispatch)\s*->\s*)?"
@@ -216,11 +234,11 @@ def calls(path: Path, test: str, table: str, function: str, shared: bool) -> boo
         if function not in text:        # most; a regular expression is slower
             continue
         for name in use.findall(text):
-            types = types_of(text, name) or types_of(whole(path), name)
+            types = types_of(text, name) or types_of(whole(prog), name)
             if not shared or wanted & types:
                 return True
             unknown |= not types
-    return unknown and bool(wanted & definitions(path)[test].words)
+    return unknown and bool(wanted & definitions(prog[0])[test].words)
 
 
 # ------------------------------------------------------------------- verdict
@@ -231,16 +249,16 @@ def check_tests(root: Path, row: Row, shared: bool) -> Iterator[str]:
     if not row.tests:
         yield "no test"
         return
-    reached: List[Tuple[Path, str]] = []
+    reached: List[Tuple[Program, str]] = []
     for name in row.tests:
         file, _, test = name.partition(":")
         path = root / "tests" / file
-        if not path.is_file() or test not in registered(path):
+        if not path.is_file() or test not in registered(text_of(path)):
             yield f"there is no test {name}"
-        elif not calls(path, test, row.table, called, shared and not creator):
+        elif not calls(program(path), test, row.table, called, shared and not creator):
             yield f"{name} does not call {'it' if called == row.function else called}"
         else:
-            reached.append((path, test))
+            reached.append((program(path), test))
     if row.answer.startswith("NOT_SUPPORTED") and reached and \
             not any("_NOT_SUPPORTED" in text for r in reached for text in reach(*r)):
         yield "no test looks for NOT_SUPPORTED"

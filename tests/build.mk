@@ -4,7 +4,8 @@
 # name tells: test_core_* the guest core, test_ndspi_* the NDSPI library, others
 # the device model.  tests/e2e: the real core against the real vrdmad.
 # tests/conformance: the disconnect scheme, rule by rule, likewise.
-# tests/hostile: wrong things said to the real vrdmad.  tests/scripts: what of
+# tests/hostile: wrong things said to the real vrdmad.  tests/userdev: NDSPI, and system
+# calls, on a device file in the test's own process.  tests/scripts: what of
 # scripts/ is for operators, in Python.  tests/wire: what another program reads on our
 # wire.  tests/nested: with a real RDMA device; the reader of captures is tested here.
 # Each file is a program.
@@ -45,7 +46,8 @@ NDIS := $(patsubst %.c,$(O)/%,$(wildcard tests/ndis/test_*.c))
 NDIS_OBJ := $(patsubst %.c,$(O)/tests/obj/%.o,$(wildcard guest-driver/windows/ndis/*.c \
 	guest-driver/windows/pci/*.c))
 TEST_PROGRAMS = $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS) \
-	$(UNIT_WORK) $(E2E) $(CONFORMANCE) $(HOSTILE) $(NDIS) $(SCRIPT_TESTS) $(SOAK) $(SLEEP)
+	$(UNIT_WORK) $(E2E) $(CONFORMANCE) $(HOSTILE) $(USERDEV) $(NDIS) \
+	$(SCRIPT_TESTS) $(SOAK) $(SLEEP)
 
 $(O)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
@@ -144,10 +146,12 @@ $(O)/bin/nd_test_queues: $(O)/tests/guest/test_nd_queues.o
 $(O)/bin/nd_test_connector: $(O)/tests/unit/test_ndspi_connector.o
 $(O)/bin/nd_test_surface: $(O)/tests/unit/test_ndspi_surface.o
 $(O)/tests/guest/%.o: TEST_INC += -Itests/unit
-$(ND_GUEST): $(O)/tests/guest/nd_real.o $(O)/libndspi.a
+$(ND_GUEST): $(O)/tests/guest/nd_real.o $(O)/tests/guest/nd_unfaked.o $(O)/libndspi.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CHECK_LIBS)
 all: $(ND_GUEST)
+
+include tests/userdev/build.mk
 
 tests: $(TEST_PROGRAMS) $(IN_NET) $(NESTED) vrdmad ndspi explorer $(filter-out %/fabric,$(BENCH_PARTS))
 unit: $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS) $(UNIT_WORK)
@@ -177,7 +181,7 @@ WORKERS := $(addprefix $(O)/tests/,$(addprefix e2e/test_,data srq windows endpoi
 	recovery cq_moderation) hostile/test_shared hostile/test_srq)
 check-run: tests
 	$(Q)tests/run.py $(RUN_ARGS) $(TEST_PROGRAMS) \
-		$(E2E:%=%@iwarp) $(CONFORMANCE:%=%@iwarp) \
+		$(E2E:%=%@iwarp) $(CONFORMANCE:%=%@iwarp) $(UD_PAIRS:%=%@iwarp) \
 		$(foreach t,$(CONFORMANCE) $(WORKERS),$(t)@workers=2)
 check-workers: $(E2E) $(CONFORMANCE) $(HOSTILE) vrdmad ndspi ## what starts vrdmad, with two workers
 	$(Q)tests/run.py $(RUN_ARGS) $(foreach t,$(CONFORMANCE) $(HOSTILE) \

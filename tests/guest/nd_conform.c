@@ -624,6 +624,7 @@ static const struct {
 	{ "shared-and-resized", shared_and_resized },
 	{ "completions-resized", completions_resized },
 };
+#define CASES (sizeof(cases) / sizeof(cases[0]))
 
 static void run_case(size_t i)
 {
@@ -642,26 +643,36 @@ static void run_case(size_t i)
 	fflush(stdout);
 }
 
+static bool open_all(void)
+{
+	return NdStartup() == ND_SUCCESS &&
+	       NdOpenV2Adapter((struct sockaddr *)&address, address_len,
+			       &adapter) == ND_SUCCESS &&
+	       adapter->lpVtbl->CreateOverlappedFile(adapter, &file) ==
+		       ND_SUCCESS;
+}
+
+static void close_all(void)
+{
+	adapter->lpVtbl->Release(adapter);
+	CloseHandle(file);
+	NdCleanup();
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2 || !tool_parse_addr(argv[1], &address, &address_len)) {
 		fputs("usage: nd_conform ADDRESS\n", stderr);
 		return EXIT_USAGE;
 	}
-	if (NdStartup() != ND_SUCCESS ||
-	    NdOpenV2Adapter((struct sockaddr *)&address, address_len,
-			    &adapter) != ND_SUCCESS ||
-	    adapter->lpVtbl->CreateOverlappedFile(adapter, &file) !=
-		    ND_SUCCESS) {
+	if (!open_all()) {
 		tool_error("no adapter has %s; nd_info tells which there are",
 			   argv[1]);
 		return EXIT_FAILED;
 	}
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	for (size_t i = 0; i < CASES; i++)
 		run_case(i);
-	adapter->lpVtbl->Release(adapter);
-	CloseHandle(file);
-	NdCleanup();
+	close_all();
 	printf("%d passed, %d failed\n", passed, failed);
 	return failed ? EXIT_FAILED : EXIT_OK;
 }

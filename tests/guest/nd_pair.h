@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * nd_pair.h - two ends on a guest's device, in one process, through NDSPI
+ * nd_pair.h - two ends in one process, through NDSPI
  *
- * DOC: Each has a queue pair on a completion queue of its own, a connector, and 64
- * KiB of registered memory that its peer may reach.
+ * DOC: In a guest both are on its device, in user space each is in a guest of its
+ * own.  Each has an adapter, a queue pair on a completion queue of its own, a
+ * connector, and 64 KiB of registered memory that its peer may reach.
  */
 #ifndef ND_PAIR_H
 #define ND_PAIR_H
@@ -24,6 +25,8 @@
 #define BYTES  65536u
 
 struct end {
+	IND2Adapter *adapter;
+	HANDLE file;
 	IND2CompletionQueue *cq;
 	IND2QueuePair *qp;
 	IND2Connector *c;
@@ -33,31 +36,30 @@ struct end {
 	UINT32 local, remote; /* tokens */
 };
 
-static IND2Adapter *adapter;
-static HANDLE file;
-static ND2_ADAPTER_INFO info;
+static ND2_ADAPTER_INFO info; /* A's */
 static struct end a, b;
 
 #define ok(hr) ck_assert_int_eq((hr), ND_SUCCESS)
 
 /* --- what takes time ------------------------------------------------------ */
 
-/* How a request ends whose call returned first.  Of any object of the file */
-static inline HRESULT ended(OVERLAPPED *ov, HRESULT first)
+/* How a request ends whose call returned first.  Of any object of the end's */
+static inline HRESULT ended(struct end *e, OVERLAPPED *ov, HRESULT first)
 {
 	HRESULT hr = first;
 
 	for (int ms = 0; hr == ND_PENDING && ms < FAKE_TIMEOUT_MS; ms++) {
-		hr = a.cq->lpVtbl->GetOverlappedResult(a.cq, ov, FALSE);
+		hr = e->cq->lpVtbl->GetOverlappedResult(e->cq, ov, FALSE);
 		if (hr == ND_PENDING)
 			poll(NULL, 0, 1);
 	}
 	return hr;
 }
 
-static inline bool pends(OVERLAPPED *ov)
+static inline bool pends(struct end *e, OVERLAPPED *ov)
 {
-	return a.cq->lpVtbl->GetOverlappedResult(a.cq, ov, FALSE) == ND_PENDING;
+	return e->cq->lpVtbl->GetOverlappedResult(e->cq, ov, FALSE) ==
+	       ND_PENDING;
 }
 
 static inline ND2_RESULT next(struct end *e)
@@ -94,61 +96,69 @@ static inline void expect(struct end *e, uintptr_t id, ND2_REQUEST_TYPE type,
 
 /* --- fixture -------------------------------------------------------------- */
 
-static inline HRESULT enroll(IND2MemoryRegion *mr, const void *p, SIZE_T n,
-			     ULONG flags)
+static inline HRESULT enroll(struct end *e, IND2MemoryRegion *mr, const void *p,
+			     SIZE_T n, ULONG flags)
 {
 	OVERLAPPED ov = { 0 };
 
-	return ended(&ov, mr->lpVtbl->Register(mr, p, n, flags, &ov));
+	return ended(e, &ov, mr->lpVtbl->Register(mr, p, n, flags, &ov));
 }
 
-static inline HRESULT unroll(IND2MemoryRegion *mr)
+static inline HRESULT unroll(struct end *e, IND2MemoryRegion *mr)
 {
 	OVERLAPPED ov = { 0 };
 
-	return ended(&ov, mr->lpVtbl->Deregister(mr, &ov));
+	return ended(e, &ov, mr->lpVtbl->Deregister(mr, &ov));
 }
 
-static inline IND2MemoryRegion *region(void)
+static inline IND2MemoryRegion *region(struct end *e)
 {
 	IND2MemoryRegion *mr = NULL;
 
-	ok(adapter->lpVtbl->CreateMemoryRegion(adapter, &IID_IND2MemoryRegion,
-					       file, (VOID **)&mr));
+	ok(e->adapter->lpVtbl->CreateMemoryRegion(
+		e->adapter, &IID_IND2MemoryRegion, e->file, (VOID **)&mr));
 	return mr;
 }
 
-static inline IND2CompletionQueue *queue(ULONG depth)
+static inline IND2CompletionQueue *queue(struct end *e, ULONG depth)
 {
 	IND2CompletionQueue *cq = NULL;
 
-	ok(adapter->lpVtbl->CreateCompletionQueue(
-		adapter, &IID_IND2CompletionQueue, file, depth, 0, 0,
+	ok(e->adapter->lpVtbl->CreateCompletionQueue(
+		e->adapter, &IID_IND2CompletionQueue, e->file, depth, 0, 0,
 		(VOID **)&cq));
 	return cq;
 }
 
 static inline void new_qp(struct end *e)
 {
-	ok(adapter->lpVtbl->CreateQueuePair(
-		adapter, &IID_IND2QueuePair, (IUnknown *)e->cq,
+	ok(e->adapter->lpVtbl->CreateQueuePair(
+		e->adapter, &IID_IND2QueuePair, (IUnknown *)e->cq,
 		(IUnknown *)e->cq, e, DEPTH, DEPTH, SGES, SGES, INLINE,
 		(VOID **)&e->qp));
 }
 
-static inline void end_open(struct end *e, ULONG cq_depth)
+static inline void open_adapter(struct end *e, unsigned device)
 {
+	struct sockaddr_in sa = fake_v4(device, 0);
+
 	memset(e, 0, sizeof(*e));
-	e->cq = queue(cq_depth);
+	ok(NdOpenAdapter(&IID_IND2Adapter, (void *)&sa, sizeof(sa),
+			 (VOID **)&e->adapter));
+	ok(e->adapter->lpVtbl->CreateOverlappedFile(e->adapter, &e->file));
+}
+
+static inline void end_open(struct end *e, unsigned device, ULONG cq_depth)
+{
+	open_adapter(e, device);
+	e->cq = queue(e, cq_depth);
 	new_qp(e);
-	ok(adapter->lpVtbl->CreateConnector(adapter, &IID_IND2Connector, file,
-					    (VOID **)&e->c));
-	e->mr = region();
+	ok(e->adapter->lpVtbl->CreateConnector(
+		e->adapter, &IID_IND2Connector, e->file, (VOID **)&e->c));
+	e->mr = region(e);
 	e->memory = aligned_alloc(4096, BYTES);
 	memset(e->memory, 0, BYTES);
-	if (!a.cq)
-		a.cq = e->cq;
-	ok(enroll(e->mr, e->memory, BYTES,
+	ok(enroll(e, e->mr, e->memory, BYTES,
 		  ND_MR_FLAG_ALLOW_REMOTE_READ |
 			  ND_MR_FLAG_ALLOW_REMOTE_WRITE));
 	e->local = e->mr->lpVtbl->GetLocalToken(e->mr);
@@ -159,49 +169,32 @@ static inline void end_close(struct end *e)
 {
 	e->c->lpVtbl->Release(e->c);
 	e->qp->lpVtbl->Release(e->qp);
-	unroll(e->mr);
+	unroll(e, e->mr);
 	e->mr->lpVtbl->Release(e->mr);
+	e->cq->lpVtbl->Release(e->cq);
+	e->adapter->lpVtbl->Release(e->adapter);
+	CloseHandle(e->file);
 	free(e->memory);
-}
-
-static inline void open_adapter(void)
-{
-	struct sockaddr_in sa;
-	ULONG cb = sizeof(info);
-
-	fake_install();
-	sa = fake_v4(0, 0);
-	ok(NdStartup());
-	ok(NdOpenAdapter(&IID_IND2Adapter, (void *)&sa, sizeof(sa),
-			 (VOID **)&adapter));
-	ok(adapter->lpVtbl->CreateOverlappedFile(adapter, &file));
-	info.InfoVersion = ND_VERSION_2;
-	ok(adapter->lpVtbl->Query(adapter, &info, &cb));
-}
-
-static inline void close_adapter(void)
-{
-	adapter->lpVtbl->Release(adapter);
-	CloseHandle(file);
-	ok(NdCleanup());
-	fake_remove();
 }
 
 static inline void setup(void)
 {
-	open_adapter();
-	end_open(&a, 4 * DEPTH);
-	end_open(&b, 4 * DEPTH);
+	ULONG cb = sizeof(info);
+
+	fake_install();
+	ok(NdStartup());
+	end_open(&a, 0, 4 * DEPTH);
+	end_open(&b, 1, 4 * DEPTH);
+	info.InfoVersion = ND_VERSION_2;
+	ok(a.adapter->lpVtbl->Query(a.adapter, &info, &cb));
 }
 
 static inline void teardown(void)
 {
 	end_close(&b);
 	end_close(&a);
-	b.cq->lpVtbl->Release(b.cq);
-	a.cq->lpVtbl->Release(a.cq);
-	memset(&a, 0, sizeof(a));
-	close_adapter();
+	ok(NdCleanup());
+	fake_remove();
 }
 
 static inline void connect_them(void)
@@ -212,19 +205,19 @@ static inline void connect_them(void)
 	HRESULT get, con, acc;
 	OVERLAPPED asked;
 
-	ok(adapter->lpVtbl->CreateListener(adapter, &IID_IND2Listener, file,
-					   (VOID **)&l));
+	ok(b.adapter->lpVtbl->CreateListener(b.adapter, &IID_IND2Listener,
+					     b.file, (VOID **)&l));
 	ok(l->lpVtbl->Bind(l, (void *)&sa, sizeof(sa)));
 	ok(l->lpVtbl->Listen(l, 1));
 	ok(l->lpVtbl->GetLocalAddress(l, (void *)&sa, &cb));
 	get = l->lpVtbl->GetConnectionRequest(l, (IUnknown *)b.c, &asked);
 	con = a.c->lpVtbl->Connect(a.c, (IUnknown *)a.qp, (void *)&sa,
 				   sizeof(sa), 4, 4, NULL, 0, &a.ov);
-	ok(ended(&asked, get));
+	ok(ended(&b, &asked, get));
 	acc = b.c->lpVtbl->Accept(b.c, (IUnknown *)b.qp, 4, 4, NULL, 0, &b.ov);
-	ok(ended(&a.ov, con));
-	ok(ended(&a.ov, a.c->lpVtbl->CompleteConnect(a.c, &a.ov)));
-	ok(ended(&b.ov, acc));
+	ok(ended(&a, &a.ov, con));
+	ok(ended(&a, &a.ov, a.c->lpVtbl->CompleteConnect(a.c, &a.ov)));
+	ok(ended(&b, &b.ov, acc));
 	l->lpVtbl->Release(l);
 	pattern_fill(a.memory, BYTES, 1);
 }
@@ -234,8 +227,8 @@ static inline void disconnect_them(void)
 	HRESULT da = a.c->lpVtbl->Disconnect(a.c, &a.ov);
 	HRESULT db = b.c->lpVtbl->Disconnect(b.c, &b.ov);
 
-	ok(ended(&a.ov, da));
-	ok(ended(&b.ov, db));
+	ok(ended(&a, &a.ov, da));
+	ok(ended(&b, &b.ov, db));
 }
 
 /* --- requests ------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * test_nd_queues.c - IND2CompletionQueue, IND2QueuePair, IND2SharedReceiveQueue and
- * IND2Overlapped on a guest's device
+ * IND2Overlapped
  */
 #include <pthread.h>
 
@@ -16,7 +16,7 @@ static HRESULT notify(struct end *e, ULONG kind, OVERLAPPED *ov)
 
 static bool readable(void)
 {
-	struct pollfd p = { .fd = file, .events = POLLIN };
+	struct pollfd p = { .fd = b.file, .events = POLLIN };
 
 	return poll(&p, 1, 0) == 1;
 }
@@ -40,13 +40,13 @@ START_TEST(notify_any)
 	ck_assert(!readable());
 	message(0);
 	for (int i = 0; i < 4; i++)
-		ok(ended(&ov[i], ND_PENDING));
+		ok(ended(&b, &ov[i], ND_PENDING));
 	ck_assert(!readable());
 	expect(&b, 5, Nd2RequestTypeReceive, ND_SUCCESS);
 	/* there already */
 	message(0);
 	ck_assert_int_eq(notify(&b, ND_CQ_NOTIFY_ANY, &ov[0]), ND_PENDING);
-	ok(ended(&ov[0], ND_PENDING));
+	ok(ended(&b, &ov[0], ND_PENDING));
 	expect(&b, 5, Nd2RequestTypeReceive, ND_SUCCESS);
 	ck_assert_int_eq(notify(&b, 3, &ov[0]), ND_INVALID_PARAMETER_1);
 	ck_assert_int_eq(notify(&b, ND_CQ_NOTIFY_ANY, NULL),
@@ -62,9 +62,9 @@ START_TEST(notify_solicited)
 	ck_assert_int_eq(notify(&b, ND_CQ_NOTIFY_SOLICITED, &ov), ND_PENDING);
 	message(0);
 	expect(&b, 5, Nd2RequestTypeReceive, ND_SUCCESS);
-	ck_assert(pends(&ov));
+	ck_assert(pends(&b, &ov));
 	message(ND_OP_FLAG_SEND_AND_SOLICIT_EVENT);
-	ok(ended(&ov, ND_PENDING));
+	ok(ended(&b, &ov, ND_PENDING));
 	expect(&b, 5, Nd2RequestTypeReceive, ND_SUCCESS);
 }
 END_TEST
@@ -77,11 +77,11 @@ START_TEST(notify_cancelled)
 	ck_assert_int_eq(notify(&b, ND_CQ_NOTIFY_ANY, &ov[0]), ND_PENDING);
 	ck_assert_int_eq(notify(&b, ND_CQ_NOTIFY_ERRORS, &ov[1]), ND_PENDING);
 	ok(b.cq->lpVtbl->CancelOverlappedRequests(b.cq));
-	ck_assert_int_eq(ended(&ov[0], ND_PENDING), ND_CANCELED);
-	ck_assert_int_eq(ended(&ov[1], ND_PENDING), ND_CANCELED);
+	ck_assert_int_eq(ended(&b, &ov[0], ND_PENDING), ND_CANCELED);
+	ck_assert_int_eq(ended(&b, &ov[1], ND_PENDING), ND_CANCELED);
 	ck_assert_int_eq(notify(&b, ND_CQ_NOTIFY_ANY, &ov[0]), ND_PENDING);
 	message(0);
-	ok(ended(&ov[0], ND_PENDING));
+	ok(ended(&b, &ov[0], ND_PENDING));
 	expect(&b, 5, Nd2RequestTypeReceive, ND_SUCCESS);
 }
 END_TEST
@@ -93,19 +93,18 @@ START_TEST(overrun)
 	ND2_RESULT r[8];
 
 	a.qp->lpVtbl->Release(a.qp);
-	b.cq->lpVtbl->Release(b.cq);
-	b.cq = a.cq;
-	a.cq = queue(4);
+	a.cq->lpVtbl->Release(a.cq);
+	a.cq = queue(&a, 4);
 	new_qp(&a);
 	connect_them();
 	ck_assert_int_eq(notify(&a, ND_CQ_NOTIFY_ERRORS, &ov), ND_PENDING);
 	for (uintptr_t i = 0; i < DEPTH; i++)
 		ok(post_write(i, 0, 64, b.memory, b.remote, 0));
-	ck_assert_int_eq(ended(&ov, ND_PENDING), ND_BUFFER_OVERFLOW);
+	ck_assert_int_eq(ended(&a, &ov, ND_PENDING), ND_BUFFER_OVERFLOW);
 	ck_assert_uint_eq(a.cq->lpVtbl->GetResults(a.cq, r, 8), 4);
 	for (uintptr_t i = 0; i < 4; i++)
 		ck_assert_uint_eq((uintptr_t)r[i].RequestContext, i);
-	ck_assert_int_eq(ended(&ov, notify(&a, ND_CQ_NOTIFY_ANY, &ov)),
+	ck_assert_int_eq(ended(&a, &ov, notify(&a, ND_CQ_NOTIFY_ANY, &ov)),
 			 ND_BUFFER_OVERFLOW);
 }
 END_TEST
@@ -331,12 +330,12 @@ START_TEST(shared_notify)
 	static OVERLAPPED ov;
 	ND2_SGE s = sge(&b, 0, 64);
 
-	ok(adapter->lpVtbl->CreateSharedReceiveQueue(
-		adapter, &IID_IND2SharedReceiveQueue, file, 4, 1, 2, 0, 0,
+	ok(b.adapter->lpVtbl->CreateSharedReceiveQueue(
+		b.adapter, &IID_IND2SharedReceiveQueue, b.file, 4, 1, 2, 0, 0,
 		(VOID **)&srq));
 	b.qp->lpVtbl->Release(b.qp);
-	ok(adapter->lpVtbl->CreateQueuePairWithSrq(
-		adapter, &IID_IND2QueuePair, (IUnknown *)b.cq, (IUnknown *)b.cq,
+	ok(b.adapter->lpVtbl->CreateQueuePairWithSrq(
+		b.adapter, &IID_IND2QueuePair, (IUnknown *)b.cq, (IUnknown *)b.cq,
 		(IUnknown *)srq, &b, 4, 1, 0, (VOID **)&b.qp));
 	connect_them();
 	for (uintptr_t i = 0; i < 4; i++)
@@ -345,14 +344,14 @@ START_TEST(shared_notify)
 			 ND_NO_MORE_ENTRIES);
 	ck_assert_int_eq(srq->lpVtbl->Notify(srq, &ov), ND_PENDING);
 	ok(srq->lpVtbl->CancelOverlappedRequests(srq));
-	ck_assert_int_eq(ended(&ov, ND_PENDING), ND_CANCELED);
+	ck_assert_int_eq(ended(&b, &ov, ND_PENDING), ND_CANCELED);
 	ck_assert_int_eq(srq->lpVtbl->Notify(srq, &ov), ND_PENDING);
 	for (uintptr_t i = 0; i < 3; i++) {
 		ok(post_send(&a, i, 0, 64, 0));
 		expect(&a, i, Nd2RequestTypeSend, ND_SUCCESS);
 		expect(&b, i, Nd2RequestTypeReceive, ND_SUCCESS);
 	}
-	ok(ended(&ov, ND_PENDING));
+	ok(ended(&b, &ov, ND_PENDING));
 	srq->lpVtbl->Release(srq);
 }
 END_TEST

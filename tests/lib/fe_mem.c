@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "fe_internal.h"
@@ -244,6 +245,17 @@ void fe_pages_free(struct fe *fe, void *va, uint32_t count, const uint64_t *gpa)
 {
 	close_window(fe, va, count);
 	give_pages(fe, count, gpa);
+}
+
+int fe_map_page(struct fe *fe, void *va, uint64_t gpa, bool writable)
+{
+	uint64_t at = gpa_unit(fe, gpa) * unit_size(fe) + gpa % unit_size(fe);
+	int prot = PROT_READ | (writable ? PROT_WRITE : 0);
+
+	if (syscall(SYS_mmap, va, FE_PAGE, prot,
+		    MAP_SHARED | MAP_FIXED | MAP_POPULATE, fe->mem_fd, at) < 0)
+		return -errno;
+	return 0;
 }
 
 uint64_t fe_gpa(struct fe *fe, const void *va)

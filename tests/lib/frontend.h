@@ -93,6 +93,9 @@ int fe_unplug(struct fe *fe, uint64_t gpa, uint64_t size);
 void *fe_pages_alloc(struct fe *fe, uint32_t count, uint64_t *gpa);
 void fe_pages_free(struct fe *fe, void *va, uint32_t count,
 		   const uint64_t *gpa);
+/* The page at gpa, once more at va: 0 or -errno.  As an mmap() of the file that no
+ * sanitizer hears of */
+int fe_map_page(struct fe *fe, void *va, uint64_t gpa, bool writable);
 /* Guest physical address of a pointer that fe_pages_alloc() gave */
 uint64_t fe_gpa(struct fe *fe, const void *va);
 /* Where a guest physical address is: as the device sees it, apart from

@@ -26,6 +26,9 @@ struct tguest {
 	pthread_rwlock_t gate_lock;
 	bool gate_open;
 
+	void (*lost)(void *arg);	/* under gate_lock */
+	void *lost_arg;
+
 	/* work items, one thread */
 	pthread_mutex_t work_lock;
 	pthread_cond_t work_cond;	/* something was queued, or ended */
@@ -457,11 +460,28 @@ static int device_up(struct tguest *g)
 	return vrdma_core_start(g->core);
 }
 
+void tguest_on_lost(struct tguest *g, void (*fn)(void *arg), void *arg)
+{
+	pthread_rwlock_wrlock(&g->gate_lock);
+	g->lost = fn;
+	g->lost_arg = arg;
+	pthread_rwlock_unlock(&g->gate_lock);
+}
+
+static void tell_lost(struct tguest *g)
+{
+	vrdma_core_device_lost(g->core);
+	pthread_rwlock_rdlock(&g->gate_lock);
+	if (g->lost)
+		g->lost(g->lost_arg);
+	pthread_rwlock_unlock(&g->gate_lock);
+}
+
 static void device_down(struct tguest *g)
 {
 	set_gate(g, false);
 	fe_reset(g->fe);
-	vrdma_core_device_lost(g->core);
+	tell_lost(g);
 	/* what a core that did not know yet put there in between: a driver
 	 * deletes its queues and makes new ones */
 	fe_forget(g->fe);
@@ -603,7 +623,7 @@ void tguest_kill(struct tguest *g)
 	recovery_stop(g);
 	set_gate(g, false);
 	fe_hangup(g->fe);
-	vrdma_core_device_lost(g->core);
+	tell_lost(g);
 }
 
 void tguest_stop(struct tguest *g)

@@ -31,6 +31,10 @@ void tguest_reset(struct tguest *g);
 void tguest_down(struct tguest *g);
 int tguest_up(struct tguest *g);
 
+/* Called whenever the core has been told that its device is lost, from the thread
+ * that told it.  NULL: nobody */
+void tguest_on_lost(struct tguest *g, void (*fn)(void *arg), void *arg);
+
 struct vrdma_core *tguest_core(struct tguest *g);
 struct fe *tguest_fe(struct tguest *g);
 const struct vrdma_os_ops *tguest_ops(void);

@@ -13,6 +13,7 @@
 
 #include "nd_fake_int.h"
 
+const unsigned fake_devices = FAKE_DEVICES;
 unsigned fake_kicks, fake_ioctls;
 bool fake_map_notify;
 uint16_t fake_notify_page[2048] __attribute__((aligned(4096)));
@@ -214,7 +215,7 @@ struct sockaddr_in fake_v4(unsigned device, uint16_t port)
 	struct sockaddr_in sa = { .sin_family = AF_INET,
 				  .sin_port = htons(port) };
 
-	sa.sin_addr.s_addr = htonl(0xc0000201 + device);
+	sa.sin_addr.s_addr = htonl(0x0a000001 + device);
 	return sa;
 }
 

@@ -2,8 +2,8 @@
 /*
  * nd_fake.h - a /dev/vrdmaN for tests of the NDSPI library, in this process
  *
- * DOC: Two devices behind nd_sys: 0 with 192.0.2.1 and 2001:db8::1, 1 with
- * 192.0.2.2 and 2001:db8::2.  Nothing works in the background unless a test
+ * DOC: Two devices behind nd_sys: 0 with 10.0.0.1 and fd00::1, 1 with
+ * 10.0.0.2 and fd00::2.  Nothing works in the background unless a test
  * starts the engine, a thread that serves the rings as a device's worker does,
  * sleeping and being woken by the rules of the context page.  A send that finds
  * no receive fails at once: a program that posts its receives too late shows.
@@ -24,11 +24,16 @@ void fake_install(void);	/* before the first object */
 void fake_remove(void);		/* everything closed?  else the test fails */
 
 /*
- * Tests that ask for no more than this, and wait for what takes time, run on a real
- * device too, in a guest (tests/guest/nd_real.c): one device, which both ends
- * are on.  fake_real says so.
+ * Tests that ask for no more than this, and wait for what takes time, run on real
+ * devices too, which fake_real says: in a guest (tests/guest/nd_real.c) one, which
+ * both ends are on; in two guests in this process (tests/userdev) one for each.
  */
 extern const bool fake_real;
+extern const unsigned fake_devices;	/* adapters that there are */
+void fake_engine_start(void);		/* a real one has its own */
+void fake_engine_stop(void);
+/* every file of the device is lost, as the kernel does it */
+void fake_lose_device(unsigned device);
 #define FAKE_TIMEOUT_MS 20000
 struct sockaddr_in fake_v4(unsigned device, uint16_t port);
 
@@ -69,11 +74,7 @@ uint64_t fake_last_overlapped(void);	/* of the last request that pends */
 void fake_hang_up(void);		/* the newest file: module going */
 
 /* --------------------------------------------------------------- with engine */
-void fake_engine_start(void);
-void fake_engine_stop(void);
 unsigned fake_listeners(void);
 extern bool fake_spoil;		/* one wrong byte in every write */
-/* every file of the device is lost, as the kernel does it */
-void fake_lose_device(unsigned device);
 
 #endif /* ND_FAKE_H */

@@ -447,10 +447,10 @@ static uint32_t do_flush(struct file *f, struct vrdma_uapi_object *a)
 static void addresses(struct file *f, struct vrdma_uapi_open *a)
 {
 	a->address[0].family = VIRTIO_RDMA_AF_INET;
-	memcpy(a->address[0].ip, (uint8_t[]){ 192, 0, 2,
+	memcpy(a->address[0].ip, (uint8_t[]){ 10, 0, 0,
 					      (uint8_t)(f->device + 1) }, 4);
 	a->address[1].family = VIRTIO_RDMA_AF_INET6;
-	inet_pton(AF_INET6, "2001:db8::", a->address[1].ip);
+	inet_pton(AF_INET6, "fd00::", a->address[1].ip);
 	a->address[1].ip[15] = (uint8_t)(f->device + 1);
 	a->address_count = 2;
 }

@@ -232,7 +232,7 @@ START_TEST(address_list)
 	inet_ntop(AF_INET6,
 		  &((struct sockaddr_in6 *)list->Address[3].lpSockaddr)->sin6_addr,
 		  text, sizeof(text));
-	ck_assert_str_eq(text, "2001:db8::2");
+	ck_assert_str_eq(text, "fd00::2");
 	free(list);
 	p->lpVtbl->Release(p);
 }
@@ -240,7 +240,7 @@ END_TEST
 
 START_TEST(resolve)
 {
-	struct sockaddr_in here = v4("192.0.2.2", 99), away = v4("192.0.2.9", 0);
+	struct sockaddr_in here = v4("10.0.0.2", 99), away = v4("10.0.0.9", 0);
 	IND2Provider *p = provider();
 	UINT64 id = 0;
 	VOID *a;
@@ -266,7 +266,7 @@ END_TEST
 
 START_TEST(helpers)
 {
-	struct sockaddr_in remote = v4("192.0.2.3", 5), local;
+	struct sockaddr_in remote = v4("10.0.0.3", 5), local;
 	struct sockaddr_in6 six = { .sin6_family = AF_INET6 };
 	ULONG cb = sizeof(local), cb6 = 0;
 	IND2Adapter *a = NULL;
@@ -280,7 +280,7 @@ START_TEST(helpers)
 	/* .2 shares 31 bits with .3, .1 only 30 */
 	ck_assert_int_eq(NdResolveAddress((void *)&remote, sizeof(remote),
 					  (void *)&local, &cb), ND_SUCCESS);
-	ck_assert_uint_eq(ntohl(local.sin_addr.s_addr), 0xc0000202);
+	ck_assert_uint_eq(ntohl(local.sin_addr.s_addr), 0x0a000002);
 	ck_assert_int_eq(NdResolveAddress((void *)&six, sizeof(six), NULL,
 					  &cb6), ND_BUFFER_OVERFLOW);
 	ck_assert_uint_eq(cb6, sizeof(six));

@@ -390,7 +390,7 @@ START_TEST(address_lists)
 	list = malloc(all);
 	ck_assert_int_eq(NdQueryAddressList(0, list, &all), ND_SUCCESS);
 	ck_assert_int_eq(list->iAddressCount,
-			 2 * (fake_real ? 1 : FAKE_DEVICES));
+			 2 * (int)fake_devices);
 	/* even an empty list wants to be asked with room for it */
 	ck_assert_int_eq(NdQueryAddressList(ND_QUERY_EXCLUDE_NDv2_ADDRESSES,
 					    NULL, &none), ND_BUFFER_OVERFLOW);
@@ -467,7 +467,7 @@ int main(void)
 	tcase_add_test(t, identity);
 	tcase_add_test(t, device_of_the_adapter);
 	tcase_add_test(t, nothing_pending);
-	tcase_add_loop_test(t, released_in_any_order, 0, 100);
+	tcase_add_loop_test(t, released_in_any_order, 0, fake_real ? 25 : 100);
 	tcase_add_test(t, flush_unconnected);
 	if (!fake_real) { /* these write to the rings */
 		tcase_add_test(t, mixed_queues);

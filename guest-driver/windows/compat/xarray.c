@@ -2,7 +2,8 @@
 /*
  * xarray.c - a table of ids: leaves of pointers, made as they are needed
  */
-#include "kernel.h"
+#include <linux/slab.h>
+#include <linux/xarray.h>
 
 #define LEAF	1024u			/* entries of a leaf */
 #define LEAVES	1025u			/* ids 0 to 2^20, and some */
