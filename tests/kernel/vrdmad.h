@@ -11,12 +11,14 @@
 
 #include <linux/types.h>
 
+#define DAEMON_MAX_GUESTS 2
+
 struct daemon_opts {
 	int first;
 	int guests;
 	const char *vrdmad_section;
 	const char *guest_section;
-	const char *own[2];
+	const char *own[DAEMON_MAX_GUESTS];
 };
 
 struct daemon {
