@@ -64,6 +64,7 @@ stage clang make --no-print-directory -j2 all tests O=build-clang CC=clang
 stage freestanding make --no-print-directory core-freestanding
 stage layers scripts/check-layers.sh
 stage check make --no-print-directory check-run
+stage workers make --no-print-directory check-workers
 stage wire make --no-print-directory wire
 stage fuzz make --no-print-directory fuzz-brief
 stage explorer make --no-print-directory explorer-run

@@ -7,7 +7,7 @@ usage: run.py [-j N] [-t SECONDS] [-k TEXT] PROGRAM[@BACKEND][@workers=N]...
   BACKEND     what joins the guests of its tests (VRDMA_BACKEND)
   workers=N   threads of the vrdmad that it starts (VRDMA_WORKERS)
 
-  -j N        programs at a time (default: one more than there are CPUs)
+  -j N        programs at a time (default: two more than there are CPUs)
   -t SECONDS  longest time for one program (default 300)
   -k TEXT     only programs whose path contains TEXT
 
@@ -129,7 +129,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     # one more than there are CPUs: many a test waits for a deadline
-    parser.add_argument("-j", type=int, default=(os.cpu_count() or 1) + 1)
+    parser.add_argument("-j", type=int, default=(os.cpu_count() or 1) + 2)
     parser.add_argument("-t", type=int, default=300)
     parser.add_argument("-k", default="")
     parser.add_argument("program", nargs="*")
