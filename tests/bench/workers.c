@@ -257,7 +257,7 @@ static void body(void)
 	for (int i = 0; i < MEASURE_SLICES; i++)
 		v[i] = one_round();
 	end = cpu_time();
-	printf("workers %u %u rate=%.3f cpu_ns=%.1f by_cpu=%.3f\n", workers,
+	printf("%u %u rate=%.3f cpu_ns=%.1f by_cpu=%.3f\n", workers,
 	       pairs, slices_value(v),
 	       (double)(end.all - begin.all) / (double)done,
 	       mega_rate(done, end.most - begin.most));
