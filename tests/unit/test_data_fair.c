@@ -9,6 +9,7 @@
 #define RIG_INLINE	256u
 #define RIG_SGE		15u
 #include "data_rig.h"
+#include "suite.h"
 
 #define MOST_A_STEP	256	/* flushed entries, doorbells */
 #define WORDS		(VIRTIO_RDMA_MAX_SLOTS / 64)
@@ -304,11 +305,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *sr = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite());
 }

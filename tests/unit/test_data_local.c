@@ -4,6 +4,7 @@
  * and how it ends on both sides
  */
 #include "data_rig.h"
+#include "suite.h"
 
 static struct rig r;
 
@@ -522,11 +523,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *sr = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite());
 }

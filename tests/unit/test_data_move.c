@@ -10,6 +10,7 @@
 #include "place.h"
 #include "session.h"
 #include "vrdma_ring.h"
+#include "suite.h"
 
 #define WORKERS		2u
 #define WRITES		4000u
@@ -482,11 +483,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *sr = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite());
 }

@@ -11,6 +11,7 @@
 #define RIG_QUEUES	1024u
 #define RIG_REGIONS	1024u
 #include "data_rig.h"
+#include "suite.h"
 
 #define CROWD		1000u	/* busy queue pairs of one guest */
 #define CROWD_QP	(RIG_QP + 0x200000u)	/* their record and rings */
@@ -250,11 +251,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *sr = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite());
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "gmem.h"
+#include "suite.h"
 
 #define PAGE	  4096ull
 #define MIB	  (1ull << 20)
@@ -437,11 +438,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite());
 }

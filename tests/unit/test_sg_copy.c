@@ -9,6 +9,7 @@
 
 #include "mr.h"
 #include "sg.h"
+#include "suite.h"
 
 #define SPAN	(8u << 20)	/* of each side's memory */
 #define PAGES	(SPAN >> 12)
@@ -186,17 +187,11 @@ int main(void)
 {
 	Suite *s = suite_create("sg-copy");
 	TCase *tc = tcase_create("copy");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, any_shape, 0,
 			    (int)(sizeof(shapes) / sizeof(shapes[0])));
 	tcase_add_loop_test(tc, memory_goes, 0, 2);
 	suite_add_tcase(s, tc);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }
