@@ -63,7 +63,7 @@ struct driver {
 	uint64_t dice;
 };
 
-/* What one pair has come to; shared with the process that waits for it */
+/* What one pair has come to; shared by all pairs and the process that waits */
 struct score {
 	uint64_t worker_sleeps;
 	uint64_t driver_sleeps;
@@ -83,7 +83,7 @@ static uint32_t dice(struct driver *d, uint32_t n)
 /* Mostly not for long, as most steps are short */
 static void dawdle(struct driver *d)
 {
-	uint32_t n = dice(d, 4) ? dice(d, 32) : dice(d, MOST_SPINS);
+	uint32_t n = dice(d, 16) ? dice(d, 16) : dice(d, MOST_SPINS);
 
 	while (n--)
 		__asm__ volatile("pause");
@@ -228,25 +228,62 @@ static void keep_score(struct driver *d, struct score *s)
 	s->events = d->events;
 }
 
-/* Every other pair's threads let who wakes them go on until he sleeps, so that he
- * does, too; the others' come at once, in the middle of what he does */
-static void set_manners(uint64_t seed)
-{
-	const struct sched_param none = { 0 };
+/* How a pair's threads run.  Who is patient lets the one he woke wait until he
+ * sleeps himself; elsewhere that one comes at once, in the middle of what he does.
+ * A driver whose worker has another CPU mostly finds its event there already and
+ * does not sleep; with one CPU for both and patience each wait is a sleep. */
+static const struct manner {
+	bool patient, one_cpu;
+} manners[] = { { false, false }, { true, true }, { true, false }, { true, true } };
 
-	if (seed % 2)
+static void set_manner(uint64_t seed)
+{
+	const struct manner *m = &manners[seed % 4];
+	const struct sched_param none = { 0 };
+	cpu_set_t set;
+
+	if (m->patient)
 		(void)sched_setscheduler(0, SCHED_BATCH, &none);
+	if (!m->one_cpu)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET(seed / 2 % (uint64_t)sysconf(_SC_NPROCESSORS_ONLN), &set);
+	(void)sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* What all pairs have come to.  Each writes its own, now and then. */
+static struct score sum(const struct score *score, uint32_t pairs)
+{
+	struct score all = { 0 };
+
+	for (uint32_t i = 0; i < pairs; i++) {
+		all.worker_sleeps += score[i].worker_sleeps;
+		all.driver_sleeps += score[i].driver_sleeps;
+		all.requests += score[i].requests;
+		all.kicks += score[i].kicks;
+		all.events += score[i].events;
+	}
+	return all;
+}
+
+/* Some pairs sleep more often than others: it is together that they reach it */
+static bool slept(const struct score *score, uint32_t pairs, uint64_t sleeps)
+{
+	struct score all = sum(score, pairs);
+
+	return all.worker_sleeps >= sleeps && all.driver_sleeps >= sleeps;
 }
 
 /* Until both sides have slept so often.  Of a loss it says whose it was. */
-static int run_pair(uint64_t sleeps, uint64_t seed, struct score *s)
+static int run_pair(struct score *score, uint32_t pairs, uint32_t i,
+		    uint64_t sleeps, uint64_t seed)
 {
 	struct driver d;
 
-	set_manners(seed);
+	set_manner(seed);
 	driver_start(&d, seed);
 	do {
-		for (int i = 0; i < 4096; i++) {
+		for (int n = 0; n < 4096; n++) {
 			if (turn(&d))
 				continue;
 			fprintf(stderr, "sleep: seed %llu: nothing in %d s after %u requests, arm %u, worker word %u\n",
@@ -255,8 +292,8 @@ static int run_pair(uint64_t sleeps, uint64_t seed, struct score *s)
 				rig_load(&d.page->worker));
 			return EXIT_FAILURE;
 		}
-		keep_score(&d, s);
-	} while (s->worker_sleeps < sleeps || s->driver_sleeps < sleeps);
+		keep_score(&d, &score[i]);
+	} while (!slept(score, pairs, sleeps));
 	ck_assert_uint_eq(r.a.cq_events, d.events);
 	driver_end(&d);
 	return EXIT_SUCCESS;
@@ -366,8 +403,7 @@ static void start_pairs(uint32_t pairs, uint64_t sleeps, uint64_t seed,
 		signal(SIGINT, SIG_DFL);
 		signal(SIGTERM, SIG_DFL);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		_exit(run_pair((sleeps + pairs - 1) / pairs, seed + i,
-			       &score[i]));
+		_exit(run_pair(score, pairs, i, sleeps, seed + i));
 	}
 }
 
@@ -375,22 +411,16 @@ static int wait_pairs(void)
 {
 	int status, failed = 0;
 
-	while (!interrupted && wait(&status) > 0)
+	/* What a terminal interrupts dies with us, and is no failure */
+	while (wait(&status) > 0 && !interrupted)
 		failed += !WIFEXITED(status) || WEXITSTATUS(status);
 	return failed;
 }
 
 static void say(const struct score *score, uint32_t pairs, uint64_t ns)
 {
-	struct score all = { 0 };
+	struct score all = sum(score, pairs);
 
-	for (uint32_t i = 0; i < pairs; i++) {
-		all.worker_sleeps += score[i].worker_sleeps;
-		all.driver_sleeps += score[i].driver_sleeps;
-		all.requests += score[i].requests;
-		all.kicks += score[i].kicks;
-		all.events += score[i].events;
-	}
 	printf("sleep: %u pairs, %.1f s: sleeps of workers %llu, of drivers %llu; requests %llu, wake-ups of workers by a kick %llu, events %llu\n",
 	       pairs, (double)ns / 1e9, (unsigned long long)all.worker_sleeps,
 	       (unsigned long long)all.driver_sleeps,
