@@ -2,6 +2,7 @@
 /* test_gmem.c - maps of guest memory, and page lists */
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -127,6 +128,61 @@ START_TEST(huge_pages_that_are_not_there)
 	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
 	ck_assert_int_eq(add(1ull << 41, size, 0, fd, false), -ENOMEM);
 	close(fd);
+}
+END_TEST
+
+/* What is at one address for two guests is no multiple of 256 MiB apart here, and
+ * lies in its page of 2 MiB as it does there */
+START_TEST(equal_addresses_have_other_colours)
+{
+	enum { GUESTS = 64 };
+	const uint64_t colours = 256 * MIB, unit = 2 * MIB, gpa = 7 * unit + PAGE;
+	uint64_t at[GUESTS];
+	struct gmem_map *guest[GUESTS];
+	struct gmem_region_desc d = { gpa, 3 * MIB, PAGE, low_fd };
+
+	for (int i = 0; i < GUESTS; i++) {
+		ck_assert_int_eq(gmem_map_add(NULL, &d, false, &guest[i]), 0);
+		at[i] = (uintptr_t)gmem_translate(guest[i], gpa, 3 * MIB, NULL);
+		ck_assert_uint_ne(at[i], 0);
+		ck_assert_uint_eq(at[i] % unit, gpa % unit);
+		for (int j = 0; j < i; j++)
+			ck_assert_uint_ne(at[i] % colours, at[j] % colours);
+	}
+	/* and it is the file's page */
+	*(uint8_t *)(uintptr_t)at[0] = 0x5a;
+	ck_assert_uint_eq(*(uint8_t *)(uintptr_t)at[GUESTS - 1], 0x5a);
+	for (int i = 0; i < GUESTS; i++)
+		gmem_map_put(guest[i]);
+}
+END_TEST
+
+/* Lines of /proc/self/maps: nothing is left of what was reserved for a mapping */
+static uint64_t mappings_size(void)
+{
+	unsigned long from, to;
+	uint64_t sum = 0;
+	char line[512];
+	FILE *f = fopen("/proc/self/maps", "re");
+
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "%lx-%lx", &from, &to) == 2)
+			sum += to - from;
+	fclose(f);
+	return sum;
+}
+
+START_TEST(nothing_else_stays_mapped)
+{
+	struct gmem_region_desc d = { 1ull << 40, 2 * MIB, 0, low_fd };
+	uint64_t before = mappings_size();
+	struct gmem_map *one;
+
+	ck_assert_int_eq(gmem_map_add(NULL, &d, false, &one), 0);
+	ck_assert_uint_lt(mappings_size() - before, 4 * MIB);
+	gmem_map_put(one);
+	ck_assert_uint_lt(mappings_size() - before + MIB, 2 * MIB);
 }
 END_TEST
 
@@ -420,6 +476,8 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, bad_region_is_refused, 0, COUNT(bad_regions));
 	tcase_add_test(t, unsealed_only_when_allowed);
 	tcase_add_test(t, huge_pages_that_are_not_there);
+	tcase_add_test(t, equal_addresses_have_other_colours);
+	tcase_add_test(t, nothing_else_stays_mapped);
 	tcase_add_test(t, translate_within_one_region);
 	tcase_add_test(t, copies_span_neighbours);
 	suite_add_tcase(s, t);
