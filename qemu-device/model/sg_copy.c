@@ -13,14 +13,8 @@
 #include <string.h>
 
 #include "mr.h"
+#include "page_copy.h"
 #include "sg.h"
-
-/* More than the caches nearest to the CPU hold: the next page is fetched while
- * this one is copied, a block at a time */
-#define FAR_BYTES	(256u << 10)
-#define BLOCK		512u
-#define LINE		64u
-#define LINES_A_BLOCK	4u	/* of each page; the CPU finds the others itself */
 
 /* A segment's bytes from where the walk stands */
 struct stretch {
@@ -89,27 +83,20 @@ static inline void go_on(struct stretch *s, uint64_t n)
 	}
 }
 
-/* Block by block, with a look ahead to what is copied next */
-static void copy_far(uint8_t *to, const uint8_t *from, uint64_t n,
-		     const uint8_t *to_next, const uint8_t *from_next)
+/* One piece of both.  They may be the same guest's memory, and overlap. */
+static void copy_piece(const struct stretch *to, const struct stretch *from,
+		       uint64_t n)
 {
-	for (; n > BLOCK; n -= BLOCK) {
-		for (unsigned int i = 0; i < LINES_A_BLOCK; i++) {
-			__builtin_prefetch(to_next, 1);
-			__builtin_prefetch(from_next);
-			to_next += LINE;
-			from_next += LINE;
-		}
-		memmove(to, from, BLOCK);
-		to += BLOCK;
-		from += BLOCK;
-	}
-	memmove(to, from, n);
+	if (n > VIRTIO_RDMA_PAGE_SIZE)
+		memmove(to->at, from->at, n);
+	else if (to->rest && from->rest)
+		page_copy_ahead(to->at, from->at, n, *to->page, *from->page);
+	else
+		page_copy(to->at, from->at, n);
 }
 
 /* n: not more than either has */
-static void copy_stretch(struct stretch *to, struct stretch *from, uint64_t n,
-			 bool far)
+static void copy_stretch(struct stretch *to, struct stretch *from, uint64_t n)
 {
 	uint64_t m;
 
@@ -117,11 +104,7 @@ static void copy_stretch(struct stretch *to, struct stretch *from, uint64_t n,
 		widen(to);
 		widen(from);
 		m = least(least(to->have, from->have), n);
-		/* both may be the same guest's memory, and overlap */
-		if (far && to->rest && from->rest && m <= VIRTIO_RDMA_PAGE_SIZE)
-			copy_far(to->at, from->at, m, *to->page, *from->page);
-		else
-			memmove(to->at, from->at, m);
+		copy_piece(to, from, m);
 		go_on(to, m);
 		go_on(from, m);
 	}
@@ -142,7 +125,7 @@ int64_t be_sg_copy(struct be_sg *dst, struct be_sg *src, uint64_t max,
 			return -EACCES;
 		n = least(to.have + to.rest, from.have + from.rest);
 		n = least(n, left);
-		copy_stretch(&to, &from, n, all >= FAR_BYTES);
+		copy_stretch(&to, &from, n);
 		sg_advance(dst, n);
 		sg_advance(src, n);
 	}
