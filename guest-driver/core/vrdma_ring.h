@@ -91,11 +91,13 @@ struct vrdma_wq {
 	vr_le32 *tail_p;		/* in the record, ours */
 	const vr_le32 *head_p;		/* in the record, the device's */
 	uint32_t tail;			/* entries ever posted */
+	uint32_t head;			/* as it was read last: a read costs the
+					 * line that the device writes to */
 	uint32_t depth;			/* power of two */
 	uint32_t stride;
 	uint32_t limit;			/* depth the consumer asked for */
 	bool receive;
-	uint32_t qp; /* handle, as in completions; whoever has it
+	uint32_t qp;			/* handle, as in completions; whoever has it
 					 * from the device puts it here */
 };
 
@@ -150,10 +152,13 @@ static inline void *vrdma_wq_entry(const struct vrdma_wq *q, uint32_t count)
 
 /* The entry to fill next, or NULL when as many as the consumer asked for are
  * outstanding; but then see vrdma_wq_next_behind() */
-static inline void *vrdma_wq_next(const struct vrdma_wq *q)
+static inline void *vrdma_wq_next(struct vrdma_wq *q)
 {
-	if (q->tail - vrdma_observe32(q->head_p) >= q->limit)
-		return NULL;
+	if (q->tail - q->head >= q->limit) {
+		q->head = vrdma_observe32(q->head_p);
+		if (q->tail - q->head >= q->limit)
+			return NULL;
+	}
 	return vrdma_wq_entry(q, q->tail);
 }
 
@@ -337,7 +342,7 @@ static inline bool vrdma_cqring_newest_ends(const struct vrdma_cqring *c,
  * c: where completions of q go.  It must not be freed meanwhile: whoever turns to
  * the next ring has to wait.  NULL: the queue is full.
  */
-static inline void *vrdma_wq_next_behind(const struct vrdma_wq *q,
+static inline void *vrdma_wq_next_behind(struct vrdma_wq *q,
 					 const struct vrdma_cqring *c)
 {
 	uint32_t head = vrdma_observe32(q->head_p);

@@ -167,12 +167,24 @@ static HRESULT check_sgl(const struct nd_qp *qp, const struct post *p,
 			    max_length);
 }
 
-static HRESULT check_send(const struct nd_qp *qp, const struct kind *k,
+/* It is for good, so the record, which the device writes to all the while, is
+ * read no more */
+static bool was_connected(struct nd_qp *qp)
+{
+	if (atomic_load_explicit(&qp->was_connected, memory_order_relaxed))
+		return true;
+	if (qp_state(qp) == VIRTIO_RDMA_QP_INIT)
+		return false;
+	atomic_store_explicit(&qp->was_connected, true, memory_order_relaxed);
+	return true;
+}
+
+static HRESULT check_send(struct nd_qp *qp, const struct kind *k,
 			  const struct post *p)
 {
 	if (p->flags & ~k->allowed)
 		return k->bad_flags;
-	if (qp_state(qp) == VIRTIO_RDMA_QP_INIT)
+	if (!was_connected(qp))
 		return atomic_load(&qp->own.file->removed) ?
 			       ND_DEVICE_REMOVED :
 			       ND_CONNECTION_INVALID;
@@ -222,7 +234,7 @@ void nd_fill_receive(void *entry, VOID *context, const ND2_SGE *sge, ULONG n)
 }
 
 /* The queue's lock is held.  The entry to fill next, or NULL: the queue is full */
-static void *next_entry(const struct vrdma_wq *q, struct nd_cq *cq)
+static void *next_entry(struct vrdma_wq *q, struct nd_cq *cq)
 {
 	void *entry = vrdma_wq_next(q);
 
