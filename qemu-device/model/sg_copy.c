@@ -16,6 +16,8 @@
 #include "page_copy.h"
 #include "sg.h"
 
+#define SHORT	1024u
+
 /* A segment's bytes from where the walk stands */
 struct stretch {
 	uint8_t *at;
@@ -110,6 +112,21 @@ static void copy_stretch(struct stretch *to, struct stretch *from, uint64_t n)
 	}
 }
 
+/* What is short mostly lies in one piece.  False: it does not, or is not there */
+static bool copy_short(struct be_sg *dst, struct be_sg *src, uint64_t n)
+{
+	uint64_t to_has, from_has;
+	uint8_t *to = sg_peek(dst, n, &to_has);
+	const uint8_t *from = sg_peek(src, n, &from_has);
+
+	if (!to || !from || to_has < n || from_has < n)
+		return false;
+	memmove(to, from, n);
+	sg_advance(dst, n);
+	sg_advance(src, n);
+	return true;
+}
+
 int64_t be_sg_copy(struct be_sg *dst, struct be_sg *src, uint64_t max,
 		   bool *dst_bad)
 {
@@ -117,6 +134,8 @@ int64_t be_sg_copy(struct be_sg *dst, struct be_sg *src, uint64_t max,
 
 	sg_advance(dst, 0);
 	sg_advance(src, 0);
+	if (all && all <= SHORT && copy_short(dst, src, all))
+		return (int64_t)all;
 	for (left = all; left; left -= n) {
 		struct stretch to, from;
 

@@ -87,6 +87,14 @@ bool watch_look(struct watch *w, uint64_t pass)
 	return found;
 }
 
+bool watch_peek(const struct watch *w)
+{
+	for (uint32_t i = 0; i < w->count; i++)
+		if (wr_posted(w->place[i].qp))
+			return true;
+	return false;
+}
+
 bool watch_end(struct watch *w)
 {
 	bool found = false;

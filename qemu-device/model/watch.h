@@ -41,6 +41,8 @@ void watch_add(struct watch *w, struct vr_qp *qp, uint64_t pass);
 void watch_del(struct watch *w, struct vr_qp *qp);
 /* Whoever was posted to is treated as if it had rung; true: any */
 bool watch_look(struct watch *w, uint64_t pass);
+/* The same look without any consequence, and so a quick one */
+bool watch_peek(const struct watch *w);
 /* None is watched any more: before sleep.  True as above */
 bool watch_end(struct watch *w);
 

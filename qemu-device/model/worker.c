@@ -35,6 +35,7 @@
 
 #define BELLS_PER_ROUND		64	/* words and doorbells of one guest */
 #define IDLE_PASSES_PER_LOOK	32	/* the clock costs as much as some passes */
+#define PEEKS_PER_IDLE_PASS	16	/* at watched tails; together as long as it */
 #define SPIN_FOR_ANSWER		2000	/* worker_call: some 10 us, then sleep */
 #define KICKS_PER_WAIT		16
 #define LONG_YIELD_NS		500000u	/* no other worker's turn is that long */
@@ -658,6 +659,13 @@ static void yield(struct worker *w)
 	}
 }
 
+/* Between two passes in vain: most of what comes, comes here first */
+static void peek(const struct worker *w)
+{
+	for (uint32_t n = 0; n < PEEKS_PER_IDLE_PASS && !watch_peek(&w->watch);)
+		n += w->watch.count ? w->watch.count : PEEKS_PER_IDLE_PASS;
+}
+
 /* Nothing to do in this pass: spin on, or sleep */
 static void idle(struct worker *w)
 {
@@ -665,6 +673,8 @@ static void idle(struct worker *w)
 		fall_asleep(w);
 		return;
 	}
+	if (!w->in_vain)
+		peek(w);
 	/* a pass that let others go first may have been a long one */
 	if (w->idle_passes++ % IDLE_PASSES_PER_LOOK && !w->in_vain)
 		return;
@@ -685,13 +695,14 @@ static void pass(struct worker *w)
 	w->in_vain = false;
 	busy = run_calls(w);
 	count(&w->stat_passes);
+	/* what is known is done before more is looked for: the next look is near */
 	if (watch_look(&w->watch, passes(w)))
+		busy = true;
+	if (run_guests(w))
 		busy = true;
 	if (ring_all(w))
 		busy = true;
 	if (offer_receives(w))
-		busy = true;
-	if (run_guests(w))
 		busy = true;
 	/* what takes a system call comes behind what the guests ask for */
 	if (poll_backends(w))

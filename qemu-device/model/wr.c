@@ -141,6 +141,9 @@ static bool read_tail(struct vr_qp *qp, struct qp_queue *q)
  * peer happens to need the queue */
 void wr_look(struct vr_qp *qp)
 {
+	/* it comes from the CPU that wrote it, and there are things to do before
+	 * it is needed */
+	__builtin_prefetch(entry_at(qp, &qp->sq, qp->sq.taken));
 	if (!read_tail(qp, &qp->sq) || (!qp->srq && !read_tail(qp, &qp->rq)))
 		qp_fail(qp, VIRTIO_RDMA_R_LOCAL_ERROR);
 }
