@@ -49,7 +49,7 @@ static const struct key keys[] = {
 	{ "workers", KEY_U32, GLOBAL(workers), 1, 1, CONF_MAX_WORKERS,
 	  "threads that move bytes; guests that connect to each other share one" },
 	{ "poll-us", KEY_U32, GLOBAL(poll_us), 50, 0, 1000000,
-	  "spin so long without work before the worker sleeps" },
+	  "spin so long without work before worker and control thread sleep" },
 	{ "log-level", KEY_LEVEL, GLOBAL(log_level), VL_INFO, 0, 0,
 	  "error, warn, info or debug" },
 	{ "socket-mode", KEY_MODE, GLOBAL(socket_mode), CONF_UMASK, 0600, 0777,

@@ -34,6 +34,8 @@ struct loop {
 	uint32_t serial;
 	struct loop_timer **heap;
 	uint32_t heap_len, heap_max;
+	uint64_t spin_ns;	/* constant once it runs */
+	uint64_t last_work_ns;
 
 	/* any, under lock */
 	pthread_mutex_t lock;
@@ -440,7 +442,8 @@ static int next_timeout(const struct loop *l, int timeout_ms)
 
 /* --------------------------------------------------------------------- run */
 
-int loop_run_once(struct loop *l, int timeout_ms)
+/* Descriptors that had something, or -errno */
+static int round_of(struct loop *l, int timeout_ms)
 {
 	struct epoll_event ev[EVENTS_PER_ROUND];
 	int n;
@@ -453,17 +456,40 @@ int loop_run_once(struct loop *l, int timeout_ms)
 		dispatch_fd(l, &ev[i]);
 	run_messages(l);
 	loop_run_timers(l);
-	return 0;
+	return n;
+}
+
+int loop_run_once(struct loop *l, int timeout_ms)
+{
+	int n = round_of(l, timeout_ms);
+
+	return n < 0 ? n : 0;
+}
+
+void loop_set_spin(struct loop *l, uint32_t us)
+{
+	l->spin_ns = us * 1000ull;
+}
+
+/* What a guest does next often follows from the answer that it just had, and to
+ * wake up takes longer than all the rest */
+static bool spins(struct loop *l, bool found)
+{
+	if (!l->spin_ns)
+		return false;
+	if (found)
+		l->last_work_ns = loop_now_ns();
+	return found || loop_now_ns() - l->last_work_ns < l->spin_ns;
 }
 
 int loop_run(struct loop *l)
 {
-	int ret = 0;
+	int n = 0;
 
 	l->thread = pthread_self();
 	atomic_store(&l->running, true);
-	while (!atomic_load(&l->stop) && ret == 0)
-		ret = loop_run_once(l, -1);
+	while (!atomic_load(&l->stop) && n >= 0)
+		n = round_of(l, spins(l, n > 0) ? 0 : -1);
 	atomic_store(&l->running, false);
-	return ret;
+	return n < 0 ? n : 0;
 }

@@ -25,6 +25,9 @@ int loop_create(struct loop **out);
 void loop_destroy(struct loop *l);
 /* Runs until loop_stop(); 0 or -errno */
 int loop_run(struct loop *l);
+/* Before it runs: how long after its last work it looks for more without waiting
+ * for it; 0 at first */
+void loop_set_spin(struct loop *l, uint32_t us);
 /* One round, waits at most timeout_ms (-1: for something).  For tests. */
 int loop_run_once(struct loop *l, int timeout_ms);
 /* Async-signal-safe, any thread */

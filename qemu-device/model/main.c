@@ -382,6 +382,7 @@ static void start_model(struct daemon *d, struct conf *c)
 	ret = loop_create(&m->loop);
 	if (ret)
 		die("cannot start the event loop: %s", strerror(-ret));
+	loop_set_spin(m->loop, c->poll_us);
 	d->signal_fd = signalfd(-1, &d->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (d->signal_fd < 0 ||
 	    loop_add(m->loop, d->signal_fd, EPOLLIN, on_signal, d))

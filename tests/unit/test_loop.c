@@ -3,7 +3,11 @@
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -172,6 +176,63 @@ START_TEST(threads_post)
 }
 END_TEST
 
+/* The kernel's letter for what a thread of this process does */
+static char state_of(pid_t tid)
+{
+	char path[64], state = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
+	f = fopen(path, "re");
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_eq(fscanf(f, "%*d %*s %c", &state), 1);
+	fclose(f);
+	return state;
+}
+
+static _Atomic pid_t loop_tid;
+static atomic_int seen;
+
+static void note_tid(void *arg)
+{
+	(void)arg;
+	loop_tid = (pid_t)syscall(SYS_gettid);
+	seen++;
+}
+
+static void *run_loop(void *arg)
+{
+	ck_assert_int_eq(loop_run(arg), 0);
+	return NULL;
+}
+
+static void post_and_wait(int n)
+{
+	loop_post(l, note_tid, NULL);
+	while (seen != n)	/* or Check's own time is over */
+		sched_yield();
+}
+
+/* For an hour, for some time, not at all: what comes is taken, then it sleeps,
+ * but for the hour */
+START_TEST(looks_for_more)
+{
+	static const uint32_t spin_us[] = { 3600000000u, 200, 0 };
+	pthread_t t;
+
+	seen = 0;
+	loop_set_spin(l, spin_us[_i]);
+	pthread_create(&t, NULL, run_loop, l);
+	for (int n = 1; n <= 100; n++) {
+		post_and_wait(n);
+		while (_i && n % 10 == 0 && state_of(loop_tid) != 'S')
+			sched_yield();
+	}
+	loop_stop(l);
+	pthread_join(t, NULL);
+}
+END_TEST
+
 START_TEST(log_limit)
 {
 	struct log_limit lim;
@@ -202,6 +263,7 @@ int main(void)
 	tcase_add_test(t, timer_waits);
 	tcase_add_test(t, removed_descriptor_is_silent);
 	tcase_add_test(t, threads_post);
+	tcase_add_loop_test(t, looks_for_more, 0, 3);
 	tcase_add_test(t, log_limit);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
