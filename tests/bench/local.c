@@ -54,6 +54,9 @@ void local_must(bool ok, const char *what)
 		ck_abort_msg("%s", what);
 }
 
+#define OWN_CPU	   0
+#define WORKER_CPU 1
+
 void local_pin(void)
 {
 	char path[64];
@@ -65,9 +68,15 @@ void local_pin(void)
 	local_must(tasks != NULL, "vrdmad's threads are not in /proc");
 	while ((entry = readdir(tasks)))
 		if (entry->d_name[0] != '.')
-			measure_pin((int)strtol(entry->d_name, NULL, 10), 1);
+			measure_pin((int)strtol(entry->d_name, NULL, 10),
+				    WORKER_CPU);
 	closedir(tasks);
-	measure_pin(0, 0);
+	local_pin_me(false);
+}
+
+void local_pin_me(bool to_worker)
+{
+	measure_pin(0, to_worker ? WORKER_CPU : OWN_CPU);
 }
 
 /* Where it is in the list, or -1 */

@@ -34,5 +34,7 @@ void local_must(bool ok, const char *what);
 /* For two that look all the time: this thread has a CPU, vrdmad another one, where
  * there are two */
 void local_pin(void);
+/* This thread, to its own CPU or to that of vrdmad */
+void local_pin_me(bool to_worker);
 
 #endif /* BENCH_LOCAL_H */

@@ -298,6 +298,10 @@ static void on_request(PVOID ctx, NDK_CONNECTOR *c)
 {
 	struct listener *l = ctx;
 
+	if (l->on_request) {
+		l->on_request(l, c);
+		return;
+	}
 	pthread_mutex_lock(&l->lock);
 	l->queue[l->tail++ % LISTENER_QUEUE] = c;
 	pthread_cond_broadcast(&l->cond);

@@ -99,6 +99,8 @@ struct listener {
 	NDK_CONNECTOR *queue[LISTENER_QUEUE];
 	uint32_t head, tail;
 	struct sa addr;
+	/* takes each request, in the thread that brings it; NULL: they queue up */
+	void (*on_request)(struct listener *l, NDK_CONNECTOR *c);
 };
 void listener_start(struct listener *l, NDK_ADAPTER *a, struct sa addr);
 void listener_create(struct listener *l, NDK_ADAPTER *a);	/* not listening */
