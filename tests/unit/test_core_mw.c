@@ -254,11 +254,14 @@ START_TEST(keys)
 		last = token_of(&r);
 		r.rec->sq_head = vr_to_le32(i);
 	}
-	r.rec->sq_head = vr_to_le32(255 - 4);	/* the queue is full */
+	for (int i = 0; i < 4; i++)	/* the queue is full */
+		ck_assert_int_eq(bind(&r, NDK_OP_FLAG_ALLOW_REMOTE_READ),
+				 STATUS_SUCCESS);
+	last = token_of(&r);
 	ck_assert_int_eq(bind(&r, NDK_OP_FLAG_ALLOW_REMOTE_READ),
 			 STATUS_INSUFFICIENT_RESOURCES);
 	ck_assert_uint_eq(token_of(&r), last);
-	r.rec->sq_head = vr_to_le32(255);
+	r.rec->sq_head = vr_to_le32(255 + 4);
 	rig_close(&r);
 }
 END_TEST
@@ -287,6 +290,12 @@ START_TEST(refusals)
 #define BIND(mr, mw, va, len, flags, want)				\
 	ck_assert_int_eq(d->NdkBind(r.qp, NULL, mr, mw,			\
 				    (void *)(uintptr_t)(va), len, flags), want)
+	/* not connected yet */
+	r.rec->state = vr_to_le32(VIRTIO_RDMA_QP_INIT);
+	BIND(r.mr, r.mw, VA, LENGTH, rd, STATUS_CONNECTION_INVALID);
+	ck_assert_int_eq(d->NdkInvalidate(r.qp, NULL, &r.mw->Header, 0),
+			 STATUS_CONNECTION_INVALID);
+	r.rec->state = vr_to_le32(VIRTIO_RDMA_QP_CONNECTED);
 	/* no right; half of the write right; a flag of other calls */
 	BIND(r.mr, r.mw, VA, LENGTH, 0, STATUS_INVALID_PARAMETER);
 	BIND(r.mr, r.mw, VA, LENGTH, NDK_OP_FLAG_ALLOW_LOCAL_WRITE,
@@ -309,11 +318,6 @@ START_TEST(refusals)
 	BIND(r.mr, r.mw, VA + LENGTH, 1, rd, STATUS_ACCESS_VIOLATION);
 	BIND(r.mr, r.mw, VA + 1, SIZE_MAX, rd, STATUS_ACCESS_VIOLATION);
 	BIND(read_only, r.mw, VA, 1, wr, STATUS_ACCESS_VIOLATION);
-	r.rec->state = vr_to_le32(VIRTIO_RDMA_QP_INIT);
-	BIND(r.mr, r.mw, VA, LENGTH, rd, STATUS_CONNECTION_INVALID);
-	ck_assert_int_eq(d->NdkInvalidate(r.qp, NULL, &r.mw->Header, 0),
-			 STATUS_CONNECTION_INVALID);
-	r.rec->state = vr_to_le32(VIRTIO_RDMA_QP_CONNECTED);
 	/* never a region that NdkRegisterMr made */
 	ck_assert_int_eq(d->NdkInvalidate(r.qp, NULL, &r.mr->Header, 0),
 			 STATUS_INVALID_PARAMETER);
