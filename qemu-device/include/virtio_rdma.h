@@ -638,22 +638,23 @@ VIRTIO_RDMA_OFFSET(virtio_rdma_context_page, work, 128);
  * At offset 0 of a QP's buffer.  Counts run freely and wrap at 2^32.  While the
  * worker looks at the tails by itself it says so in watched: a driver that stored
  * a tail and then (full barrier) reads WATCHED has told it enough.  The worker
- * takes the word back (full barrier), then looks at the tails once more.
+ * takes the word back (full barrier), then looks at the tails once more.  What is
+ * written with each entry has a cache line of its own.
  */
 #define VIRTIO_RDMA_QP_WATCHED	1
 struct virtio_rdma_qp_record {
 	vr_le32 sq_tail;		/* D->d  entries ever posted */
 	vr_le32 rq_tail;		/* D->d  entries ever posted */
-	vr_le32 reserved0[14];
-	vr_le32 sq_head;		/* d->D  entries ended, the silent ones too */
-	vr_le32 rq_head;		/* d->D  entries ended, shared ones too */
 	vr_le32 state;			/* d->D  VIRTIO_RDMA_QP_xxx */
 	vr_le32 watched;		/* d->D  0, or VIRTIO_RDMA_QP_WATCHED */
-	vr_le32 reserved1[12];
+	vr_le32 reserved0[12];
+	vr_le32 sq_head;		/* d->D  entries ended, the silent ones too */
+	vr_le32 rq_head;		/* d->D  entries ended, shared ones too */
+	vr_le32 reserved1[14];
 };
 VIRTIO_RDMA_SIZE(virtio_rdma_qp_record, 128);
 VIRTIO_RDMA_OFFSET(virtio_rdma_qp_record, sq_head, 64);
-VIRTIO_RDMA_OFFSET(virtio_rdma_qp_record, watched, 76);
+VIRTIO_RDMA_OFFSET(virtio_rdma_qp_record, watched, 12);
 
 /* At offset 0 of an SRQ's buffer.  An entry is free again when a queue pair
  * took it; its completion comes later, in that queue pair's receive CQ. */

@@ -440,6 +440,9 @@ static struct be_wr *take(struct vr_qp *qp, struct qp_queue *q,
 	else
 		take_own(qp, q, wr, parse);
 	q->taken++;
+	/* the next one comes while this one's bytes move */
+	if (!is_shared(qp, q) && q->taken != q->tail)
+		__builtin_prefetch(entry_at(qp, q, q->taken));
 	if (!wr->bad)
 		return &wr->be;
 	q->closed = true;

@@ -332,7 +332,7 @@ static void test_mmap(void)
 	FAILS(MAP(2 * PAGE, MAP_SHARED, VRDMA_MMAP_NOTIFY), EINVAL);
 	rec = MAP(size, MAP_SHARED, qp.buffer_offset);
 	check(rec != MAP_FAILED, "map a queue pair", 0);
-	IS(rec[18], (uint32_t)VIRTIO_RDMA_QP_INIT);	/* record.state */
+	IS(rec[2], (uint32_t)VIRTIO_RDMA_QP_INIT);	/* record.state */
 	context = MAP(PAGE, MAP_SHARED, VRDMA_MMAP_CONTEXT);
 	check(context != MAP_FAILED, "map the context page", 0);
 	if (info.notify_mapped) {
