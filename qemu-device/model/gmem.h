@@ -107,10 +107,12 @@ int gmem_copy_out(const struct gmem_map *m, uint64_t gpa, const void *src,
 /* Pages of a ring, a context page or a memory region, with a reference on
  * each region that they touch */
 struct gmem_pages {
-	uint32_t count;
-	uint32_t page_shift;
+	/* what an access needs */
 	uint8_t *linear; /* all pages lie together here, else NULL */
 	uint8_t **page;	 /* host address of each; NULL when linear */
+	uint32_t page_shift;
+	uint32_t count;
+
 	uint32_t region_count;
 	struct gmem_region **region;
 	struct gmem_account *account;

@@ -15,11 +15,13 @@
 #define VRDMA_MR_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "../../host-backend/backend.h"
 #include "../include/virtio_rdma.h"
 #include "gmem.h"
+#include "line.h"
 #include "list.h"
 #include "loop.h"
 
@@ -78,18 +80,24 @@ enum mr_phase {
 struct vr_frmr;
 
 struct vr_mr {
-	/* constant after create */
-	struct guest *guest;
+	/* constant after create, but for what the worker counts: the first line, and
+	 * the pages in the second (line.h) */
 	struct vr_pd *pd;
-	uint32_t local_token;		/* the handle, too */
-	uint32_t remote_token;		/* 0 without a remote right */
-	uint32_t access;		/* VIRTIO_RDMA_ACCESS_xxx */
 	uint64_t addr;			/* of the first byte, in requests */
 	uint64_t length;
 	uint64_t first;			/* offset of the first byte in its page */
-	struct gmem_pages pages;
+	uint32_t local_token;		/* the handle, too */
+	uint32_t access;		/* VIRTIO_RDMA_ACCESS_xxx */
+	uint32_t users;			/* worker: segments and windows that name it */
+	bool dead;			/* worker */
 	bool physical;			/* the privileged token: addr is a gpa */
 	struct vr_frmr *fast;		/* it is a part of that (frmr.h), or NULL */
+	struct guest *guest;
+	struct gmem_pages pages;
+	uint32_t remote_token;		/* 0 without a remote right */
+	uint32_t windows;		/* worker: bound to it, or being bound */
+	struct vr_grant grant;		/* worker: what remote_token gives; a line */
+
 	uint64_t *gpa;			/* with fast: its pages, 4 KiB each */
 	void (*registered)(struct vr_mr *mr, int err);
 	struct be_mr be;		/* pd NULL: not with a fabric */
@@ -101,15 +109,11 @@ struct vr_mr {
 	enum virtio_rdma_status answer;	/* to that, at the end */
 	struct list_head link;		/* physical.c: in vr_pd.memory */
 
-	/* worker only */
-	bool dead;
-	uint32_t users;			/* segments and windows that name it */
-	uint32_t windows;		/* bound to it, or being bound */
-	struct vr_grant grant;		/* what remote_token gives */
-
 	/* worker to control */
 	struct loop_work unnamed_work;
 };
+_Static_assert(offsetof(struct vr_mr, pages) == CACHE_LINE, "its second line");
+_Static_assert(offsetof(struct vr_mr, grant) == 2 * CACHE_LINE, "its third");
 
 /* What a bit of a context's page stands for.  rung: worker, the driver set it */
 struct bell {

@@ -51,7 +51,7 @@ static void unnamed(void *arg)
 
 struct vr_mr *mr_new(struct guest *g, struct vr_pd *pd)
 {
-	struct vr_mr *mr = calloc(1, sizeof(*mr));
+	struct vr_mr *mr = line_alloc(sizeof(*mr));
 
 	if (!mr)
 		return NULL;

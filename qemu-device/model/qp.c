@@ -120,9 +120,9 @@ static bool queue_init(struct qp_queue *q, uint32_t depth, uint32_t stride,
 	q->offset = offset;
 	q->max_sge = (uint16_t)max_sge;
 	q->cq = cq;
-	q->window = depth < QP_WINDOW ? depth : QP_WINDOW;
-	q->wr_size = sizeof(struct vr_wr) + behind;
-	q->wrs = malloc(q->window * q->wr_size);
+	q->window = (uint16_t)(depth < QP_WINDOW ? depth : QP_WINDOW);
+	q->wr_size = (uint16_t)(sizeof(struct vr_wr) + behind);
+	q->wrs = malloc((size_t)q->window * q->wr_size);
 	return q->wrs;
 }
 
@@ -150,7 +150,7 @@ static void qp_free(void *arg)
 	list_del(&qp->of_guest);
 	gmem_pages_put(&qp->pages);
 	free(qp->sq.wrs);
-	free(qp->sq.inline_copy);
+	free(qp->inline_copy);
 	free(qp->rq.wrs);
 	free(qp->remote);
 	free(qp);
@@ -198,7 +198,7 @@ static bool recv_queue_init(struct vr_qp *qp, const struct parts *p,
 static struct vr_qp *qp_new(struct guest *g, const struct parts *p,
 			    const struct virtio_rdma_cmd_create_qp *r)
 {
-	struct vr_qp *qp = calloc(1, sizeof(*qp));
+	struct vr_qp *qp = line_alloc(sizeof(*qp));
 
 	if (!qp)
 		return NULL;
@@ -224,9 +224,9 @@ static struct vr_qp *qp_new(struct guest *g, const struct parts *p,
 	    !recv_queue_init(qp, p, r))
 		goto err;
 	if (qp->max_inline) {
-		qp->sq.inline_copy = malloc((size_t)qp->sq.window *
-					    qp->max_inline);
-		if (!qp->sq.inline_copy)
+		qp->inline_copy = malloc((size_t)qp->sq.window *
+					 qp->max_inline);
+		if (!qp->inline_copy)
 			goto err;
 	}
 	return qp;

@@ -12,10 +12,12 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "../../host-backend/backend.h"
 #include "gmem.h"
+#include "line.h"
 #include "list.h"
 #include "loop.h"
 #include "mr.h"
@@ -133,17 +135,16 @@ struct vr_wr {
 					 * BIND has a struct be_bind there */
 };
 
-/* One of the two queues.  Counts run freely like those of the record */
+/* One of the two queues: a cache line.  Counts run freely like those of the record */
 struct qp_queue {
 	/* constant after create */
 	uint32_t depth;
 	uint32_t offset;		/* of the ring in the buffer */
 	uint16_t stride;
 	uint16_t max_sge;
-	uint32_t window;		/* power of two */
-	size_t wr_size;
+	uint16_t window;		/* power of two */
+	uint16_t wr_size;
 	uint8_t *wrs;			/* window entries of wr_size */
-	uint8_t *inline_copy;		/* window entries of max_inline, or NULL */
 	const _Atomic uint32_t *tail_le;	/* in guest memory */
 	_Atomic uint32_t *head_le;		/* in guest memory */
 	struct vr_cq *cq;
@@ -156,24 +157,42 @@ struct qp_queue {
 	bool closed;			/* an entry failed its checks: take no more */
 };
 
+/* Begins with a cache line (line.h).  What each request needs is in its first one,
+ * the third, and that of its queue. */
 struct vr_qp {
+	/* constant after create, but for the backend: worker only */
 	struct be_qp be;
-	struct bell bell;
-
-	/* constant after create */
-	struct guest *guest;
 	struct guest_data *data;	/* the guest's */
-	uint32_t handle;
-	uint32_t flags;
-	uint32_t features;		/* VIRTIO_RDMA_FEATURE(), negotiated */
-	uint32_t max_inline;
-	uint32_t slot;
-	uint64_t qp_context;		/* as the guest gave it, little-endian */
 	struct vr_pd *pd;
-	struct vr_context *context;
 	struct vr_srq *srq;		/* in place of a receive ring, or NULL; not
 					 * looked into after qp_worker_leave() */
+	const struct backend *backend;
+	struct be_conn *conn;
+	struct list_head run;		/* in guest_data.run; worker only */
+
+	struct qp_queue sq;
+
+	/* worker only */
+	enum qp_state state;
+	bool failing;			/* to be stopped by the worker's loop */
+	bool detached;			/* the peer is gone, see qp_detach_peer() */
+	bool mute;			/* reset: no completion is written */
+	uint32_t remote_free;		/* bit per entry of remote[] */
+	struct remote_sg *remote;
+
+	/* constant after create */
+	uint32_t handle;
+	uint32_t max_inline;
+	uint64_t qp_context;		/* as the guest gave it, little-endian */
 	struct gmem_pages pages;	/* record and rings */
+
+	struct bell bell;
+	struct guest *guest;
+	uint32_t flags;
+	uint32_t features;		/* VIRTIO_RDMA_FEATURE(), negotiated */
+	uint32_t slot;
+	struct vr_context *context;
+	uint8_t *inline_copy;		/* sq.window entries of max_inline, or NULL */
 	_Atomic uint32_t *state_le;	/* in guest memory */
 	_Atomic uint32_t *watched_le;	/* in guest memory */
 
@@ -186,19 +205,11 @@ struct vr_qp {
 	struct list_head of_guest;	/* guest_data.qps, until it is freed */
 
 	/* worker only */
-	enum qp_state state;
-	bool failing;			/* to be stopped by the worker's loop */
-	bool detached;			/* the peer is gone, see qp_detach_peer() */
+	struct qp_queue rq;
 	uint32_t watched;		/* 0 or VIRTIO_RDMA_QP_WATCHED; watch.h */
-	bool mute;			/* reset: no completion is written */
 	bool free_at_rest;
 	bool broke;			/* by itself: the connector must hear */
 	enum virtio_rdma_reason reason;
-	const struct backend *backend;
-	struct be_conn *conn;
-	struct qp_queue sq;
-	struct qp_queue rq;
-	struct list_head run;		/* in guest_data.run */
 	struct list_head dying;		/* in the worker's list */
 	struct list_head on_send_cq;	/* in vr_cq.senders */
 	struct list_head on_recv_cq;	/* in vr_cq.receivers */
@@ -207,14 +218,16 @@ struct vr_qp {
 	uint64_t ticket;		/* since it wants a receive, 0: it does not */
 	struct list_head waiting_stops;	/* struct qp_stop_req */
 	struct wheel_timer timer;
-	uint32_t remote_free;		/* bit per entry of remote[] */
-	struct remote_sg *remote;
 	struct list_head windows;	/* struct vr_mw that its peer reaches */
 
 	/* worker to control */
 	struct loop_work failed_work;
 	struct loop_work free_work;
 };
+_Static_assert(sizeof(struct qp_queue) == CACHE_LINE, "a line");
+_Static_assert(offsetof(struct vr_qp, sq) == CACHE_LINE, "its second line");
+_Static_assert(offsetof(struct vr_qp, state) == 2 * CACHE_LINE &&
+	       offsetof(struct vr_qp, pages.count) < 3 * CACHE_LINE, "its third");
 
 static inline struct vr_qp *vr_qp_of(struct be_qp *be)
 {

@@ -101,7 +101,7 @@ static uint32_t slot_of(const struct qp_queue *q, uint32_t count)
 static struct vr_wr *wr_at(const struct qp_queue *q, uint32_t count)
 {
 	return (struct vr_wr *)(void *)
-		(q->wrs + slot_of(q, count) * q->wr_size);
+		(q->wrs + (size_t)slot_of(q, count) * q->wr_size);
 }
 
 /* It has no ring of its own */
@@ -225,7 +225,7 @@ static enum virtio_rdma_wc_status add_inline(struct vr_qp *qp,
 	if (len > qp->max_inline)
 		return VIRTIO_RDMA_WC_LOCAL_REQUEST;
 	if (len) {
-		to = q->inline_copy + slot_of(q, q->taken) * qp->max_inline;
+		to = qp->inline_copy + slot_of(q, q->taken) * qp->max_inline;
 		memcpy(to, from, len);
 		sg_add_bytes(&wr->sg, to, len);
 	}
