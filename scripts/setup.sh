@@ -71,6 +71,7 @@ bench|libfabric-dev|-|its tcp and shm providers, for what streams
 bench|ucx-utils|-|ucx_perftest
 bench|iperf3|-|TCP, by another's program
 bench|gnuplot-nox|-|the plots
+bench|valgrind|-|counts of instructions and cache misses
 bench|perftest|-|rxe inside the guests of `make bench-vm`
 bench|ibverbs-providers|-|its part of libibverbs
 bench|iproute2|-|rdma makes it

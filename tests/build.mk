@@ -41,6 +41,7 @@ WIRE_TESTS := $(wildcard tests/wire/test_*.py)
 IN_NET := $(O)/tests/wire/in_net
 SOAK := $(O)/tests/soak/soak
 SLEEP := $(O)/tests/soak/sleep
+COUNTS := $(O)/tests/bench/counts
 # The Windows driver, compiled here, with stand-ins for NDIS, for NT's kernel and for the PCI
 # function: its miniport alone, and the whole
 NDIS := $(patsubst %.c,$(O)/%,$(wildcard tests/ndis/test_*.c))
@@ -59,7 +60,7 @@ $(O)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TEST_CFLAGS) -c -o $@ $<
 
-$(UNIT_MODEL) $(SLEEP): %: %.o $(O)/libvrdmad.a
+$(UNIT_MODEL) $(SLEEP) $(COUNTS): %: %.o $(O)/libvrdmad.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(VRDMAD_LIBS) $(CHECK_LIBS)
 $(UNIT_CORE): %: %.o $(O)/libvrdmacore.a
 	$(Q)$(CC) $(LDFLAGS_COMMON) -o $@ $^ $(CHECK_LIBS)
@@ -168,7 +169,7 @@ all: $(ND_GUEST)
 
 include tests/userdev/build.mk
 
-tests: $(TEST_PROGRAMS) $(IN_NET) $(NESTED) vrdmad ndspi explorer $(filter-out %/fabric,$(BENCH_PARTS))
+tests: $(TEST_PROGRAMS) $(IN_NET) $(NESTED) vrdmad ndspi explorer $(COUNTS) $(filter-out %/fabric,$(BENCH_PARTS))
 unit: $(UNIT_MODEL) $(UNIT_CORE) $(UNIT_NDSPI) $(UNIT_VERBS) $(UNIT_WORK)
 	$(Q)tests/run.py $(RUN_ARGS) $^
 e2e: $(E2E) vrdmad
@@ -199,7 +200,7 @@ check-run: tests
 check-workers: $(E2E) $(CONFORMANCE) $(HOSTILE) vrdmad ndspi ## what starts vrdmad, with two workers
 	$(Q)tests/run.py $(RUN_ARGS) $(foreach t,$(CONFORMANCE) $(HOSTILE) \
 		$(E2E) $(IWARP_E2E:%=%@iwarp) $(CONFORMANCE:%=%@iwarp),$(t)@workers=2)
-bench-run: $(BENCH_PARTS) vrdmad
+bench-run: $(BENCH_PARTS) $(COUNTS) vrdmad
 	$(Q)VRDMAD=$(O)/bin/vrdmad tests/bench/bench_local.py
 	$(Q)VRDMAD=$(O)/bin/vrdmad tests/bench/bench_iwarp.py
 

@@ -10,11 +10,11 @@
 #if defined(__x86_64__)
 
 #define BLOCK	128u		/* two lines */
-#define SHORT	512u		/* memmove() is as fast, and inlines */
+#define SHORT	512u		/* of less, memmove() is as fast */
 
-/* Four in registers, then four out: a compiler may load none of them twice */
 typedef long long vec __attribute__((vector_size(32), aligned(1), may_alias));
 
+/* All in, then all out: so the loads need not wait for the stores */
 static inline __attribute__((always_inline, target("avx2")))
 void copy_block(uint8_t *to, const uint8_t *from)
 {

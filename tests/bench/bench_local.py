@@ -12,12 +12,14 @@ figure decides anything: what fails is a figure of ours that could not be had.
 
 from __future__ import annotations
 
+import re
 import statistics
 import sys
 from typing import Dict, List, Tuple, Union
 
-from figures import (OUT, BenchError, History, Of, Program, Report, Row, Source,
-                     all_ours, measure, rounds_wanted)
+from figures import (OUT, PROGRAMS, BenchError, History, Of, Program, Report,
+                     Row, Source, Taken, all_ours, keyed, measure, output,
+                     rounds_wanted)
 from peers import Iperf3, PingPong, Ucx
 from plots import Curve, Plot
 
@@ -50,6 +52,30 @@ def shm_stream(size: int, ms: int = HEAD_MS, every: int = 1) -> Program:
                    {"BENCH_PROVIDER": "shm"}, every=every)
 
 
+class Counts(Source):
+    """Instructions and misses of a simulated cache for one write of 64 bytes."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(f"counts, {workers} workers", ours=True, every=1000)
+        self._workers = str(workers)
+
+    def take(self) -> Taken:
+        text = output(["valgrind", "--tool=callgrind", "--cache-sim=yes",
+                       "--toggle-collect=served",
+                       "--callgrind-out-file=/dev/null",
+                       str(PROGRAMS / "counts"), self._workers])
+        requests = keyed(text, f"counts {self._workers}")["requests"]
+        found = re.search(r"Collected : ([0-9 ]+)", text)
+        if not found:
+            raise BenchError(f"valgrind counted nothing: {text[-300:]}")
+        # Ir Dr Dw I1mr D1mr D1mw; zeroes at the end are left out
+        n = [float(v) for v in found[1].split()] + [0.0] * 9
+        return {"instructions": n[0] / requests,
+                "d1_misses": (n[4] + n[5]) / requests}
+
+
+MANY_WORKERS = 32
+
 # What the rows below are made of
 HEAD: List[Source] = [
     local("write 64 1 polled"), bare(64), PingPong("shm", 64),
@@ -69,6 +95,7 @@ HEAD: List[Source] = [
     local("idle 1000"),
     *[Program(f"{w} workers, {p} pairs", "workers", f"{w} {p}", HEAD_MS,
               ours=True) for w, p in ((1, 2), (2, 2), (1, 4), (2, 4))],
+    Counts(1), Counts(MANY_WORKERS),
 ]
 
 # And what only the curves have
@@ -164,6 +191,9 @@ ROWS: Tuple[Row, ...] = (
           f"2 workers, {pairs} pairs", key, f"1 workers, {pairs} pairs")
       for pairs in (2, 4)
       for key, unit in (("rate", "M/s"), ("by_cpu", "M/s"), ("cpu_ns", "ns"))],
+    *[row(f"workers_{MANY_WORKERS}_{key}_vs_one", "each",
+          f"counts, {MANY_WORKERS} workers", key, "counts, 1 workers")
+      for key in ("instructions", "d1_misses")],
 )
 
 

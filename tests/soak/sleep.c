@@ -27,20 +27,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
-/* The rig's checks, without Check: that writes a record of each one that holds, and
- * here there are some for each of a hundred million events */
-static void __attribute__((noreturn)) give_up(const char *file, int line,
-					      const char *what)
-{
-	fprintf(stderr, "%s:%d: not so: %s\n", file, line, what);
-	_exit(EXIT_FAILURE);
-}
-#undef ck_assert_msg
-#define ck_assert_msg(cond, ...) \
-	((cond) ? (void)0 : give_up(__FILE__, __LINE__, #cond))
-#undef ck_abort_msg
-#define ck_abort_msg(...) give_up(__FILE__, __LINE__, "reached")
-
+#include "give_up.h"
 #include "../unit/data_rig.h"
 #include "vrdma_ring.h"
 
