@@ -155,25 +155,17 @@ static uint16_t wire_flags(ULONG flags)
 	return w;
 }
 
-/* Once connected, a queue pair accepts posts for good: in its error state they
- * complete as cancelled.  So the record, which the device writes to all the while,
- * is read no more. */
-static bool takes_posts(struct vrc_qp *qp)
+static NTSTATUS check(const struct vrc_qp *qp, const struct request *r,
+		      int64_t *inl)
 {
 	const struct virtio_rdma_qp_record *rec = qp->buffer.va;
 
-	if (!qp->was_connected)
-		qp->was_connected = vrdma_observe32(&rec->state) !=
-				    VIRTIO_RDMA_QP_INIT;
-	return qp->was_connected;
-}
-
-static NTSTATUS check(struct vrc_qp *qp, const struct request *r, int64_t *inl)
-{
 	*inl = 0;
 	if (qp->user)
 		return STATUS_INVALID_DEVICE_REQUEST;
-	if (!takes_posts(qp))
+	/* once connected, a queue pair accepts posts for good: in its error
+	 * state they complete as cancelled */
+	if (vrdma_observe32(&rec->state) == VIRTIO_RDMA_QP_INIT)
 		return STATUS_CONNECTION_INVALID;
 	if (r->flags & ~r->allowed)
 		return STATUS_INVALID_PARAMETER;

@@ -335,7 +335,6 @@ struct vrc_qp {
 	/* one poster per queue */
 	struct vrdma_wq wq[2];
 	bool deferred[2];		/* posted without a bell */
-	bool was_connected;		/* of the initiator queue's */
 	/* under the core's lock */
 	bool lost;			/* read without lock behind a fence */
 	uint32_t flushed[2];		/* by the core, after lost */

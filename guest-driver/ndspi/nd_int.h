@@ -140,7 +140,6 @@ struct nd_qp {
 	uint32_t max_read_sge;
 	uint32_t max_inline;
 	uint32_t max_transfer;
-	atomic_bool was_connected;
 	struct nd_spin send_lock;
 	struct vrdma_wq sq;		/* send_lock */
 	struct nd_spin recv_lock;

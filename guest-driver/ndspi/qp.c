@@ -167,24 +167,12 @@ static HRESULT check_sgl(const struct nd_qp *qp, const struct post *p,
 			    max_length);
 }
 
-/* It is for good, so the record, which the device writes to all the while, is
- * read no more */
-static bool was_connected(struct nd_qp *qp)
-{
-	if (atomic_load_explicit(&qp->was_connected, memory_order_relaxed))
-		return true;
-	if (qp_state(qp) == VIRTIO_RDMA_QP_INIT)
-		return false;
-	atomic_store_explicit(&qp->was_connected, true, memory_order_relaxed);
-	return true;
-}
-
-static HRESULT check_send(struct nd_qp *qp, const struct kind *k,
+static HRESULT check_send(const struct nd_qp *qp, const struct kind *k,
 			  const struct post *p)
 {
 	if (p->flags & ~k->allowed)
 		return k->bad_flags;
-	if (!was_connected(qp))
+	if (qp_state(qp) == VIRTIO_RDMA_QP_INIT)
 		return atomic_load(&qp->own.file->removed) ?
 			       ND_DEVICE_REMOVED :
 			       ND_CONNECTION_INVALID;

@@ -42,7 +42,9 @@
 #include "local.h"
 #include "measure.h"
 
-#define MAX_IDLE 16000
+#define MAX_IDLE   16000
+#define OWN_CPU	   0
+#define WORKER_CPU 1
 
 static struct local_wish wish;
 static void (*body)(const struct local_wish *w);
@@ -53,9 +55,6 @@ void local_must(bool ok, const char *what)
 	if (!ok)
 		ck_abort_msg("%s", what);
 }
-
-#define OWN_CPU	   0
-#define WORKER_CPU 1
 
 void local_pin(void)
 {

@@ -18,6 +18,7 @@
 #include "nd_vrdma.h"
 #include "ndutil.h"
 #include "pattern.h"
+#include "suite.h"
 
 #define DEPTH  8u
 #define SGES   3u
@@ -300,13 +301,7 @@ static inline TCase *suite_case(Suite *s, const char *name)
 
 static inline int run_suite(Suite *s)
 {
-	SRunner *r = srunner_create(s);
-	int failed;
-
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return suite_run(s);
 }
 
 #endif /* ND_PAIR_H */

@@ -6,6 +6,7 @@
 
 #include "transport.h"
 #include "fixture.h"
+#include "suite.h"
 
 struct fixture fx;
 
@@ -52,13 +53,7 @@ void fx_teardown(void)
 
 int run_suite(Suite *s)
 {
-	SRunner *r = srunner_create(s);
-	int failed;
-
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }
 
 TCase *add_case(Suite *s, const char *name, int timeout_s)

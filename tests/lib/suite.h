@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* suite.h - a program that is one Check suite and has no fixture.h */
+/* suite.h - a program that is one Check suite */
 #ifndef TESTS_SUITE_H
 #define TESTS_SUITE_H
 
@@ -12,7 +12,7 @@ static inline int suite_run(Suite *s)
 	SRunner *sr = srunner_create(s);
 	int failed;
 
-	srunner_run_all(sr, CK_NORMAL);
+	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -12,6 +12,7 @@
 
 #include "log.h"
 #include "loop.h"
+#include "suite.h"
 
 static struct loop *l;
 static int log_of[64], count;
@@ -252,8 +253,6 @@ int main(void)
 {
 	Suite *s = suite_create("loop");
 	TCase *t = tcase_create("loop");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 30);
@@ -266,9 +265,5 @@ int main(void)
 	tcase_add_loop_test(t, looks_for_more, 0, 3);
 	tcase_add_test(t, log_limit);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }
