@@ -172,7 +172,13 @@ class LibvirtLauncher:
                    20)
 
     def explain(self, spec: MachineSpec) -> str:
-        return f"see /var/log/libvirt/qemu/{self._domain(spec)}.log"
+        """With its end: the log may be in a machine that is gone when read."""
+        path = Path(f"/var/log/libvirt/qemu/{self._domain(spec)}.log")
+        try:
+            end = path.read_text(encoding="utf-8", errors="replace")
+        except OSError as err:
+            return f"no log of QEMU's: {err}"
+        return f"see {path}, which ends: {end.splitlines()[-2:]}"
 
     def close(self) -> None:
         """Also of a domain that was on its way when somebody lost patience."""
